@@ -1,0 +1,1 @@
+"""Architecture alignment: architectures as token sequences, scores and representatives."""

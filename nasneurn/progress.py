@@ -1,0 +1,68 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+#: Progress goes to stderr, so that stdout holds results alone.
+console = Console(stderr=True)
+
+#: Seconds between two plain lines of the same work.
+PLAIN_INTERVAL = 10.0
+
+
+class Meter:
+    """Counts the steps of one piece of work; made by :func:`meter`."""
+
+    def __init__(self, description: str, total: int, bar: Progress | None) -> None:
+        self._description = description
+        self._total = total
+        self._done = 0
+        self._bar = bar
+        self._task = bar.add_task(description, total=total, note="") if bar else None
+        self._last_line = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` more; ``note`` is a short figure shown beside the count."""
+        self._done += steps
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._done, note=note)
+            return
+        now = time.monotonic()
+        if self._done >= self._total or now - self._last_line >= PLAIN_INTERVAL:
+            self._last_line = now
+            suffix = f"  {note}" if note else ""
+            print(f"{self._description}: {self._done}/{self._total}{suffix}", file=sys.stderr)
+            sys.stderr.flush()
+
+
+@contextmanager
+def meter(description: str, total: int) -> Iterator[Meter]:
+    """Show the progress of ``total`` steps of work while the context lasts.
+
+    >>> with meter("reading", 2) as progress:
+    ...     for _ in range(2):
+    ...         progress.advance()
+    """
+    if not console.is_terminal:
+        yield Meter(description, total, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield Meter(description, total, bar)

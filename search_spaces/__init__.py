@@ -1,0 +1,1 @@
+"""Model spaces for one-shot architecture search through NNI."""
