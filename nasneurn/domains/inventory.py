@@ -1,0 +1,122 @@
+"""What there is of each suite on this machine: ``nasneurn data list``."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasneurn.domains import SUITES, builtin, digits, folders, load_suite
+from nasneurn.errors import InputError
+from nasneurn.paths import data_dir as default_data_dir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One domain on this machine.
+
+    Attributes:
+        suite, domain: their names.
+        train, test: numbers of images; None where they are not known.
+        shape: of one image as it is stored: (height, width) or (height, width, 3); None for a
+            folder, whose images may differ.
+        bytes: the size of its files.
+        problem: why it cannot be used, and what to do; None where it can.
+    """
+
+    suite: str
+    domain: str
+    train: int | None = None
+    test: int | None = None
+    shape: tuple[int, ...] | None = None
+    bytes: int = 0
+    problem: str | None = None
+
+
+def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> list[Entry]:
+    """List the domains of one suite, or of all named ones; the files' headers alone are read.
+
+    A missing or malformed domain is an entry with a ``problem``.
+
+    Raises:
+        InputError: no such suite or folder.
+    """
+    if suite is None:
+        return [entry for name in SUITES for entry in take_inventory(name, data_dir)]
+    if suite == builtin.NAME:
+        return [_builtin_entry(domain) for domain in builtin.RECIPES]
+    if suite == digits.NAME:
+        folder = default_data_dir(data_dir)
+        return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
+    return _folder_entries(load_suite(suite).name, folders.scan(Path(suite)))
+
+
+def _builtin_entry(domain: str) -> Entry:
+    whole = builtin.read(domain)
+    path = builtin.cache_file(domain)
+    size = path.stat().st_size if path.exists() else 0
+    shape = whole.train.images.shape[1:]
+    return Entry(builtin.NAME, domain, len(whole.train), len(whole.test), shape, size)
+
+
+def _digits_entry(domain: str, folder: Path) -> Entry:
+    paths = [digits.pack_file(folder, domain, split) for split in digits.SPLITS]
+    if not all(path.exists() for path in paths):
+        return Entry(digits.NAME, domain, problem=f"missing: nasneurn data prepare {domain}")
+    try:
+        train, test = (digits.read_headers(path)["images"].shape for path in paths)
+    except InputError as error:
+        return Entry(digits.NAME, domain, problem=str(error))
+    size = sum(path.stat().st_size for path in paths)
+    return Entry(digits.NAME, domain, train[0], test[0], train[1:], size)
+
+
+def _folder_entries(name: str, tree: folders.Tree) -> list[Entry]:
+    entries = []
+    for domain, images in tree.domains.items():
+        parts = folders.divide(images)
+        size = sum(image.bytes for image in images)
+        train, test = len(parts["train"]), len(parts["test"])
+        entries.append(Entry(name, domain, train, test, None, size))
+    return entries
+
+
+def print_inventory(entries: list[Entry], *, as_json: bool = False) -> None:
+    """Print the entries on stdout: a table for people, or a JSON list for programs."""
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in entries], indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(as_table(entries))
+    for entry in entries:
+        if entry.problem is not None:
+            print(f"{entry.suite} {entry.domain}: {entry.problem}")
+
+
+def as_table(entries: list[Entry]) -> "Table":
+    """Lay the entries out for people."""
+    from rich.filesize import decimal
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column, side in (
+        ("suite", "left"),
+        ("domain", "left"),
+        ("train", "right"),
+        ("test", "right"),
+        ("image", "left"),
+        ("files", "right"),
+    ):
+        table.add_column(column, justify="right" if side == "right" else "left", no_wrap=True)
+    for entry in entries:
+        cells = [entry.suite, entry.domain]
+        if entry.train is not None and entry.test is not None:
+            shape = " x ".join(map(str, entry.shape)) if entry.shape else "various"
+            cells += [f"{entry.train:,}", f"{entry.test:,}", shape, decimal(entry.bytes)]
+        else:
+            cells += ["-", "-", "-", "-"]
+        table.add_row(*cells)
+    return table

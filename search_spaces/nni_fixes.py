@@ -1,0 +1,144 @@
+"""The few things that NNI 3.0 lacks or does wrongly, each mended through its own extension points.
+
+This is the only file that knows NNI's insides.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from nni.nas.experiment import NasExperiment
+from nni.nas.nn.pytorch import ModelSpace
+from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
+from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule
+from nni.nas.strategy import RandomOneShot
+from torch import nn
+
+#: One architecture: the chosen value of every choice, by label.
+Architecture = dict[str, Any]
+
+
+def draw_architecture(space: ModelSpace, *stream: int) -> Architecture:
+    """Draw one architecture uniformly; the same ``stream`` of integers gives the same one.
+
+    NNI draws each choice from a fresh, unseeded ``RandomState``.
+    """
+    words = np.random.SeedSequence(stream).generate_state(8)
+    state = np.random.RandomState(words)  # noqa: NPY002 - the type that NNI's mutables take
+    drawn: Architecture = {}
+    for mutable in space.simplify().values():
+        mutable.random(drawn, state)
+    return drawn
+
+
+def choices(space: ModelSpace) -> dict[str, tuple[Any, ...]]:
+    """The values of every choice of a space, by label."""
+    return {label: tuple(mutable.grid()) for label, mutable in space.simplify().items()}
+
+
+def activate(supernet: nn.Module, architecture: Mapping[str, Any]) -> None:
+    """Make ``architecture`` the path that a supernet's forward takes from now on."""
+    for module in supernet.modules():
+        if isinstance(module, BaseSuperNetModule):
+            module.resample(memo=dict(architecture))
+
+
+class SeededPathSampling(RandomSamplingLightningModule):
+    """NNI's path sampling, with the path a function of the seed and the step.
+
+    So a resumed run takes the paths that it would have taken, and all ranks of a distributed
+    run take the same one. NNI's own draws anew from an unseeded generator.
+
+    The hooks below are those of Lightning that NNI's wrapper does not pass on to the module that
+    it wraps.
+    """
+
+    def __init__(self, training_module: pl.LightningModule, seed: int) -> None:
+        super().__init__(training_module)
+        self._seed = seed
+        self._batch = 0
+
+    def resample(self) -> Architecture:
+        """Activate the path of this batch of this step."""
+        path = draw_architecture(self.model, self._seed, self.trainer.global_step, self._batch)
+        for module in self._choices():
+            module.resample(memo=dict(path))
+        return path
+
+    def _choices(self) -> list[BaseSuperNetModule]:
+        # Walking all modules takes longer than drawing the path; they stay the same in training.
+        if not hasattr(self, "_choice_modules"):
+            found = [m for m in self.model.modules() if isinstance(m, BaseSuperNetModule)]
+            object.__setattr__(self, "_choice_modules", found)
+        return self._choice_modules  # type: ignore[no-any-return, attr-defined]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """One step on one path; with gradients accumulated, each batch has a path of its own."""
+        self._batch = batch_idx
+        self.resample()
+        return self.training_module.training_step(batch, batch_idx)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Pass the hook on."""
+        self.training_module.optimizer_step(*args, **kwargs)
+
+    def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
+        """Pass the hook on."""
+        self.training_module.configure_gradient_clipping(*args, **kwargs)
+
+    def on_validation_epoch_end(self) -> None:
+        """Pass the hook on."""
+        self.training_module.on_validation_epoch_end()
+
+
+class SeededRandomOneShot(RandomOneShot):
+    """NNI's ``RandomOneShot`` (uniform path sampling) with :class:`SeededPathSampling`."""
+
+    def __init__(self, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._seed = seed
+
+    def configure_oneshot_module(self, training_module: pl.LightningModule) -> SeededPathSampling:
+        """Wrap the training module."""
+        return SeededPathSampling(training_module, self._seed)
+
+    def mutate_model(self, model: ModelSpace) -> ModelSpace:
+        """Make the space a supernet, in place, with the space's own initialization.
+
+        NNI builds mutable layers anew, and so with PyTorch's default weights.
+        """
+        supernet = super().mutate_model(model)
+        if hasattr(supernet, "initialize"):
+            supernet.initialize()
+        return supernet
+
+
+class LocalExperiment(NasExperiment):
+    """An NNI experiment that writes into its own folder only.
+
+    NNI also lists every experiment in a file in the home folder, for its web interface; a
+    one-shot experiment runs in this process and has none.
+    """
+
+    def _start_without_nni_manager(self) -> None:
+        pass
+
+    def _stop_without_nni_manager(self) -> None:
+        pass
+
+
+@contextmanager
+def quiet_nni() -> Iterator[None]:
+    """Keep NNI and Lightning from logging on the terminal, warnings excepted."""
+    loggers = [logging.getLogger(name) for name in ("nni", "pytorch_lightning", "lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

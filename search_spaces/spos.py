@@ -1,0 +1,234 @@
+"""The single path one-shot space: ShuffleNet blocks, one of four candidates in each place.
+
+Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling" (ECCV 2020),
+section 3.3 and its released code: 20 choice blocks in four stages, each block a ShuffleNetV2 unit
+with a 3 x 3, 5 x 5 or 7 x 7 depthwise convolution or the Xception-like unit of three of them.
+Names of modules and choices are those of NNI's ``ShuffleNetSpace``, so that architectures and
+weights pass between the two; the convolutions are PyTorch's own, without NNI's slicing around
+them, which costs time in every step.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import cast
+
+import torch
+from nni.nas.nn.pytorch import LayerChoice, ModelSpace
+from torch import Tensor, nn
+
+from search_spaces.errors import SpaceError
+
+#: The candidates of a choice block: depthwise kernel, and the order of its point (p) and
+#: depthwise (d) convolutions.
+CANDIDATES: dict[str, tuple[int, str]] = {
+    "k3": (3, "pdp"),
+    "k5": (5, "pdp"),
+    "k7": (7, "pdp"),
+    "xcep": (3, "dpdpdp"),
+}
+
+#: Choice blocks in each of the four stages, as published.
+STAGE_BLOCKS = (4, 4, 8, 4)
+
+#: Channels of the first convolution, the four stages and the last convolution, at width 1.
+CHANNELS = (16, 64, 160, 320, 640, 1024)
+
+#: Smaller images than this keep their resolution in the first convolution.
+FULL_STRIDE_SIZE = 128
+
+
+def scaled_channels(width: float) -> tuple[int, ...]:
+    """:data:`CHANNELS` times ``width``, to the nearest multiple of 4 (at least 8)."""
+    return tuple(max(8, 4 * round(channels * width / 4)) for channels in CHANNELS)
+
+
+class ShuffleBlock(nn.Module):
+    """One candidate: a ShuffleNetV2 unit (N, ``inputs``, H, W) -> (N, ``outputs``, H', W').
+
+    At stride 1 every second channel passes unchanged and the others through the main branch; at
+    stride 2 both branches see all channels. The two are concatenated.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int, order: str, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        branch_inputs = inputs if stride == 2 else inputs // 2
+        branch_outputs = outputs - branch_inputs
+        middle = outputs // 2
+        last = len(order) - 1
+
+        layers: list[nn.Module] = []
+        channels = branch_inputs
+        pending_stride = stride
+        for index, kind in enumerate(order):
+            if kind == "d":
+                layers += _depthwise(channels, kernel, pending_stride)
+                pending_stride = 1
+            else:
+                widened = branch_outputs if index == last else middle
+                layers += _pointwise(channels, widened)
+                channels = widened
+        self.branch_main = nn.Sequential(*layers)
+        self.branch_proj = nn.Sequential()
+        if stride == 2:
+            self.branch_proj = nn.Sequential(
+                *_depthwise(branch_inputs, kernel, stride),
+                *_pointwise(branch_inputs, branch_inputs),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride == 2:
+            kept, worked = self.branch_proj(x), x
+        else:
+            kept, worked = x[:, ::2], x[:, 1::2]
+        return torch.cat((kept, self.branch_main(worked)), dim=1)
+
+
+def _depthwise(channels: int, kernel: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(
+            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
+        ),
+        nn.BatchNorm2d(channels),
+    ]
+
+
+def _pointwise(inputs: int, outputs: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, 1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+class SPOS(ModelSpace):
+    """The SPOS space of 4^20 architectures for images (N, 3, H, W), as an NNI model space.
+
+    Parameters
+    ----------
+    num_classes:
+        Outputs of the classifier.
+    image_size:
+        Side of the square images. From 128 pixels the first convolution halves the resolution,
+        as published (224 pixels end as 7 x 7 maps); below it does not (32 pixels end as 2 x 2).
+    width:
+        Factor on all channels; 1.0 is the published supernet.
+    blocks:
+        Choice blocks in each of the four stages; (4, 4, 8, 4) is the published supernet. Fewer
+        blocks and a width of 0.25 make a supernet that two CPU cores train in a minute.
+    stem:
+        Module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN.
+    dropout:
+        Probability before the classifier.
+    initialization:
+        ``"aligned"`` starts the candidates of a choice block as one function (see
+        :func:`align_candidates`), so that paths agree from the first step and a supernet learns
+        in hundreds of steps rather than tens of thousands; ``"published"`` draws each candidate
+        on its own.
+
+    Architectures are dicts ``{"layer_1": "k3", ..., "layer_20": "xcep"}``.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        image_size: int = 32,
+        width: float = 1.0,
+        blocks: tuple[int, int, int, int] = STAGE_BLOCKS,
+        stem: nn.Module | None = None,
+        dropout: float = 0.1,
+        initialization: str = "aligned",
+    ) -> None:
+        super().__init__()
+        if image_size < 16:
+            raise SpaceError(
+                f"SPOS halves its maps four times: image_size is {image_size}, must be 16 or more"
+            )
+        if initialization not in ("aligned", "published"):
+            raise SpaceError(
+                f"initialization is {initialization!r}, must be 'aligned' or 'published'"
+            )
+        first, *stages, last = scaled_channels(width)
+        self.initialization = initialization
+        self.stem = stem if stem is not None else nn.Identity()
+        self.first_conv = nn.Sequential(
+            nn.Conv2d(3, first, 3, 2 if image_size >= FULL_STRIDE_SIZE else 1, 1, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(inplace=True),
+        )
+        layers: list[nn.Module] = []
+        for (inputs, outputs), repeats in zip(pairwise([first, *stages]), blocks, strict=True):
+            for position in range(repeats):
+                candidates: dict[str, nn.Module] = {
+                    name: ShuffleBlock(
+                        outputs if position else inputs,
+                        outputs,
+                        kernel=kernel,
+                        order=order,
+                        stride=1 if position else 2,
+                    )
+                    for name, (kernel, order) in CANDIDATES.items()
+                }
+                layers.append(LayerChoice(candidates, label=f"layer_{len(layers) + 1}"))
+        self.features = nn.Sequential(*layers)
+        self.conv_last = nn.Sequential(*_pointwise(stages[-1], last))
+        self.globalpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Sequential(nn.Linear(last, num_classes, bias=False))
+        self.initialize()
+
+    def initialize(self) -> None:
+        """Draw all weights anew, from the distributions of the released SPOS code."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                spread = 0.01 if name.startswith("first_conv") else 1 / module.weight.shape[1]
+                nn.init.normal_(module.weight, 0, spread)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+                nn.init.constant_(module.bias, 1e-4)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, 0, 0.01)
+        if self.initialization == "aligned":
+            for choice in self.features:
+                if isinstance(choice, LayerChoice):  # a frozen network has plain blocks
+                    align_candidates({name: choice[name] for name in CANDIDATES})
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first_conv(self.stem(x))
+        x = self.conv_last(self.features(x))
+        return cast(Tensor, self.classifier(self.dropout(self.globalpool(x).flatten(1))))
+
+
+@torch.no_grad()
+def align_candidates(candidates: Mapping[str, nn.Module]) -> None:
+    """Make the candidates of one choice block start as the function that ``k3`` computes.
+
+    ``k5`` and ``k7`` take the weights of ``k3``, its depthwise kernels padded with zeros: the same
+    function exactly. ``xcep`` has two depthwise and one pointwise convolution more; these start as
+    identities, so that it computes the same up to the batch normalizations between.
+    """
+    model = candidates["k3"]
+    for name in ("k5", "k7"):
+        for source, target in zip(model.modules(), candidates[name].modules(), strict=True):
+            if isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d):
+                margin = (target.kernel_size[0] - source.kernel_size[0]) // 2
+                target.weight.copy_(nn.functional.pad(source.weight, (margin,) * 4))
+
+    branch, xcep = cast(ShuffleBlock, model), cast(ShuffleBlock, candidates["xcep"])
+    xcep.branch_proj.load_state_dict(branch.branch_proj.state_dict())
+    widen, filter_, narrow = _convolutions(branch.branch_main)
+    first, second, third, fourth, fifth, last = _convolutions(xcep.branch_main)
+    nn.init.dirac_(first.weight, groups=first.groups)
+    second.weight.copy_(widen.weight)
+    nn.init.dirac_(third.weight, groups=third.groups)
+    nn.init.dirac_(fourth.weight)
+    fifth.weight.copy_(filter_.weight)
+    last.weight.copy_(narrow.weight)
+    # A rectified standard normal variable has mean 0.399 and deviation 0.584. Normalized, it is
+    # lifted by their ratio, so that the extra ReLU behind the identity cuts nothing off.
+    extra_norm = xcep.branch_main[list(xcep.branch_main).index(fourth) + 1]
+    nn.init.constant_(cast(Tensor, extra_norm.bias), 0.683)
+
+
+def _convolutions(branch: nn.Sequential) -> list[nn.Conv2d]:
+    return [layer for layer in branch if isinstance(layer, nn.Conv2d)]

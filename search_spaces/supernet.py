@@ -1,0 +1,221 @@
+"""Seeded one-shot training of a supernet through NNI; saving, loading, and measuring its paths."""
+
+import copy
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
+from nni.nas.experiment import NasExperimentConfig
+from nni.nas.nn.pytorch import ModelSpace
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from search_spaces.errors import SpaceError
+from search_spaces.nni_fixes import (
+    LocalExperiment,
+    SeededRandomOneShot,
+    activate,
+    quiet_nni,
+)
+
+
+class _Checkpoint(pl.Callback):
+    """Save the whole training state at the end of an epoch, every so many seconds."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, then rename, so that a run killed in between leaves the former state."""
+        if time.monotonic() - self._last < self._seconds:
+            return
+        partial = self._path.with_suffix(".part")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, self._path)
+        self._last = time.monotonic()
+
+
+def train_supernet(
+    space: ModelSpace,
+    module: LightningModule,
+    loader: Iterable[Any],
+    *,
+    seed: int,
+    max_epochs: int,
+    folder: Path,
+    callbacks: Sequence[pl.Callback] = (),
+    checkpoint_seconds: float = 20.0,
+    **trainer_options: Any,
+) -> ModelSpace:
+    """Train ``space`` as a supernet by uniform path sampling, as one NNI experiment.
+
+    Each batch activates one path, drawn uniformly by ``(seed, step)`` (Guo et al., ECCV 2020,
+    section 3.2). The space is turned into the supernet in place and returned. The training state
+    is kept in ``folder``: called again with the same arguments, training continues from there
+    and ends in the same weights as a run that was never interrupted, on the same machine.
+
+    Parameters
+    ----------
+    space:
+        An NNI model space. Where it has a method ``initialize``, that draws its weights.
+    module:
+        NNI Lightning module with the loss and the optimizer; it is given the supernet.
+    loader:
+        Batches of one epoch; the order should depend on the epoch alone.
+    trainer_options:
+        Further options of ``pytorch_lightning.Trainer``, such as ``accelerator``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / "training.ckpt"
+    trainer = Trainer(
+        max_epochs=max_epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        callbacks=[*callbacks, _Checkpoint(state, checkpoint_seconds)],
+        **trainer_options,
+    )
+    resume = {"ckpt_path": str(state)} if state.exists() else {}
+    strategy = SeededRandomOneShot(seed)
+    with quiet_nni(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluator = Lightning(module, trainer, loader, [], fit_kwargs=resume)
+        config = NasExperimentConfig.default(space, evaluator, strategy)
+        config.experiment_working_directory = str(folder / "nni")
+        experiment = LocalExperiment(space, evaluator, strategy, config)
+        experiment.run()
+    return space
+
+
+def as_supernet(space: ModelSpace) -> ModelSpace:
+    """Turn a space into an untrained supernet, in place."""
+    with quiet_nni(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SeededRandomOneShot(0).mutate_model(space)
+
+
+def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
+    """One path as a network of its own that shares no tensor with the supernet.
+
+    Its outputs equal those of the supernet on this path, bit for bit.
+    """
+    return copy.deepcopy(supernet.freeze(dict(architecture)))
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the batch-norm statistics of ``network`` to those of ``batches`` (N, C, H, W), in place.
+
+    A supernet's running statistics are averages over all paths, useless for any one of them
+    (Guo et al., ECCV 2020, section 3.4). Leaves the network in evaluation mode.
+    """
+    network.eval()
+    norms = _norms(network)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average over the batches
+        norm.train()
+    for images in batches:
+        network(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+@contextmanager
+def recalibrated(
+    supernet: nn.Module, architecture: Mapping[str, Any], batches: Iterable[Tensor]
+) -> Iterator[nn.Module]:
+    """The supernet on one path with batch-norm statistics of its own, while the context lasts.
+
+    Only the statistics are copied, and put back at the end; the weights are the supernet's.
+    """
+    buffers = [
+        (buffer, buffer.clone()) for norm in _norms(supernet) for buffer in norm.buffers()
+    ]
+    activate(supernet, architecture)
+    try:
+        recalibrate(supernet, batches)
+        yield supernet
+    finally:
+        with torch.no_grad():
+            for buffer, saved in buffers:
+                buffer.copy_(saved)
+
+
+def _norms(network: nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
+
+
+def save_supernets(path: Path, supernets: Mapping[str, Mapping[str, Tensor]], about: Any) -> None:
+    """Write the weights of one or more supernets, by name, as one safetensors file.
+
+    ``about`` is plain data, kept in the file's header as JSON.
+    """
+    tensors = {
+        f"{name}/{key}": tensor.detach().cpu().contiguous()
+        for name, state in supernets.items()
+        for key, tensor in state.items()
+    }
+    partial = path.with_suffix(".part")
+    partial.write_bytes(save(tensors, metadata={"about": json.dumps(about)}))
+    os.replace(partial, path)
+
+
+def load_weights(path: Path, name: str) -> dict[str, Tensor]:
+    """Read the weights of the supernet ``name`` from a file of :func:`save_supernets`.
+
+    Raises
+    ------
+    SpaceError
+        If the file is no such file, or holds no supernet of that name.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = list(file.keys())
+            weights = {
+                key.removeprefix(f"{name}/"): file.get_tensor(key)
+                for key in keys
+                if key.startswith(f"{name}/")
+            }
+    except (SafetensorError, OSError) as error:
+        raise SpaceError(f"{path} is not a readable supernet checkpoint: {error}") from None
+    if not weights:
+        names = sorted({key.split("/", 1)[0] for key in keys})
+        raise SpaceError(f"{path} holds no supernet {name!r}; it holds {', '.join(names)}")
+    return weights
+
+
+def load_supernet(path: Path, name: str, space: ModelSpace) -> ModelSpace:
+    """Turn ``space`` into the supernet ``name`` of a file of :func:`save_supernets`, in place.
+
+    Raises
+    ------
+    SpaceError
+        If the weights are of another space.
+    """
+    supernet = as_supernet(space)
+    try:
+        supernet.load_state_dict(load_weights(path, name))
+    except RuntimeError:
+        raise SpaceError(
+            f"{path}: supernet {name!r} is of another space than {type(space).__name__} "
+            "with these settings"
+        ) from None
+    return supernet

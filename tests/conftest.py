@@ -1,0 +1,57 @@
+"""What all tests share: a cache of their own, and the real digit files where they are."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: What a folder of real data must hold for the tests marked ``real_data``.
+REAL_FILES = [
+    f"{domain}_{split}.npz"
+    for domain in ("mnist", "mnistm", "svhn", "usps")
+    for split in ("train", "test")
+]
+
+
+def missing_real_data() -> str | None:
+    """Say why the tests on real data cannot run; None where they can."""
+    folder = os.environ.get("NASNEURN_DATA")
+    if not folder:
+        return "real digit files needed: set NASNEURN_DATA to their folder"
+    missing = [name for name in REAL_FILES if not (Path(folder) / name).is_file()]
+    return f"NASNEURN_DATA={folder} lacks {', '.join(missing)}" if missing else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real_data") is None:
+        return
+    reason = missing_real_data()
+    if reason is None:
+        return
+    if os.environ.get("CI") and os.environ.get("NASNEURN_DATA"):
+        pytest.fail(f"CI names a folder of real data, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def real_data_dir() -> Path:
+    """The folder of real digit files; for tests marked ``real_data``."""
+    return Path(os.environ["NASNEURN_DATA"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache for this run, unless NASNEURN_CACHE names one: tests leave the user's alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("NASNEURN_CACHE"):
+            patch.setenv("NASNEURN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield Path(os.environ["NASNEURN_CACHE"])
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for one test."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("NASNEURN_CACHE", str(cache))
+    return cache

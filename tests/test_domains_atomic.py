@@ -1,0 +1,51 @@
+import pytest
+
+from nasneurn.domains.atomic import written_atomically
+from nasneurn.errors import InputError
+
+
+def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "new" / "file.npz"
+    with written_atomically(path) as draft:
+        draft.write_text("first")
+        assert not path.exists()
+    with written_atomically(path) as draft:
+        draft.write_text("second, not yet")
+        assert path.read_text() == "first"
+        assert draft.suffix == ".npz"  # or numpy would add one
+    assert path.read_text() == "second, not yet"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_after_an_error_the_old_file_stays_and_no_draft(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write_half(error):
+        with written_atomically(path) as draft:
+            draft.write_text("half")
+            raise error
+
+    for error in (KeyboardInterrupt, InputError):
+        with pytest.raises(error):
+            write_half(error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_have_their_own_drafts(tmp_path):
+    path = tmp_path / "file"
+    with written_atomically(path) as one, written_atomically(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"  # the last to finish
+
+
+def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(InputError, match=r"inner: cannot be written"),
+        written_atomically(tmp_path / "file" / "inner") as draft,
+    ):
+        draft.write_text("")
