@@ -1,5 +1,6 @@
 """The ``nasneurn`` command: parse, call, print. Nothing heavy is imported before it is needed."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -91,6 +92,74 @@ def data_preview(
     from nasneurn.domains.preview import contact_sheet
 
     typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))
+
+
+# --- search: supernet, evolution, transfer -------------------------------------------------------
+
+
+@app.command("search")
+def search_command(
+    space: Annotated[str, typer.Option(help="The search space: spos.")] = "spos",
+    neurn: Annotated[
+        bool, typer.Option("--neurn/--no-neurn", help="With the NeuRN stem, or with no stem.")
+    ] = True,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Both without and with the stem, paired.")
+    ] = False,
+    stem: Annotated[
+        str | None, typer.Option(help="Another stem than NeuRN: NAME or NAME:option=value,...")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
+    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train the winner from scratch.")
+    ] = False,
+    max_flops: Annotated[
+        int | None, typer.Option(min=1, help="Most multiply-adds of a candidate.")
+    ] = None,
+    max_params: Annotated[
+        int | None, typer.Option(min=1, help="Most parameters of a candidate.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Search an architecture on source domains, and measure it on every domain.
+
+    The same command continues where it was stopped.
+    """
+    from nasneurn.domains import load_suite
+    from nasneurn.report.search_table import print_search, search_json
+    from nasneurn.search import SearchConfig, budget_named, choose_stems, search
+
+    domains = load_suite(suite, data_dir=data_dir)
+    sources = domains.domains if source == ["all"] else tuple(source or domains.domains[:1])
+    config = SearchConfig(
+        space=space,
+        suite=suite,
+        image_size=domains.size,
+        sources=sources,
+        stems=choose_stems(neurn=neurn, compare=compare, stem=stem),
+        seeds=tuple(seed or [0]),
+        budget_name=budget,
+        budget=budget_named(budget),
+        retrain=retrain,
+        max_flops=max_flops,
+        max_params=max_params,
+    )
+    outputs = search(
+        config, out or Path("results") / config.folder_name, device=device, data_dir=data_dir
+    )
+    if as_json:
+        typer.echo(json.dumps(search_json(outputs)))
+    else:
+        print_search(outputs)
 
 
 # --- the command itself --------------------------------------------------------------------------

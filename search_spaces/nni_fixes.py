@@ -133,7 +133,8 @@ class LocalExperiment(NasExperiment):
 @contextmanager
 def quiet_nni() -> Iterator[None]:
     """Keep NNI and Lightning from logging on the terminal, warnings excepted."""
-    loggers = [logging.getLogger(name) for name in ("nni", "pytorch_lightning", "lightning")]
+    names = ("nni", "pytorch_lightning", "lightning_fabric")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

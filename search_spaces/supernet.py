@@ -80,25 +80,28 @@ def train_supernet(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "training.ckpt"
-    trainer = Trainer(
-        max_epochs=max_epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        callbacks=[*callbacks, _Checkpoint(state, checkpoint_seconds)],
-        **trainer_options,
-    )
     resume = {"ckpt_path": str(state)} if state.exists() else {}
     strategy = SeededRandomOneShot(seed)
     with quiet_nni(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        trainer = Trainer(
+            max_epochs=max_epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            callbacks=[*callbacks, _Checkpoint(state, checkpoint_seconds)],
+            **trainer_options,
+        )
         evaluator = Lightning(module, trainer, loader, [], fit_kwargs=resume)
         config = NasExperimentConfig.default(space, evaluator, strategy)
         config.experiment_working_directory = str(folder / "nni")
         experiment = LocalExperiment(space, evaluator, strategy, config)
-        experiment.run()
+        try:
+            experiment.run()
+        finally:
+            experiment.stop()
     return space
 
 

@@ -1,0 +1,151 @@
+"""Figures of a search: accuracy against cost, and source against target."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+
+DPI = 150
+
+
+def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Rows that no other beats in both ``source_accuracy`` and ``flops``, cheapest first."""
+    ordered = candidates.sort_values(["flops", "source_accuracy"], ascending=[True, False])
+    before = ordered["source_accuracy"].cummax().shift(fill_value=-np.inf)
+    return ordered[ordered["source_accuracy"] > before]
+
+
+def draw_search(evolution: pd.DataFrame, path: Path) -> None:
+    """One panel for each source and stem: every candidate, the front, and the winners.
+
+    ``evolution`` has the columns of ``evolution.csv``. The search ranks by accuracy, then by
+    cost, so the winner of a seed is the right end of its front.
+    """
+    sources = list(dict.fromkeys(evolution["source"]))
+    stems = list(dict.fromkeys(evolution["stem"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(
+            figsize=(1.2 + 3.6 * len(stems), 0.9 + 2.7 * len(sources)), layout="constrained"
+        )
+        axes = figure.subplots(len(sources), len(stems), squeeze=False, sharex=True, sharey="row")
+        for i, source in enumerate(sources):
+            for j, stem in enumerate(stems):
+                chosen = evolution[(evolution["source"] == source) & (evolution["stem"] == stem)]
+                _draw_candidates(axes[i, j], chosen)
+                axes[i, j].set_title(f"{source}, stem {stem}")
+            axes[i, 0].set_ylabel("held-out source accuracy (%)")
+        for axis in axes[-1]:
+            axis.set_xlabel("multiply-adds (millions)")
+        handles, labels = axes[0, -1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+        figure.savefig(path, dpi=DPI)
+
+
+def _draw_candidates(axis: Axes, chosen: pd.DataFrame) -> None:
+    last = max(1, int(chosen["generation"].max()))
+    colours = sns.color_palette("crest", as_cmap=True)
+    for generation in (0, last):  # two entries in the legend stand for the scale between
+        axis.scatter([], [], s=18, color=colours(generation / last), label=f"gen. {generation}")
+    axis.scatter(
+        chosen["flops"] / 1e6,
+        chosen["source_accuracy"] * 100,
+        c=chosen["generation"] / last,
+        cmap=colours,
+        s=14,
+        alpha=0.75,
+        linewidths=0,
+    )
+    for number, (_, rows) in enumerate(chosen.groupby("seed")):
+        front = front_of(rows)
+        axis.step(
+            front["flops"] / 1e6,
+            front["source_accuracy"] * 100,
+            where="post",
+            color="0.25",
+            linewidth=1,
+            label="front of a seed" if number == 0 else None,
+        )
+        axis.scatter(
+            front["flops"].iloc[-1:] / 1e6,
+            front["source_accuracy"].iloc[-1:] * 100,
+            marker="*",
+            s=110,
+            color="#d1495b",
+            edgecolor="white",
+            linewidth=0.6,
+            zorder=3,
+            label="winner" if number == 0 else None,
+        )
+
+
+def mean_transfer(accuracy: pd.DataFrame, stem: str) -> pd.DataFrame:
+    """Mean accuracy over seeds in percent, sources as rows and targets as columns."""
+    rows = accuracy[accuracy["stem"] == stem]
+    table = rows.pivot_table(index="source", columns="target", values="accuracy", sort=False)
+    targets = list(dict.fromkeys(accuracy["target"]))
+    return table.reindex(columns=targets) * 100
+
+
+def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
+    """Source x target heatmap of each stem; of two stems also what the second adds.
+
+    Drawn from the retrained networks where there are any, else from the inherited weights.
+    """
+    kinds = list(dict.fromkeys(accuracy["weights"]))
+    weights = "retrained" if "retrained" in kinds else kinds[0]
+    accuracy = accuracy[accuracy["weights"] == weights]
+    stems = list(dict.fromkeys(accuracy["stem"]))
+    tables = {f"stem {stem}": mean_transfer(accuracy, stem) for stem in stems}
+    compared = len(stems) == 2
+    if compared:
+        first, second = tables.values()
+        tables[f"{stems[1]} minus {stems[0]}"] = second - first
+
+    height, width = next(iter(tables.values())).shape
+    seeds = accuracy["seed"].nunique()
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(
+            figsize=(1.4 + len(tables) * (0.9 + 0.75 * width), 1.7 + 0.62 * height),
+            layout="constrained",
+        )
+        axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+        for number, (axis, (title, table)) in enumerate(zip(axes, tables.items(), strict=True)):
+            difference = compared and number == 2
+            reach = max(1.0, float(np.nanmax(np.abs(table)))) if difference else 100.0
+            sns.heatmap(
+                table,
+                ax=axis,
+                annot=True,
+                fmt="+.1f" if difference else ".1f",
+                cmap="vlag" if difference else "crest",
+                vmin=-reach if difference else 0,
+                vmax=reach,
+                cbar=False,
+                linewidths=1,
+                linecolor="white",
+            )
+            axis.set_title(title)
+            axis.set_xlabel("target")
+            axis.set_ylabel("source" if number == 0 else "")
+            axis.tick_params(left=False, bottom=False)
+            axis.set_yticklabels(axis.get_yticklabels(), rotation=0)
+            axis.set_xticklabels(axis.get_xticklabels(), rotation=30, ha="right")
+        over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+        figure.suptitle(f"Test accuracy (%), {weights} weights, {over}", fontsize=11)
+        figure.savefig(path, dpi=DPI)

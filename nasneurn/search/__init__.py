@@ -1,0 +1,45 @@
+"""Search an architecture on source domains, and measure it on every domain of a suite."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from nasneurn.errors import InputError
+from nasneurn.search.config import (
+    BUDGETS,
+    Budget,
+    SearchConfig,
+    StemChoice,
+    budget_named,
+    choose_stems,
+)
+from nasneurn.search.outputs import Outputs
+
+__all__ = [
+    "BUDGETS",
+    "Budget",
+    "Outputs",
+    "SearchConfig",
+    "StemChoice",
+    "budget_named",
+    "choose_stems",
+    "search",
+]
+
+
+def search(
+    config: SearchConfig, out: Path, *, device: str = "auto", data_dir: Path | None = None
+) -> Outputs:
+    """Run a search, or continue one, and write its outputs into ``out``.
+
+    Raises:
+        InputError: NNI is missing, the folder holds another search, or the input cannot be used.
+    """
+    if find_spec("nni") is None:
+        raise InputError(
+            "the search needs NNI, which is not installed: it has wheels for x86-64 Linux, "
+            "Windows and macOS (pip install nni==3.0), and none for arm64 Linux"
+        )
+    # Here, because it takes seconds and everything else works without NNI.
+    from nasneurn.search.run import run_search
+
+    return run_search(config, out, device=device, data_dir=data_dir)

@@ -1,0 +1,206 @@
+"""Training: one LightningModule for fixed networks and supernets, on data that sits in memory."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasneurn.domains import Split
+from nasneurn.errors import InputError
+from nasneurn.progress import Meter
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; ``auto`` is the first GPU, where there is one, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is 'cuda', but PyTorch finds no GPU here; use 'cpu' or 'auto'")
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}, must be 'auto', 'cpu' or 'cuda'")
+    return torch.device(name)
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Bytes (N, C, H, W) as float32 in [0, 1], channels last in memory."""
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+@dataclass(frozen=True)
+class DeviceImages:
+    """A split on the training device: ``images`` uint8 (N, 3, H, W) and ``labels`` int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, split: Split, device: torch.device) -> "DeviceImages":
+        """Put a split on ``device``."""
+        images = torch.from_numpy(np.ascontiguousarray(split.images)).permute(0, 3, 1, 2)
+        return cls(images.to(device), torch.from_numpy(split.labels).to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in their order, as float batches of at most ``size``, with labels."""
+        for start in range(0, len(self), size):
+            chosen = slice(start, start + size)
+            yield as_pixels(self.images[chosen]), self.labels[chosen]
+
+
+class ShuffledBatches:
+    """One epoch of training batches, in an order that depends on the seed and the epoch alone.
+
+    Lightning sets the epoch through ``sampler.set_epoch``, as for a distributed sampler, also
+    when it resumes. The last, smaller batch of an epoch is left out.
+    """
+
+    def __init__(self, data: DeviceImages, batch_size: int, seed: int) -> None:
+        if batch_size > len(data):
+            raise InputError(
+                f"batch size {batch_size} is larger than the {len(data)} training images"
+            )
+        self._data = data
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+        self.sampler = self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._data) // self._batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._data))
+        rows = torch.from_numpy(order).to(self._data.labels.device)
+        for start in range(0, len(self) * self._batch_size, self._batch_size):
+            chosen = rows[start : start + self._batch_size]
+            yield as_pixels(self._data.images[chosen]), self._data.labels[chosen]
+
+
+def shifted(images: Tensor, most: int) -> Tensor:
+    """Each image (of N, C, H, W) moved by up to ``most`` pixels either way, its border repeated."""
+    if most == 0:
+        return images
+    count, _, height, width = images.shape
+    device = images.device
+    rows = torch.arange(height, device=device) + torch.randint(
+        -most, most + 1, (count, 1), device=device
+    )
+    columns = torch.arange(width, device=device) + torch.randint(
+        -most, most + 1, (count, 1), device=device
+    )
+    picked = images.permute(0, 2, 3, 1)[
+        torch.arange(count, device=device)[:, None, None],
+        rows.clamp(0, height - 1)[:, :, None],
+        columns.clamp(0, width - 1)[:, None, :],
+    ]
+    return picked.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: AdamW, a linear warm-up over a tenth of the steps, then a cosine.
+
+    ``shift`` moves each training image by up to so many pixels.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    shift: int = 0
+
+
+class ClassificationModule(pl.LightningModule):
+    """Trains ``model`` (N, 3, H, W) -> (N, classes) on the cross-entropy of labelled batches.
+
+    All that is random in a step (augmentation, a stem's draws, dropout) is a function of ``seed``
+    and the step, so that a resumed run draws what it would have drawn.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self._recipe = recipe
+        self._seed = seed
+
+    @property
+    def model(self) -> nn.Module:
+        """The network under training."""
+        return self._model
+
+    def set_model(self, model: nn.Module) -> None:
+        """Choose the network to train."""
+        self._model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network's logits."""
+        return self._model(x)  # type: ignore[no-any-return]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        images, labels = batch
+        stream = np.random.SeedSequence([self._seed, self.trainer.current_epoch, batch_idx])
+        torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
+        logits = self(shifted(images, self._recipe.shift))
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)
+        if not torch.isfinite(loss.detach()):
+            raise InputError(
+                f"the loss is {loss.item()} at step {self.trainer.global_step}; "
+                f"a learning rate below {self._recipe.learning_rate} may help"
+            )
+        return loss
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """AdamW with its schedule, advanced at every step."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(),
+            lr=self._recipe.learning_rate,
+            weight_decay=self._recipe.weight_decay,
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        warm_up = max(1, total // 10)
+
+        def factor(step: int) -> float:
+            if step < warm_up:
+                return (step + 1) / warm_up
+            return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, total - warm_up)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class MeterCallback(pl.Callback):
+    """Shows the batches done and the loss on a progress meter."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._loss = math.nan
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count what a resumed run did before."""
+        self._meter.advance(trainer.current_epoch * int(trainer.num_training_batches))
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Count one batch."""
+        if isinstance(outputs, dict) and batch_idx % 10 == 0:
+            self._loss = float(outputs["loss"])
+        self._meter.advance(1, f"loss {self._loss:.2f}")

@@ -1,0 +1,491 @@
+"""NeuRN against a two-pass oracle that scipy computes, its invariances, and every stem by name."""
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import nasneurn
+from nasneurn import stems
+from nasneurn.errors import InputError
+from nasneurn.stems import NeuRN, create_stem, list_stems, neurn
+
+BORDERS = {"reflect": "mirror", "zero": "constant", "replicate": "nearest"}
+SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
+MODES = ("contrast", "reciprocal", "local")
+HALVES = {torch.float16: 1e-3, torch.bfloat16: 8e-3}
+
+
+def images(*shape, seed=0, dtype=torch.float32):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def oracle(x, k=3, border="reflect", scope="image", mode="contrast", eps=1e-3):
+    """Two passes per patch, in float64, by numpy's own standard deviation."""
+    x = x.detach().double().numpy()
+    sigma = np.zeros_like(x)
+    for n, c in np.ndindex(x.shape[:2]):
+        sigma[n, c] = scipy.ndimage.generic_filter(x[n, c], np.std, k, mode=BORDERS[border])
+    sigma[sigma < 1e-12] = 0
+    if mode == "local":
+        return torch.from_numpy(sigma)
+    c = sigma.max(SCOPES[scope], keepdims=True)
+    if mode == "contrast":
+        return torch.from_numpy(np.divide(sigma, c, where=c > 0, out=np.zeros_like(sigma)))
+    blank = sigma.max((2, 3) if scope == "channel" else (1, 2, 3), keepdims=True) == 0
+    return torch.from_numpy(np.where(blank, 0, 1 / (c * sigma + eps)))
+
+
+# ---------------------------------------------------------------- NeuRN's values
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("border", BORDERS)
+def test_agrees_with_the_oracle(border, scope, mode, dtype):
+    x = images(2, 3, 11, 14, dtype=dtype)
+    x[0, 1] = 0
+    rtol = {torch.float64: 1e-9, torch.float32: 5e-6}[dtype]
+    for k in (3, 5, 9):
+        got = neurn(x, k, border=border, scope=scope, mode=mode)
+        assert got.dtype == dtype
+        want = oracle(x, k, border, scope, mode)
+        torch.testing.assert_close(got.double(), want, rtol=rtol, atol=1e-7)
+
+
+def test_by_hand():
+    x = torch.tensor([[0.0, 0, 0], [0, 9, 0], [0, 0, 0]]).view(1, 1, 3, 3)
+    sigma = neurn(x, mode="local")[0, 0]
+    # One nine among nine values: mean 1, variance (64 + 8) / 9 = 8.
+    assert sigma[1, 1].item() == pytest.approx(8**0.5)
+    # Reflected at the corner, four nines among nine values.
+    assert sigma[0, 0].item() == pytest.approx(9 * (4 / 9 * 5 / 9) ** 0.5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("shade", [0.0, 0.3, 1e6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_blank_images_give_zeros_and_zero_gradients(mode, scope, shade, dtype):
+    x = torch.full((2, 3, 9, 9), shade, dtype=dtype, requires_grad=True)
+    y = neurn(x, 5, scope=scope, mode=mode)
+    assert torch.equal(y, torch.zeros_like(y))
+    y.sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+    assert not neurn(x.detach(), 5, scope=scope, mode=mode).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_blank_image_in_a_batch(mode, scope, dtype):
+    x = images(3, 2, 8, 8, dtype=dtype)
+    x[1] = 0.7
+    x.requires_grad_()
+    y = neurn(x, scope=scope, mode=mode)
+    y.square().sum().backward()
+    assert not y[1].any()
+    assert not x.grad[1].any()
+    assert y[0].any()
+    assert y.isfinite().all()
+    assert x.grad.isfinite().all()
+    assert torch.equal(neurn(x.detach(), scope=scope, mode=mode)[1], torch.zeros_like(x[1]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_flat_patches_are_exactly_zero(dtype):
+    x = torch.full((1, 1, 12, 30), 1 / 3, dtype=dtype)
+    x[..., 20:] = 0.1
+    sigma = neurn(x, 7, mode="local")
+    assert not sigma[..., :17].any()
+    assert not sigma[..., 23:].any()
+    assert sigma[..., 17:23].all()
+
+
+@pytest.mark.parametrize("k", [3, 15])
+def test_faint_contrast_on_a_bright_image(k):
+    noise = images(1, 2, 24, 24, dtype=torch.float64)
+    x = (noise + 1e6).float()  # rounded to sixteenths: that is the image
+    want = oracle(x, k)
+    torch.testing.assert_close(neurn(x, k).double(), want, rtol=1e-5, atol=1e-7)
+    plain = stems._sigma(x, k, "reflect")
+    torch.testing.assert_close((plain / plain.max()).double(), want, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 100.0])
+def test_half_precision_within_its_rounding(dtype, scale):
+    x = (images(2, 3, 16, 16) * scale + scale).to(dtype)
+    y = neurn(x)
+    assert y.dtype == dtype
+    torch.testing.assert_close(y.double(), oracle(x), rtol=HALVES[dtype], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_autocast_changes_nothing(dtype):
+    x = images(2, 3, 16, 16, dtype=dtype)
+    expected = neurn(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = neurn(x)
+        plain = stems._scale(stems._sigma(x.double(), 3, "reflect"), "image", "contrast", 1e-3)
+    assert y.dtype == dtype
+    assert torch.equal(y, expected)
+    torch.testing.assert_close(plain, oracle(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (2, 0, 8, 8)])
+def test_empty_batches(border, scope, mode, shape):
+    x = torch.zeros(shape, requires_grad=True)
+    y = neurn(x, border=border, scope=scope, mode=mode)
+    assert y.shape == shape
+    y.sum().backward()
+    assert x.grad.shape == shape
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(1e-3, 1e3),
+    st.sampled_from((1, -1)),
+    st.floats(-5, 5),
+    st.sampled_from(("image", "channel", "batch")),
+    st.sampled_from((3, 5, 9)),
+    st.integers(0, 99),
+)
+def test_affine_invariance(a, sign, b, scope, k, seed):
+    x = images(2, 3, 12, 10, seed=seed, dtype=torch.float64)
+    y = neurn(sign * a * (x + b), k, scope=scope)
+    torch.testing.assert_close(y, neurn(x, k, scope=scope), rtol=1e-7, atol=1e-9)
+    assert y.min() >= 0
+    assert y.max() == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(range(3)), st.permutations(range(4)), st.sampled_from(list(SCOPES)))
+def test_order_of_channels_and_images_is_kept(channels, batch, scope):
+    x = images(4, 3, 9, 9)
+    y = neurn(x, scope=scope)
+    assert torch.equal(neurn(x[batch][:, channels], scope=scope), y[batch][:, channels])
+
+
+def test_mirrored_and_turned_images():
+    x = images(1, 2, 13, 9, dtype=torch.float64)
+    torch.testing.assert_close(neurn(x.flip(2), 5), neurn(x, 5).flip(2))
+    torch.testing.assert_close(neurn(x.mT, 5), neurn(x, 5).mT)
+
+
+def test_scopes_by_their_maxima():
+    x = images(3, 3, 10, 10) * torch.tensor([1.0, 2, 3]).view(1, 3, 1, 1)
+    assert torch.equal(neurn(x, scope="channel").amax((2, 3)), torch.ones(3, 3))
+    assert torch.equal(neurn(x, scope="image").amax((1, 2, 3)), torch.ones(3))
+    assert neurn(x, scope="batch").max() == 1
+    assert (neurn(x, scope="batch").amax((1, 2, 3)) == 1).sum() == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("border", BORDERS)
+def test_gradcheck(border, scope, mode):
+    x = images(2, 2, 5, 6, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda y: neurn(y, 3, border=border, scope=scope, mode=mode, eps=0.1), x
+    )
+
+
+def test_gradcheck_twice():
+    x = images(1, 1, 4, 5, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda y: neurn(y, 3), x)
+
+
+# ---------------------------------------------------------------- compiled, exported, stored
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        pytest.param("inductor", {}, marks=pytest.mark.slow),
+        ("aot_eager", {"k": 5, "border": "replicate", "scope": "batch"}),
+    ],
+)
+def test_compile_in_one_graph(backend, options):
+    torch._dynamo.reset()
+    x = images(2, 3, 16, 16)
+    x[1] = 1 / 3
+    module = NeuRN(**options)
+    compiled = torch.compile(module, fullgraph=True, backend=backend)
+    one, two = x.clone().requires_grad_(), x.clone().requires_grad_()
+    want, got = module(one), compiled(two)
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+    assert not got[1].any()
+    want.square().sum().backward()
+    got.square().sum().backward()
+    torch.testing.assert_close(two.grad, one.grad, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_export(mode):
+    x = images(4, 3, 16, 16)
+    module = NeuRN(5, mode=mode)
+    batch = {"x": {0: torch.export.Dim("batch", min=2, max=64)}}
+    program = torch.export.export(module, (x,), dynamic_shapes=batch)
+    for data in (x, images(7, 3, 16, 16, seed=1)):
+        got = program.module()(data)
+        torch.testing.assert_close(got, module(data), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("border", BORDERS)
+def test_onnx(border):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x = images(2, 3, 16, 16)
+    module = NeuRN(5, border=border).eval()
+    program = torch.onnx.export(module, (x,), dynamo=True, verbose=False)
+    stored = io.BytesIO(program.model_proto.SerializeToString())
+    session = onnxruntime.InferenceSession(stored.getvalue())
+    (got,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(got), module(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_trace():
+    x = images(2, 3, 12, 12)
+    traced = torch.jit.trace(NeuRN(), x)
+    other = images(2, 3, 12, 12, seed=1)
+    torch.testing.assert_close(traced(other), neurn(other), rtol=1e-5, atol=1e-6)
+
+
+def test_state_dict_is_that_of_the_network_without():
+    with_stem = nn.Sequential(nn.Conv2d(3, 3, 1), NeuRN())
+    assert list(with_stem.state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_repr_names_the_options():
+    assert repr(NeuRN(5, scope="batch")) == (
+        "NeuRN(k=5, border='reflect', scope='batch', mode='contrast')"
+    )
+    assert "eps=0.01" in repr(NeuRN(mode="reciprocal", eps=0.01))
+
+
+def test_names_at_the_top_of_the_package():
+    assert nasneurn.NeuRN is NeuRN
+    assert nasneurn.create_stem is create_stem
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"k": 4}, "k is 4; it must be an odd integer of at least 3"),
+        ({"k": 1}, "k is 1"),
+        ({"k": -3}, "k is -3"),
+        ({"k": 3.0}, "k is 3.0"),
+        ({"k": True}, "k is True"),
+        ({"border": "reflct"}, "unknown border 'reflct': did you mean reflect"),
+        ({"border": "wrap"}, "choose one of reflect, zero, replicate"),
+        ({"scope": "images"}, "did you mean image"),
+        ({"mode": "ratio"}, "unknown mode 'ratio'"),
+        ({"eps": 0.0}, "eps is 0.0; it must be a positive number"),
+        ({"eps": float("nan")}, "eps is nan"),
+    ],
+)
+def test_wrong_options(options, words):
+    for ask in (lambda: neurn(images(1, 1, 8, 8), **options), lambda: NeuRN(**options)):
+        with pytest.raises(InputError, match=words) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "words"),
+    [
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), {}, "torch.uint8; a floating point tensor"),
+        (torch.zeros(3, 8, 8), {}, r"shape \(3, 8, 8\); four dimensions"),
+        (np.zeros((1, 1, 8, 8)), {}, "ndarray; a tensor"),
+        (torch.zeros(1, 1, 8, 2), {"k": 5}, "8 x 2; k=5 with border='reflect' needs at least 3"),
+        (torch.zeros(1, 1, 0, 4), {"border": "zero"}, "0 x 4"),
+    ],
+)
+def test_wrong_images(x, options, words):
+    with pytest.raises(InputError, match=words):
+        neurn(x, **options)
+
+
+def test_smallest_images():
+    assert neurn(images(1, 1, 3, 3), 5).shape == (1, 1, 3, 3)
+    for border in ("zero", "replicate"):
+        x = images(1, 1, 1, 2)
+        torch.testing.assert_close(
+            neurn(x, 9, border=border).double(), oracle(x, 9, border), rtol=1e-5, atol=1e-7
+        )
+
+
+# ---------------------------------------------------------------- every stem by name
+
+
+@pytest.fixture(params=list_stems())
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16], ids=str
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_shape_and_dtype_are_kept(name, channels, dtype, training):
+    x = images(2, channels, 16, 12, dtype=dtype)
+    before = x.clone()
+    y = create_stem(name).train(training)(x)
+    assert y.shape == x.shape
+    assert y.dtype == dtype
+    assert y.isfinite().all()
+    assert torch.equal(x, before)
+
+
+def test_no_parameters_or_buffers(name):
+    stem = create_stem(name)
+    assert not list(stem.parameters())
+    assert not list(stem.buffers())
+    assert not stem.state_dict()
+
+
+def test_evaluation_is_deterministic_and_per_image(name):
+    stem = create_stem(name).eval()
+    x = images(4, 3, 16, 16)
+    y = stem(x)
+    assert torch.equal(stem(x), y)
+    torch.testing.assert_close(stem(x[1:2]), y[1:2])
+
+
+def test_copies_compute_the_same(name):
+    stem = create_stem(name).eval()
+    x = images(2, 3, 16, 16)
+    for other in (copy.deepcopy(stem), pickle.loads(pickle.dumps(stem))):
+        assert torch.equal(other(x), stem(x))
+        assert repr(other) == repr(stem)
+
+
+def test_autocast_keeps_the_dtype(name):
+    stem = create_stem(name).eval()
+    x = images(2, 3, 16, 16)
+    expected = stem(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = stem(x)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, expected)
+
+
+def test_blank_and_empty_batches(name):
+    for training in (True, False):
+        stem = create_stem(name).train(training)
+        x = torch.full((2, 1, 12, 12), 0.3, requires_grad=True)
+        y = stem(x)
+        y.sum().backward()
+        assert y.isfinite().all()
+        assert x.grad.isfinite().all()
+        assert stem(torch.zeros(0, 3, 12, 12)).shape == (0, 3, 12, 12)
+        assert stem(torch.zeros(2, 3, 12, 12, device="meta")).shape == (2, 3, 12, 12)
+
+
+@pytest.mark.parametrize("stem", ["neurn", "instance_norm", "local_contrast_norm", "sobel"])
+def test_blank_images_are_zero(stem):
+    x = torch.full((2, 1, 12, 12), 1 / 3)
+    assert not create_stem(stem)(x).any()
+
+
+def test_unknown_names_and_options_are_told_with_the_nearest():
+    with pytest.raises(InputError, match="unknown stem 'neurm': did you mean neurn"):
+        create_stem("neurm")
+    with pytest.raises(InputError, match="choose one of none, neurn"):
+        create_stem("???")
+    with pytest.raises(InputError, match="option of the stem neurn 'boarder': did you mean border"):
+        create_stem("neurn", boarder="zero")
+    with pytest.raises(InputError, match="the stem sobel has none"):
+        create_stem("sobel", k=3)
+    with pytest.raises(InputError, match="size is 4"):
+        create_stem("local_contrast_norm", size=4)
+    with pytest.raises(InputError, match="kernel size is 2"):
+        create_stem("randconv", kernel_sizes=(2,))
+
+
+# ---------------------------------------------------------------- each rival
+
+
+def test_grey_is_luma_in_every_channel():
+    x = images(2, 3, 5, 5, dtype=torch.float64)
+    want = torch.einsum("nchw,c->nhw", x, torch.tensor([0.299, 0.587, 0.114]).double())
+    for channel in stems.grey(x).unbind(1):
+        torch.testing.assert_close(channel, want, rtol=1e-6, atol=1e-7)
+    with pytest.raises(InputError, match="4 channels"):
+        stems.grey(images(1, 4, 2, 2))
+
+
+def test_instance_norm_is_that_of_torch():
+    x = images(2, 3, 9, 9)
+    want = torch.nn.functional.instance_norm(x, eps=1e-5)
+    torch.testing.assert_close(stems.instance_norm(x), want, rtol=1e-5, atol=1e-5)
+
+
+def test_local_contrast_norm_is_that_of_the_paper():
+    x = images(2, 3, 20, 18, dtype=torch.float64)
+    g = np.exp(-0.5 * ((np.arange(9) - 4) / 2.25) ** 2)
+    window = np.outer(g, g) / np.outer(g, g).sum() / 3
+
+    def blur(a):  # over the window and all channels
+        each = [scipy.ndimage.correlate(c, window, mode="nearest") for c in a]
+        return np.sum(each, axis=0)
+
+    for image, got in zip(x.numpy(), stems.local_contrast_norm(x).numpy(), strict=True):
+        v = image - blur(image)
+        s = np.sqrt(blur(v**2))
+        np.testing.assert_allclose(got, v / np.maximum(s.mean(), s), rtol=1e-6, atol=1e-9)
+
+
+def test_local_response_norm_is_that_of_torch():
+    x = images(2, 3, 6, 6)
+    assert torch.equal(create_stem("local_response_norm", size=3)(x), nn.LocalResponseNorm(3)(x))
+
+
+def test_sobel_is_that_of_scipy():
+    x = images(1, 2, 12, 9, dtype=torch.float64)
+    for plane, got in zip(x[0].numpy(), stems.sobel(x)[0].numpy(), strict=True):
+        gx = scipy.ndimage.sobel(plane, 1, mode="nearest") / 8
+        gy = scipy.ndimage.sobel(plane, 0, mode="nearest") / 8
+        np.testing.assert_allclose(got, np.hypot(gx, gy), atol=1e-12)
+
+
+def test_randconv_draws_from_the_global_generator():
+    stem, x = create_stem("randconv"), images(2, 3, 16, 16)
+    torch.manual_seed(3)
+    one = stem(x)
+    other = stem(x)
+    torch.manual_seed(3)
+    assert torch.equal(stem(x), one)
+    assert not torch.equal(other, one)
+    assert stem.eval()(x) is x
+
+
+def test_randconv_weights_are_as_in_the_paper():
+    torch.manual_seed(0)
+    x = torch.zeros(1, 3, 15, 15)
+    x[0, 1, 7, 7] = 1.0  # the answer to an impulse is the kernel
+    draws = torch.stack(
+        [stems.random_convolution(x, (5,), mix=False)[0, :, 5:10, 5:10] for _ in range(400)]
+    )
+    assert draws.std().item() == pytest.approx((1 / (3 * 25)) ** 0.5, rel=0.03)
+    assert draws.mean().abs() < 0.01
+    # One kernel for the whole batch.
+    pair = stems.random_convolution(torch.cat([x, x]))
+    assert torch.equal(pair[0], pair[1])
