@@ -1,12 +1,16 @@
 """Training: one LightningModule for fixed networks and supernets, on data that sits in memory."""
 
+import logging
 import math
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -159,7 +163,7 @@ class ClassificationModule(pl.LightningModule):
             )
         return loss
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with its schedule, advanced at every step."""
         optimizer = torch.optim.AdamW(
             self.parameters(),
@@ -204,3 +208,46 @@ class MeterCallback(pl.Callback):
         if isinstance(outputs, dict) and batch_idx % 10 == 0:
             self._loss = float(outputs["loss"])
         self._meter.advance(1, f"loss {self._loss:.2f}")
+
+
+def fit(
+    network: nn.Module,
+    loader: ShuffledBatches,
+    recipe: Recipe,
+    steps: int,
+    seed: int,
+    device: torch.device,
+    progress: Meter,
+) -> None:
+    """Train a fixed network for ``steps`` steps, in place."""
+    module = ClassificationModule(recipe, seed)
+    module.set_model(network)
+    with quiet_lightning():
+        trainer = pl.Trainer(
+            max_epochs=-(-steps // len(loader)),
+            max_steps=steps,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[MeterCallback(progress)],
+            accelerator=device.type,
+            devices=1,
+        )
+        trainer.fit(module, loader)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's remarks on hardware, loggers and its own deprecations off the terminal."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -57,9 +57,7 @@ class CostTable:
         (C, H, W) of one image.
     """
 
-    def __init__(
-        self, build: Callable[[], ModelSpace], image_shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, build: Callable[[], ModelSpace], image_shape: tuple[int, int, int]) -> None:
         with torch.device("meta"):
             space = build()
         layers = [module for module in space.modules() if isinstance(module, LayerChoice)]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from search_spaces.costs import Cost
 from search_spaces.errors import SpaceError
+
+T = TypeVar("T")
 
 #: Draws for one new candidate before the search gives up.
 PATIENCE = 10_000
@@ -78,8 +80,7 @@ def evolve(
             if child is None:
                 if not candidates:
                     raise SpaceError(
-                        f"no architecture within the limits in {PATIENCE:,} draws; "
-                        "raise the limits"
+                        f"no architecture within the limits in {PATIENCE:,} draws; raise the limits"
                     )
                 continue
             candidate = Candidate(generation, child, cost(child), evaluate(child))
@@ -103,11 +104,10 @@ def _new_child(
         if not parents or attempt > PATIENCE // 10:
             child = {label: _pick(values, rng) for label, values in choices.items()}
         elif crossing:
-            first, second = rng.integers(len(parents), size=2)
-            pair = (parents[first].architecture, parents[second].architecture)
-            child = {label: pair[rng.integers(2)][label] for label in choices}
+            pair = [_pick(parents, rng).architecture, _pick(parents, rng).architecture]
+            child = {label: _pick(pair, rng)[label] for label in choices}
         else:
-            parent = parents[rng.integers(len(parents))].architecture
+            parent = _pick(parents, rng).architecture
             child = {
                 label: _pick(values, rng)
                 if rng.random() < settings.mutation_probability
@@ -121,7 +121,7 @@ def _new_child(
     return None
 
 
-def _pick(values: Sequence[Any], rng: np.random.Generator) -> Any:
+def _pick(values: Sequence[T], rng: np.random.Generator) -> T:
     return values[int(rng.integers(len(values)))]
 
 

@@ -4,18 +4,33 @@ This is the only file that knows NNI's insides.
 """
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from nni.nas.evaluator.pytorch import LightningModule as NNILightningModule
 from nni.nas.experiment import NasExperiment
 from nni.nas.nn.pytorch import ModelSpace
 from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
 from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule
 from nni.nas.strategy import RandomOneShot
 from torch import nn
+
+__all__ = [
+    "Architecture",
+    "LocalExperiment",
+    "ModelSpace",
+    "NNILightningModule",
+    "SeededPathSampling",
+    "SeededRandomOneShot",
+    "activate",
+    "choices",
+    "draw_architecture",
+    "quiet_nni",
+]
 
 #: One architecture: the chosen value of every choice, by label.
 Architecture = dict[str, Any]
@@ -27,7 +42,7 @@ def draw_architecture(space: ModelSpace, *stream: int) -> Architecture:
     NNI draws each choice from a fresh, unseeded ``RandomState``.
     """
     words = np.random.SeedSequence(stream).generate_state(8)
-    state = np.random.RandomState(words)  # noqa: NPY002 - the type that NNI's mutables take
+    state = np.random.RandomState(words)  # what NNI's mutables take
     drawn: Architecture = {}
     for mutable in space.simplify().values():
         mutable.random(drawn, state)
@@ -73,7 +88,7 @@ class SeededPathSampling(RandomSamplingLightningModule):
         if not hasattr(self, "_choice_modules"):
             found = [m for m in self.model.modules() if isinstance(m, BaseSuperNetModule)]
             object.__setattr__(self, "_choice_modules", found)
-        return self._choice_modules  # type: ignore[no-any-return, attr-defined]
+        return self._choice_modules  # type: ignore[no-any-return]
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         """One step on one path; with gradients accumulated, each batch has a path of its own."""
@@ -132,14 +147,16 @@ class LocalExperiment(NasExperiment):
 
 @contextmanager
 def quiet_nni() -> Iterator[None]:
-    """Keep NNI and Lightning from logging on the terminal, warnings excepted."""
+    """Keep the remarks of NNI and Lightning off the terminal; errors are raised all the same."""
     names = ("nni", "pytorch_lightning", "lightning_fabric")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

@@ -77,6 +77,7 @@ class ShuffleBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         if self.stride == 2:
             kept, worked = self.branch_proj(x), x
         else:
@@ -86,9 +87,7 @@ class ShuffleBlock(nn.Module):
 
 def _depthwise(channels: int, kernel: int, stride: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(
-            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
-        ),
+        nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
     ]
 
@@ -194,6 +193,7 @@ class SPOS(ModelSpace):
                     align_candidates({name: choice[name] for name in CANDIDATES})
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> logits (N, num_classes)."""
         x = self.first_conv(self.stem(x))
         x = self.conv_last(self.features(x))
         return cast(Tensor, self.classifier(self.dropout(self.globalpool(x).flatten(1))))

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,8 +81,7 @@ def train_supernet(
     state = folder / "training.ckpt"
     resume = {"ckpt_path": str(state)} if state.exists() else {}
     strategy = SeededRandomOneShot(seed)
-    with quiet_nni(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_nni():
         trainer = Trainer(
             max_epochs=max_epochs,
             logger=False,
@@ -107,8 +105,7 @@ def train_supernet(
 
 def as_supernet(space: ModelSpace) -> ModelSpace:
     """Turn a space into an untrained supernet, in place."""
-    with quiet_nni(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_nni():
         return SeededRandomOneShot(0).mutate_model(space)
 
 
@@ -117,7 +114,8 @@ def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
 
     Its outputs equal those of the supernet on this path, bit for bit.
     """
-    return copy.deepcopy(supernet.freeze(dict(architecture)))
+    network: nn.Module = supernet.freeze(dict(architecture))
+    return copy.deepcopy(network)
 
 
 @torch.no_grad()
@@ -149,9 +147,7 @@ def recalibrated(
 
     Only the statistics are copied, and put back at the end; the weights are the supernet's.
     """
-    buffers = [
-        (buffer, buffer.clone()) for norm in _norms(supernet) for buffer in norm.buffers()
-    ]
+    buffers = [(buffer, buffer.clone()) for norm in _norms(supernet) for buffer in norm.buffers()]
     activate(supernet, architecture)
     try:
         recalibrate(supernet, batches)

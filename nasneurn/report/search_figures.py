@@ -1,6 +1,7 @@
 """Figures of a search: accuracy against cost, and source against target."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 #: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -124,7 +125,7 @@ def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
             figsize=(1.4 + len(tables) * (0.9 + 0.75 * width), 1.7 + 0.62 * height),
             layout="constrained",
         )
-        axes = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+        axes = figure.subplots(1, len(tables), squeeze=False)[0]
         for number, (axis, (title, table)) in enumerate(zip(axes, tables.items(), strict=True)):
             difference = compared and number == 2
             reach = max(1.0, float(np.nanmax(np.abs(table)))) if difference else 100.0
@@ -139,12 +140,13 @@ def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
                 cbar=False,
                 linewidths=1,
                 linecolor="white",
+                yticklabels=number == 0,
             )
             axis.set_title(title)
             axis.set_xlabel("target")
             axis.set_ylabel("source" if number == 0 else "")
-            axis.tick_params(left=False, bottom=False)
-            axis.set_yticklabels(axis.get_yticklabels(), rotation=0)
+            axis.tick_params(length=0)
+            axis.tick_params(axis="y", rotation=0)
             axis.set_xticklabels(axis.get_xticklabels(), rotation=30, ha="right")
         over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
         figure.suptitle(f"Test accuracy (%), {weights} weights, {over}", fontsize=11)

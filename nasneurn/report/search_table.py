@@ -36,8 +36,8 @@ def print_search(outputs: Outputs) -> None:
     for found in outputs.architectures():
         console.print(
             f"{found['run']}: {'-'.join(map(str, found['architecture'].values()))}, "
-            f"{found['flops'] / 1e6:.1f} M multiply-adds, {found['params'] / 1e3:.0f} k parameters, "
-            f"held-out source accuracy {100 * found['source_accuracy']:.1f}%",
+            f"{found['flops'] / 1e6:.1f} M multiply-adds, {found['params'] / 1e3:.0f} k "
+            f"parameters, held-out source accuracy {100 * found['source_accuracy']:.1f}%",
             highlight=False,
         )
     console.print(f"written to {outputs.folder}", highlight=False)

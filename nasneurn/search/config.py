@@ -190,9 +190,7 @@ class SearchConfig(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise InputError(
-                f"{path}: {where}: {first['msg']}, found {first['input']!r}"
-            ) from None
+            raise InputError(f"{path}: {where}: {first['msg']}, found {first['input']!r}") from None
 
     def differences(self, other: "SearchConfig") -> list[str]:
         """What differs, one entry a field: ``field: own value -> other value``."""

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from nni.nas.evaluator.pytorch import LightningModule as NNILightningModule
-from nni.nas.nn.pytorch import ModelSpace
 from torch import nn
 
 from nasneurn.domains import Split, Suite, hold_out, load_suite, subsample
@@ -34,10 +31,11 @@ from nasneurn.training import (
     ShuffledBatches,
     as_pixels,
     choose_device,
+    fit,
 )
 from search_spaces.costs import CostTable
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
-from search_spaces.nni_fixes import Architecture, choices, quiet_nni
+from search_spaces.nni_fixes import Architecture, ModelSpace, NNILightningModule, choices
 from search_spaces.supernet import (
     load_supernet,
     recalibrate,
@@ -242,7 +240,7 @@ class JobRunner:
     def _train_supernet(self, title: str) -> None:
         budget = self._config.budget
         torch.manual_seed(_stream(self.job.seed, "weights"))
-        space = self.choice.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        space = self.choice.build().to(memory_format=torch.channels_last)
         seed = _stream(self.job.seed, "paths")
         with meter(f"{title}: supernet", budget.steps * budget.accumulate) as progress:
             loader, epochs = self._training_batches(budget.steps * budget.accumulate)
@@ -259,9 +257,7 @@ class JobRunner:
                 accelerator=self._search.device.type,
                 devices=1,
             )
-        save_supernets(
-            self._supernet_path, {self.job.name: space.state_dict()}, self.choice.about
-        )
+        save_supernets(self._supernet_path, {self.job.name: space.state_dict()}, self.choice.about)
         shutil.rmtree(self._folder / "supernet")
 
     def _training_batches(self, batches: int) -> tuple[ShuffledBatches, int]:
@@ -319,9 +315,7 @@ class JobRunner:
 
     # --- stage 3: the winner on every domain ---
 
-    def _rows(
-        self, supernet: ModelSpace, best: Candidate, title: str
-    ) -> Iterator[dict[str, Any]]:
+    def _rows(self, supernet: ModelSpace, best: Candidate, title: str) -> Iterator[dict[str, Any]]:
         inherited = subnet(supernet, best.architecture)
         recalibrate(inherited, self._calibration_batches())
         networks = {"inherited": inherited}
@@ -345,23 +339,11 @@ class JobRunner:
     def _retrain(self, architecture: Architecture, title: str) -> nn.Module:
         steps = self._config.budget.retrain_steps
         torch.manual_seed(_stream(self.job.seed, "retrain"))
-        network = self.choice.network(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        module = ClassificationModule(self._recipe, _stream(self.job.seed, "retrain steps"))
-        module.set_model(network)
-        with meter(f"{title}: retraining", steps) as progress, quiet_nni():
-            loader, epochs = self._training_batches(steps)
-            trainer = pl.Trainer(
-                max_epochs=epochs,
-                max_steps=steps,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                callbacks=[MeterCallback(progress)],
-                accelerator=self._search.device.type,
-                devices=1,
-            )
-            trainer.fit(module, loader)
+        network = self.choice.network(architecture).to(memory_format=torch.channels_last)
+        with meter(f"{title}: retraining", steps) as progress:
+            loader, _ = self._training_batches(steps)
+            seed = _stream(self.job.seed, "retrain steps")
+            fit(network, loader, self._recipe, steps, seed, self._search.device, progress)
         return network.to(self._search.device).eval()
 
     # --- rows ---

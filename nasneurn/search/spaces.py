@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nni.nas.nn.pytorch import ModelSpace
 from torch import nn
 
 from nasneurn.errors import InputError
 from nasneurn.search.config import Budget, StemChoice
 from nasneurn.stems import create_stem
+from search_spaces.nni_fixes import ModelSpace
 from search_spaces.spos import SPOS
 
 SPACES: dict[str, type[ModelSpace]] = {"spos": SPOS}
