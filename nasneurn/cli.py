@@ -4,11 +4,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from alignment.errors import AlignmentError
 from nasneurn.errors import InputError
+from nasneurn.interruption import Interrupted, raise_on_signals
+from search_spaces.errors import SpaceError
+
+#: What a person can mend: told in one line, with exit code 2.
+INPUT_ERRORS = (InputError, SpaceError, AlignmentError)
 
 app = typer.Typer(
     name="nasneurn",
@@ -162,18 +168,116 @@ def search_command(
         print_search(outputs)
 
 
+# --- align: architectures compared ---------------------------------------------------------------
+
+
+@app.command("align")
+def align_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="all (the 44), timm, names, globs, a .txt of names, a found architecture.json; "
+            "commas between, or repeated."
+        ),
+    ] = None,
+    pair: Annotated[
+        tuple[str, str] | None, typer.Option(help="Show two architectures side by side.")
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="layer, geometry or block.")] = "layer",
+    match: Annotated[int, typer.Option(help="Score of two equal tokens.")] = 1,
+    mismatch: Annotated[int, typer.Option(help="Score of two different tokens.")] = -1,
+    partial: Annotated[
+        int | None, typer.Option(help="Score of one kind with another geometry.")
+    ] = None,
+    gap: Annotated[int, typer.Option(help="Score of a gap's first token, 0 or below.")] = -1,
+    gap_extend: Annotated[
+        int | None, typer.Option(help="Score of its further tokens; by default that of --gap.")
+    ] = None,
+    borders: Annotated[str, typer.Option(help="classic, or zero as in the paper.")] = "classic",
+    normalization: Annotated[
+        str, typer.Option("--normalize", help="range, longer, shorter, mean or geometric.")
+    ] = "range",
+    representatives: Annotated[
+        int | None, typer.Option(help="How many to choose; by default 10.")
+    ] = None,
+    clustering: Annotated[str, typer.Option(help="medoids or hierarchical.")] = "medoids",
+    prefer: Annotated[
+        str, typer.Option(help="medoid, or cheap: the cheapest --within of it.")
+    ] = "medoid",
+    within: Annotated[float, typer.Option(help="A distance, from 0 to 1.")] = 0.1,
+    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/align"),
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
+    fold: Annotated[
+        bool, typer.Option("--fold/--no-fold", help="Fold long runs of --pair.")
+    ] = True,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes that trace, threads that score; all cores.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail for an architecture that cannot be traced.")
+    ] = False,
+) -> None:
+    """Align architectures: scores, similarities, a heatmap and representatives.
+
+    The first time each architecture is traced without weights, and kept.
+    """
+    from alignment.needleman_wunsch import Scoring
+    from alignment.outputs import prepare_folder
+    from alignment.run import Options, compute, write_figures, write_tables
+    from alignment.sequences import available_cores
+    from alignment.terminal import console, pair_view, representatives_view
+    from nasneurn.alignment_models import gather
+
+    options = Options(
+        scheme=scheme,
+        scoring=Scoring(match, mismatch, gap, gap_extend, borders),
+        partial=partial,
+        normalization=normalization,
+        representatives=representatives,
+        clustering=clustering,
+        prefer=prefer,
+        within=within,
+        threads=available_cores() if jobs is None else jobs,
+    )
+    options.check()
+    if pair is not None:
+        console().print(pair_view(gather(pair, jobs=jobs, strict=True), options, fold=fold))
+        return
+    prepare_folder(out)
+    outcome = compute(gather(models or ["all"], jobs=jobs, strict=strict), options)
+    written = write_tables(outcome, out)
+    console().print(representatives_view(outcome))
+    if figures:
+        written += write_figures(outcome, out)
+    typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+
+
 # --- the command itself --------------------------------------------------------------------------
 
 
 def main() -> None:
     """Run the command; a mistake in the input is one line on stderr and exit code 2."""
+    raise_on_signals()
     try:
-        app()
-    except InputError as error:
+        status = app(standalone_mode=False)
+    except INPUT_ERRORS as error:
         if os.environ.get("NASNEURN_DEBUG"):
             raise
-        print(f"nasneurn: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _fail(str(error))
+    except Interrupted:
         print("nasneurn: interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        # Typer's usage errors; their class lies in click or inside typer, by typer's version.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        _fail(error.format_message())
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"nasneurn: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

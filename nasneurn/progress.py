@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from nasneurn.interruption import check_interrupted
+
 #: Progress goes to stderr, so that stdout holds results alone.
 console = Console(stderr=True)
 
@@ -33,7 +35,11 @@ class Meter:
         self._last_line = time.monotonic()
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Count ``steps`` more; ``note`` is a short figure shown beside the count."""
+        """Count ``steps`` more; ``note`` is a short figure shown beside the count.
+
+        Raises :class:`nasneurn.interruption.Interrupted` if the work is to stop.
+        """
+        check_interrupted()
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, note=note)

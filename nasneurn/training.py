@@ -59,36 +59,46 @@ class DeviceImages:
 
 
 class ShuffledBatches:
-    """One epoch of training batches, in an order that depends on the seed and the epoch alone.
+    """``count`` training batches, in passes over the data, each in an order of its own.
 
-    Lightning sets the epoch through ``sampler.set_epoch``, as for a distributed sampler, also
-    when it resumes. The last, smaller batch of an epoch is left out.
+    The order is a function of the seed and the pass. Lightning sees one long epoch, and keeps the
+    position in it (:meth:`state_dict`) in its checkpoints. A last, smaller batch of a pass is left
+    out.
     """
 
-    def __init__(self, data: DeviceImages, batch_size: int, seed: int) -> None:
+    def __init__(self, data: DeviceImages, batch_size: int, count: int, seed: int) -> None:
         if batch_size > len(data):
             raise InputError(
                 f"batch size {batch_size} is larger than the {len(data)} training images"
             )
         self._data = data
         self._batch_size = batch_size
+        self._count = count
         self._seed = seed
-        self._epoch = 0
-        self.sampler = self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self._epoch = epoch
+        self._next = 0
 
     def __len__(self) -> int:
-        return len(self._data) // self._batch_size
+        return self._count
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._data))
-        rows = torch.from_numpy(order).to(self._data.labels.device)
-        for start in range(0, len(self) * self._batch_size, self._batch_size):
-            chosen = rows[start : start + self._batch_size]
+        in_a_pass = len(self._data) // self._batch_size
+        rows = None
+        while self._next < self._count:
+            number, position = divmod(self._next, in_a_pass)
+            if rows is None or position == 0:
+                order = np.random.default_rng([self._seed, number]).permutation(len(self._data))
+                rows = torch.from_numpy(order).to(self._data.labels.device)
+            self._next += 1
+            chosen = rows[position * self._batch_size :][: self._batch_size]
             yield as_pixels(self._data.images[chosen]), self._data.labels[chosen]
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches were taken."""
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue behind the batches that were taken."""
+        self._next = state["next"]
 
 
 def shifted(images: Tensor, most: int) -> Tensor:
@@ -128,12 +138,22 @@ class ClassificationModule(pl.LightningModule):
     """Trains ``model`` (N, 3, H, W) -> (N, classes) on the cross-entropy of labelled batches.
 
     All that is random in a step (augmentation, a stem's draws, dropout) is a function of ``seed``
-    and the step, so that a resumed run draws what it would have drawn.
+    and the batch, so that a resumed run draws what it would have drawn.
+
+    Parameters
+    ----------
+    recipe:
+        Optimizer, schedule and augmentation.
+    steps:
+        Optimizer steps of the whole training, which the schedule spans.
+    seed:
+        Of the draws in the steps; weights are drawn by whoever makes the network.
     """
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
+    def __init__(self, recipe: Recipe, steps: int, seed: int) -> None:
         super().__init__()
         self._recipe = recipe
+        self._steps = steps
         self._seed = seed
 
     @property
@@ -152,7 +172,7 @@ class ClassificationModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         images, labels = batch
-        stream = np.random.SeedSequence([self._seed, self.trainer.current_epoch, batch_idx])
+        stream = np.random.SeedSequence([self._seed, batch_idx])
         torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
         logits = self(shifted(images, self._recipe.shift))
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)
@@ -170,13 +190,15 @@ class ClassificationModule(pl.LightningModule):
             lr=self._recipe.learning_rate,
             weight_decay=self._recipe.weight_decay,
         )
-        total = int(self.trainer.estimated_stepping_batches)
-        warm_up = max(1, total // 10)
+        # Not the trainer's estimate of the steps: asking for it sets up the loader before a
+        # checkpoint is read, and the loader's position in the checkpoint is then passed over.
+        warm_up = max(1, self._steps // 10)
 
         def factor(step: int) -> float:
             if step < warm_up:
                 return (step + 1) / warm_up
-            return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, total - warm_up)))
+            done = (step - warm_up) / max(1, self._steps - warm_up)
+            return 0.5 * (1 + math.cos(math.pi * done))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {
@@ -194,7 +216,7 @@ class MeterCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count what a resumed run did before."""
-        self._meter.advance(trainer.current_epoch * int(trainer.num_training_batches))
+        self._meter.advance(trainer.fit_loop.batch_idx + 1)
 
     def on_train_batch_end(
         self,
@@ -214,18 +236,16 @@ def fit(
     network: nn.Module,
     loader: ShuffledBatches,
     recipe: Recipe,
-    steps: int,
     seed: int,
     device: torch.device,
     progress: Meter,
 ) -> None:
-    """Train a fixed network for ``steps`` steps, in place."""
-    module = ClassificationModule(recipe, seed)
+    """Train a fixed network on each batch of ``loader`` in turn, in place."""
+    module = ClassificationModule(recipe, len(loader), seed)
     module.set_model(network)
     with quiet_lightning():
         trainer = pl.Trainer(
-            max_epochs=-(-steps // len(loader)),
-            max_steps=steps,
+            max_epochs=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -62,7 +62,7 @@ def activate(supernet: nn.Module, architecture: Mapping[str, Any]) -> None:
 
 
 class SeededPathSampling(RandomSamplingLightningModule):
-    """NNI's path sampling, with the path a function of the seed and the step.
+    """NNI's path sampling, with the path a function of the seed and the batch.
 
     So a resumed run takes the paths that it would have taken, and all ranks of a distributed
     run take the same one. NNI's own draws anew from an unseeded generator.
@@ -77,8 +77,8 @@ class SeededPathSampling(RandomSamplingLightningModule):
         self._batch = 0
 
     def resample(self) -> Architecture:
-        """Activate the path of this batch of this step."""
-        path = draw_architecture(self.model, self._seed, self.trainer.global_step, self._batch)
+        """Activate the path of this batch."""
+        path = draw_architecture(self.model, self._seed, self._batch)
         for module in self._choices():
             module.resample(memo=dict(path))
         return path

@@ -29,16 +29,25 @@ from search_spaces.nni_fixes import (
 
 
 class _Checkpoint(pl.Callback):
-    """Save the whole training state at the end of an epoch, every so many seconds."""
+    """Save the whole training state behind a step, every so many seconds."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path
         self._seconds = seconds
         self._last = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
         """Save, then rename, so that a run killed in between leaves the former state."""
-        if time.monotonic() - self._last < self._seconds:
+        # Gradients of a step that is not complete are in no checkpoint.
+        complete = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not complete or time.monotonic() - self._last < self._seconds:
             return
         partial = self._path.with_suffix(".part")
         trainer.save_checkpoint(partial)
@@ -53,15 +62,15 @@ def train_supernet(
     loader: Iterable[Any],
     *,
     seed: int,
-    max_epochs: int,
     folder: Path,
+    accumulate: int = 1,
     callbacks: Sequence[pl.Callback] = (),
     checkpoint_seconds: float = 20.0,
     **trainer_options: Any,
 ) -> ModelSpace:
     """Train ``space`` as a supernet by uniform path sampling, as one NNI experiment.
 
-    Each batch activates one path, drawn uniformly by ``(seed, step)`` (Guo et al., ECCV 2020,
+    Each batch activates one path, drawn uniformly by ``(seed, batch)`` (Guo et al., ECCV 2020,
     section 3.2). The space is turned into the supernet in place and returned. The training state
     is kept in ``folder``: called again with the same arguments, training continues from there
     and ends in the same weights as a run that was never interrupted, on the same machine.
@@ -73,7 +82,10 @@ def train_supernet(
     module:
         NNI Lightning module with the loss and the optimizer; it is given the supernet.
     loader:
-        Batches of one epoch; the order should depend on the epoch alone.
+        All batches of the training, in order. To be continued, it has a ``state_dict`` and a
+        ``load_state_dict`` that hold its position.
+    accumulate:
+        Batches, each on a path of its own, whose gradients make one step.
     trainer_options:
         Further options of ``pytorch_lightning.Trainer``, such as ``accelerator``.
     """
@@ -83,7 +95,8 @@ def train_supernet(
     strategy = SeededRandomOneShot(seed)
     with quiet_nni():
         trainer = Trainer(
-            max_epochs=max_epochs,
+            max_epochs=1,
+            accumulate_grad_batches=accumulate,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

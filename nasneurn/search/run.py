@@ -45,6 +45,9 @@ from search_spaces.supernet import (
     train_supernet,
 )
 
+#: Seconds of training that a killed search may lose.
+CHECKPOINT_SECONDS = 20.0
+
 
 class SupernetModule(ClassificationModule, NNILightningModule):
     """The training module in the type that NNI's evaluator asks for."""
@@ -241,32 +244,26 @@ class JobRunner:
         budget = self._config.budget
         torch.manual_seed(_stream(self.job.seed, "weights"))
         space = self.choice.build().to(memory_format=torch.channels_last)
-        seed = _stream(self.job.seed, "paths")
         with meter(f"{title}: supernet", budget.steps * budget.accumulate) as progress:
-            loader, epochs = self._training_batches(budget.steps * budget.accumulate)
             train_supernet(
                 space,
-                SupernetModule(self._recipe, _stream(self.job.seed, "steps")),
-                loader,
-                seed=seed,
-                max_epochs=epochs,
-                max_steps=budget.steps,
+                SupernetModule(self._recipe, budget.steps, _stream(self.job.seed, "steps")),
+                self._training_batches(budget.steps * budget.accumulate),
+                seed=_stream(self.job.seed, "paths"),
                 folder=self._folder / "supernet",
                 callbacks=[MeterCallback(progress)],
-                accumulate_grad_batches=budget.accumulate,
+                checkpoint_seconds=CHECKPOINT_SECONDS,
+                accumulate=budget.accumulate,
                 accelerator=self._search.device.type,
                 devices=1,
             )
         save_supernets(self._supernet_path, {self.job.name: space.state_dict()}, self.choice.about)
         shutil.rmtree(self._folder / "supernet")
 
-    def _training_batches(self, batches: int) -> tuple[ShuffledBatches, int]:
-        """The source's batches, and in how many passes they are at least ``batches``."""
+    def _training_batches(self, count: int) -> ShuffledBatches:
         fit = self._search.source(self.job.source).fit
-        loader = ShuffledBatches(
-            fit, self._config.budget.batch_size, _stream(self.job.seed, "order")
-        )
-        return loader, -(-batches // len(loader))
+        size = self._config.budget.batch_size
+        return ShuffledBatches(fit, size, count, _stream(self.job.seed, "order"))
 
     @property
     def _recipe(self) -> Recipe:
@@ -341,9 +338,9 @@ class JobRunner:
         torch.manual_seed(_stream(self.job.seed, "retrain"))
         network = self.choice.network(architecture).to(memory_format=torch.channels_last)
         with meter(f"{title}: retraining", steps) as progress:
-            loader, _ = self._training_batches(steps)
+            loader = self._training_batches(steps)
             seed = _stream(self.job.seed, "retrain steps")
-            fit(network, loader, self._recipe, steps, seed, self._search.device, progress)
+            fit(network, loader, self._recipe, seed, self._search.device, progress)
         return network.to(self._search.device).eval()
 
     # --- rows ---

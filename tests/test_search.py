@@ -1,0 +1,216 @@
+"""The search from end to end, on a budget of seconds."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from tiny_search import TINY, tiny_config
+
+from nasneurn.domains import load_suite
+from nasneurn.errors import InputError
+from nasneurn.evaluation import accuracy
+from nasneurn.search import Outputs, SearchConfig, StemChoice, choose_stems, search
+from nasneurn.search.outputs import Evaluations
+from nasneurn.training import DeviceImages
+from search_spaces.spos import SPOS
+from search_spaces.supernet import load_supernet, subnet
+
+SCRIPT = Path(__file__).with_name("tiny_search.py")
+TABLES = ("accuracy.csv", "evolution.csv", "architecture.json")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """A search that was never interrupted, in a process of its own."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
+    return Outputs(out)
+
+
+def kill_when(out: Path, ready: Callable[[], bool]) -> None:
+    """Run the search in a process of its own and kill it without warning at a moment."""
+    process = subprocess.Popen([sys.executable, str(SCRIPT), str(out)])
+    try:
+        deadline = time.monotonic() + 120
+        while not ready():
+            assert process.poll() is None, "the search ended before the moment to kill it"
+            assert time.monotonic() < deadline, "the moment to kill the search never came"
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_outputs_are_whole(finished: Outputs) -> None:
+    assert finished.complete
+    rows, candidates = finished.accuracy(), finished.evolution()
+    assert list(rows["target"]) == list(load_suite("builtin").domains)
+    assert rows["accuracy"].between(0, 1).all()
+    assert len(candidates) == TINY.population * TINY.generations
+    assert candidates["architecture"].is_unique
+    (found,) = finished.architectures()
+    best = candidates["source_accuracy"].max()
+    assert found["source_accuracy"] == best
+    tied = candidates[candidates["source_accuracy"] == best]
+    assert found["flops"] == tied["flops"].min()
+    for figure in (finished.search_figure, finished.transfer_figure):
+        assert figure.read_bytes().startswith(b"\x89PNG")
+    assert SearchConfig.read(finished.config_path) == tiny_config()
+
+
+@pytest.mark.slow
+def test_killed_in_the_supernet_it_ends_in_the_same_rows(finished: Outputs, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    states = out / "state" / "optdigits-neurn-0" / "supernet"
+    kill_when(out, lambda: (states / "training.ckpt").exists())
+    assert not (out / "accuracy.csv").exists()
+    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
+    for name in TABLES:
+        assert (out / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_in_the_evolution_it_ends_in_the_same_rows(
+    finished: Outputs, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    scores = out / "state" / "optdigits-neurn-0" / "evaluations.jsonl"
+    kill_when(out, lambda: scores.exists() and scores.read_text().count("\n") >= 5)
+    assert not (out / "accuracy.csv").exists()
+    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
+    for name in TABLES:
+        assert (out / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "nasneurn", "search", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (out / "state" / "optdigits-neurn-0" / "supernet" / "nni").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == (
+        "nasneurn: interrupted; run the same command again to continue"
+    )
+    assert "Traceback" not in told
+
+
+def test_a_finished_search_is_not_run_again(finished: Outputs) -> None:
+    before = finished.accuracy_path.stat().st_mtime_ns
+    again = search(tiny_config(), finished.folder, device="cpu")
+    assert again.accuracy_path.stat().st_mtime_ns == before
+
+
+def test_another_search_in_the_same_folder_is_refused(finished: Outputs) -> None:
+    with pytest.raises(InputError, match=r"seeds: \[0\] -> \[0, 1\]"):
+        search(tiny_config(seeds=(0, 1)), finished.folder, device="cpu")
+
+
+def test_the_saved_supernet_gives_the_accuracy_in_the_table(finished: Outputs) -> None:
+    (found,) = finished.architectures()
+    rows = finished.accuracy().set_index("target")
+    from nasneurn.search.spaces import SpaceChoice
+
+    choice = SpaceChoice(
+        found["space"], found["settings"], StemChoice.model_validate(found["stem"])
+    )
+    supernet = load_supernet(finished.supernet_path, found["run"], choice.build())
+    network = subnet(supernet, found["architecture"])
+    from nasneurn.search.run import Job, JobRunner, Search
+    from search_spaces.supernet import recalibrate
+
+    config = SearchConfig.read(finished.config_path)
+    shared = Search(config, finished, load_suite("builtin"), torch.device("cpu"))
+    runner = JobRunner(Job("optdigits", config.stems[0], 0), shared)
+    recalibrate(network, runner._calibration_batches())
+    test = DeviceImages.of(load_suite("builtin").load("street").test, torch.device("cpu"))
+    assert accuracy(network, test) == rows.loc["street", "accuracy"]
+
+
+def test_compare_pairs_the_stems_and_retrains(tmp_path: Path) -> None:
+    config = tiny_config(
+        stems=choose_stems(neurn=True, compare=True, stem=None),
+        retrain=True,
+        budget=TINY.model_copy(update={"steps": 4, "population": 3, "generations": 1}),
+    )
+    outputs = search(config, tmp_path / "out", device="cpu")
+    rows = outputs.accuracy()
+    assert rows.groupby(["stem", "weights"]).size().tolist() == [4, 4, 4, 4]
+    # The pair starts from the same first generation, drawn from the same seed.
+    names = outputs.evolution().groupby("stem")["architecture"].apply(list)
+    assert names["none"] == names["neurn"]
+
+
+def test_limits_hold_for_every_candidate(tmp_path: Path) -> None:
+    limit = 1_250_000
+    config = tiny_config(
+        max_flops=limit,
+        budget=TINY.model_copy(update={"steps": 2, "population": 3, "generations": 2}),
+    )
+    outputs = search(config, tmp_path / "out", device="cpu")
+    assert outputs.evolution()["flops"].max() <= limit
+
+
+def test_a_torn_line_of_scores_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "evaluations.jsonl"
+    path.write_text('["k3", 0.5]\n["k5", 0.')
+    scores = Evaluations(path)
+    assert scores == {"k3": 0.5}
+    scores.add("k7", 0.25)
+    assert Evaluations(path) == {"k3": 0.5, "k7": 0.25}
+
+
+def test_stems_of_the_options() -> None:
+    assert [str(s) for s in choose_stems(neurn=True, compare=False, stem=None)] == ["neurn"]
+    assert [str(s) for s in choose_stems(neurn=False, compare=False, stem=None)] == ["none"]
+    both = choose_stems(neurn=True, compare=True, stem="neurn:k=5")
+    assert both == (StemChoice(name="none"), StemChoice(name="neurn", options={"k": 5}))
+    with pytest.raises(InputError, match="--no-neurn"):
+        choose_stems(neurn=False, compare=True, stem=None)
+    with pytest.raises(InputError, match="leaves nothing"):
+        choose_stems(neurn=True, compare=True, stem="none")
+    with pytest.raises(InputError, match="must be option=value"):
+        StemChoice.parse("neurn:k")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("- a list", "the file: Input should be a valid dictionary"),
+        ("a: [", "not a readable search configuration"),
+        ("space: spos", "suite: Field required"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=told):
+        SearchConfig.read(path)
+
+
+def test_the_command_prints_json(finished: Outputs) -> None:
+    content = yaml.safe_load(finished.config_path.read_text())
+    assert content["environment"]["torch"] == torch.__version__
+    from nasneurn.report.search_table import search_json
+
+    result = json.loads(json.dumps(search_json(finished)))
+    assert pd.DataFrame(result["accuracy"]).equals(finished.accuracy())
+    assert result["architectures"] == finished.architectures()
+
+
+def test_space_of_the_record_can_be_built_alone(finished: Outputs) -> None:
+    (found,) = finished.architectures()
+    network = SPOS(**found["settings"]).freeze(found["architecture"])
+    assert sum(p.numel() for p in network.parameters()) == found["params"]

@@ -1,0 +1,45 @@
+"""A search that ends in seconds: ``python tiny_search.py OUT``, for tests that kill it."""
+
+import sys
+from pathlib import Path
+
+from nasneurn.search import BUDGETS, SearchConfig, StemChoice, search
+
+TINY = BUDGETS["quick"].model_copy(
+    update={
+        "blocks": (1, 1, 1, 1),
+        "steps": 45,
+        "batch_size": 32,
+        "population": 8,
+        "generations": 3,
+        "parents": 4,
+        "calibration_images": 128,
+        "selection_images": 150,
+        "retrain_steps": 10,
+    }
+)
+
+
+def tiny_config(**changes: object) -> SearchConfig:
+    """A search of one source, one stem and one seed."""
+    settings: dict[str, object] = {
+        "space": "spos",
+        "suite": "builtin",
+        "image_size": 32,
+        "sources": ("optdigits",),
+        "stems": (StemChoice(name="neurn"),),
+        "seeds": (0,),
+        "budget_name": "tiny",
+        "budget": TINY,
+    }
+    return SearchConfig.model_validate({**settings, **changes})
+
+
+if __name__ == "__main__":
+    import torch
+
+    from nasneurn.search import run
+
+    torch.set_num_threads(1)  # tests run beside each other
+    run.CHECKPOINT_SECONDS = 0.0
+    search(tiny_config(), Path(sys.argv[1]), device="cpu")
