@@ -1,0 +1,279 @@
+"""The compiled loops of Needleman-Wunsch; :mod:`alignment.needleman_wunsch` is the way in.
+
+Scores are kept as H'(i, j) = H(i, j) - e (i + j), where e is the score of extending a gap, and o is
+what opening one scores beyond that. To extend a gap then adds nothing:
+
+    E'(i, j) = max(E'(i, j-1), H'(i, j-1) + o)          a gap in the first sequence
+    F'(i, j) = max(F'(i-1, j), H'(i-1, j) + o)          a gap in the second
+    H'(i, j) = max(H'(i-1, j-1) + s', E'(i, j), F'(i, j)),    s' = s - 2 e
+
+(Gotoh, "An improved algorithm for matching biological sequences", 1982). Under linear gaps o = 0,
+and E' and F' are the neighbours of H' themselves.
+
+One query is aligned to :data:`LANES` targets at a time, a target a lane: each step of the inner
+loop does the same to neighbouring integers and compiles to vector instructions. The scores of one
+token against all targets are looked up once (a profile). After Rognes, "Faster Smith-Waterman
+database searches with inter-sequence SIMD parallelisation", BMC Bioinformatics 2011.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Targets that one query is aligned to at a time. Below 32, LLVM leaves the loops unvectorized.
+LANES = 32
+
+_compiled = numba.njit(nogil=True, cache=True, boundscheck=False)
+
+
+@_compiled
+def score_query(
+    tokens: Array, lengths: Array, first: int, substitution: Array, border: Array, opening: Array,
+    answers: Array,
+) -> None:  # fmt: skip
+    """Align sequence ``first`` with itself and all sequences behind it.
+
+    Args:
+        tokens: (sequences, longest), each sequence padded with any token; sorted, longest first.
+        lengths: (sequences,)
+        first: row of the query.
+        substitution: (alphabet, alphabet), s'; its dtype is that of all scores.
+        border: (longest + 1,), H'(k, 0) = H'(0, k).
+        opening: (2,), o and a score below any that can occur.
+        answers: (sequences,), takes H' of the query with each target.
+    """
+    query = tokens[first, : lengths[first]]
+    # Rows of the profile: one for each token that occurs in the query.
+    rows = np.full(substitution.shape[0], -1, np.int64)
+    used = 0
+    for token in query:
+        if rows[token] < 0:
+            rows[token] = used
+            used += 1
+    longest = lengths[first]
+    packed = np.empty((longest, LANES), np.int64)
+    profile = np.empty((used, longest, LANES), substitution.dtype)
+    scores = np.empty((longest + 1, LANES), substitution.dtype)
+    for start in range(first, len(lengths), LANES):
+        columns = lengths[start]
+        for lane in range(LANES):
+            # Lanes beyond the last target repeat the first; nobody reads them.
+            target = start + lane if start + lane < len(lengths) else start
+            for j in range(columns):
+                packed[j, lane] = tokens[target, j]
+        for token in range(len(rows)):
+            if rows[token] >= 0:
+                for j in range(columns):
+                    for lane in range(LANES):
+                        profile[rows[token], j, lane] = substitution[token, packed[j, lane]]
+        if opening[0] == 0:
+            _linear(query, rows, profile, columns, border, scores)
+        else:
+            _affine(query, rows, profile, columns, border, opening, scores)
+        for target in range(start, min(start + LANES, len(lengths))):
+            answers[target] = scores[lengths[target], target - start]
+
+
+@_compiled
+def _linear(
+    query: Array, rows: Array, profile: Array, columns: int, border: Array, scores: Array
+) -> None:
+    """Leave in ``scores`` (columns + 1, LANES) the last row of H'; two rows a pass."""
+    cast = scores.dtype.type  # numba widens every sum to 64 bits
+    corner = np.empty(LANES, scores.dtype)
+    upper = np.empty(LANES, scores.dtype)
+    lower = np.empty(LANES, scores.dtype)
+    for j in range(columns + 1):
+        for lane in range(LANES):
+            scores[j, lane] = border[j]
+    even = len(query) - len(query) % 2
+    for i in range(0, even, 2):
+        one = profile[rows[query[i]]]
+        two = profile[rows[query[i + 1]]]
+        for lane in range(LANES):
+            corner[lane] = border[i]
+            upper[lane] = border[i + 1]
+            lower[lane] = border[i + 2]
+            scores[0, lane] = border[i + 2]
+        for j in range(columns):
+            for lane in range(LANES):
+                above = scores[j + 1, lane]
+                left = upper[lane]
+                x = cast(corner[lane] + one[j, lane])
+                x = x if x > above else above
+                x = x if x > left else left
+                y = cast(left + two[j, lane])
+                y = y if y > x else x
+                below = lower[lane]
+                y = y if y > below else below
+                corner[lane] = above
+                upper[lane] = x
+                lower[lane] = y
+                scores[j + 1, lane] = y
+    if even < len(query):
+        one = profile[rows[query[even]]]
+        for lane in range(LANES):
+            corner[lane] = border[even]
+            upper[lane] = border[even + 1]
+            scores[0, lane] = border[even + 1]
+        for j in range(columns):
+            for lane in range(LANES):
+                above = scores[j + 1, lane]
+                left = upper[lane]
+                x = cast(corner[lane] + one[j, lane])
+                x = x if x > above else above
+                x = x if x > left else left
+                corner[lane] = above
+                upper[lane] = x
+                scores[j + 1, lane] = x
+
+
+@_compiled
+def _affine(
+    query: Array, rows: Array, profile: Array, columns: int, border: Array, opening: Array,
+    scores: Array,
+) -> None:  # fmt: skip
+    """As :func:`_linear`, with a score for opening a gap; one row a pass."""
+    cast = scores.dtype.type
+    open_ = opening[0]
+    corner = np.empty(LANES, scores.dtype)
+    left = np.empty(LANES, scores.dtype)
+    along = np.empty(LANES, scores.dtype)  # E'
+    down = np.empty((columns + 1, LANES), scores.dtype)  # F'
+    for j in range(columns + 1):
+        for lane in range(LANES):
+            scores[j, lane] = border[j]
+            down[j, lane] = opening[1]
+    for i in range(len(query)):
+        one = profile[rows[query[i]]]
+        for lane in range(LANES):
+            corner[lane] = border[i]
+            left[lane] = border[i + 1]
+            along[lane] = opening[1]
+            scores[0, lane] = border[i + 1]
+        for j in range(columns):
+            for lane in range(LANES):
+                above = scores[j + 1, lane]
+                e = cast(left[lane] + open_)
+                e = e if e > along[lane] else along[lane]
+                f = cast(above + open_)
+                f = f if f > down[j + 1, lane] else down[j + 1, lane]
+                x = cast(corner[lane] + one[j, lane])
+                x = x if x > e else e
+                x = x if x > f else f
+                corner[lane] = above
+                left[lane] = x
+                along[lane] = e
+                down[j + 1, lane] = f
+                scores[j + 1, lane] = x
+
+
+#: How H'(i, j) was reached, and whether E' and F' extended a gap: bits of a cell's byte.
+_FROM_F, _FROM_E, _F_EXTENDS, _E_EXTENDS = 1, 2, 4, 8
+
+
+@_compiled
+def trace_pair(
+    a: Array, b: Array, substitution: Array, border: Array, opening: Array
+) -> tuple[int, Array]:
+    """H' of one pair, and one best alignment: rows (i, j), -1 where a sequence has a gap.
+
+    Of equal ways a pair of tokens goes before a gap in ``b``, that before a gap in ``a``, and the
+    opening of a gap before its extension.
+    """
+    n, m = len(a), len(b)
+    steps = np.zeros((n + 1, m + 1), np.uint8)
+    scores = border[: m + 1].copy()
+    down = np.full(m + 1, opening[1])
+    for i in range(1, n + 1):
+        corner = border[i - 1]
+        scores[0] = border[i]
+        along = opening[1]
+        for j in range(1, m + 1):
+            step = 0
+            e = scores[j - 1] + opening[0]
+            if along > e:
+                e = along
+                step |= _E_EXTENDS
+            f = scores[j] + opening[0]
+            if down[j] > f:
+                f = down[j]
+                step |= _F_EXTENDS
+            x = corner + substitution[a[i - 1], b[j - 1]]
+            if f > x and f >= e:
+                x = f
+                step |= _FROM_F
+            elif e > x:
+                x = e
+                step |= _FROM_E
+            corner = scores[j]
+            scores[j] = x
+            along = e
+            down[j] = f
+            steps[i, j] = step
+    path = np.empty((n + m, 2), np.int64)
+    length = 0
+    i, j = n, m
+    gap = 0  # _FROM_F or _FROM_E while inside a gap
+    while i > 0 or j > 0:
+        if i > 0 and j > 0:
+            if gap == 0:
+                gap = steps[i, j] & (_FROM_F | _FROM_E)
+        else:
+            gap = _FROM_F if i > 0 else _FROM_E
+        if gap == _FROM_F:
+            extends = steps[i, j] & _F_EXTENDS
+            path[length, 0], path[length, 1] = i - 1, -1
+            i -= 1
+        elif gap == _FROM_E:
+            extends = steps[i, j] & _E_EXTENDS
+            path[length, 0], path[length, 1] = -1, j - 1
+            j -= 1
+        else:
+            extends = 0
+            path[length, 0], path[length, 1] = i - 1, j - 1
+            i -= 1
+            j -= 1
+        length += 1
+        if not extends:
+            gap = 0
+    return scores[m], path[:length][::-1]
+
+
+@_compiled
+def fold_repeats(tokens: Array) -> Array:
+    """One copy of each run of equal blocks: A B A B A B C -> A B C.
+
+    From left to right. At each place the block counts that folds most tokens away, of equal ones
+    the shorter; it is passed over if one that begins inside of its run folds more.
+    """
+    n = len(tokens)
+    folds = np.zeros(n, np.int64)
+    periods = np.ones(n, np.int64)
+    for i in range(n):
+        for period in range(1, (n - i) // 2 + 1):
+            equal = 0
+            while i + period + equal < n and tokens[i + equal] == tokens[i + period + equal]:
+                equal += 1
+            folded = equal - equal % period
+            if folded > folds[i]:
+                folds[i], periods[i] = folded, period
+    kept = np.empty(n, tokens.dtype)
+    count = 0
+    i = 0
+    while i < n:
+        end = i + folds[i] + periods[i]
+        if folds[i] > 0 and folds[i + 1 : end].max() > folds[i]:
+            end = i + 1
+            length = 1
+        else:
+            length = periods[i]
+        for k in range(length):
+            kept[count] = tokens[i + k]
+            count += 1
+        i = end
+    return kept[:count]

@@ -1,0 +1,112 @@
+"""Alignment scores to similarities in [0, 1], by named normalizations.
+
+With S(a, b) the score of a pair:
+
+- ``range``: (S(a, b) - W) / (max(S(a, a), S(b, b)) - W), W being what the two score if nothing
+  is aligned (two gaps). Nothing is cut off, so it tells unlike pairs apart, too.
+- ``longer``: max(0, S(a, b)) / max(S(a, a), S(b, b)); for a match of 1 that is over the longer
+  length.
+- ``shorter``: max(0, S(a, b)) / min(S(a, a), S(b, b)): 1 if one sequence is part of the other and
+  gaps are free.
+- ``mean``: 2 max(0, S(a, b)) / (S(a, a) + S(b, b)).
+- ``geometric``: max(0, S(a, b)) / sqrt(S(a, a) S(b, b)).
+
+Each is symmetric, and exactly 1 for a sequence and itself. They rank pairs differently, so every
+output names the one it used.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from alignment.errors import AlignmentError
+from alignment.needleman_wunsch import IntArray, Scoring, score_matrix
+from alignment.tokens import Tokens, partial_credit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+_Rule = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
+
+#: Each takes scores, the self-scores of either side, and W.
+NORMALIZATIONS: dict[str, _Rule] = {
+    "range": lambda s, a, b, w: (s - w) / (np.maximum(a, b) - w),
+    "longer": lambda s, a, b, w: np.maximum(s, 0) / np.maximum(a, b),
+    "shorter": lambda s, a, b, w: np.maximum(s, 0) / np.minimum(a, b),
+    "mean": lambda s, a, b, w: 2 * np.maximum(s, 0) / (a + b),
+    "geometric": lambda s, a, b, w: np.maximum(s, 0) / np.sqrt(a * b),
+}
+
+
+def normalize(
+    scores: IntArray, lengths: Sequence[int], scoring: Scoring, method: str = "range"
+) -> FloatArray:
+    """Similarities in [0, 1] of a matrix of scores.
+
+    Args:
+        scores: (N, N), of :func:`alignment.needleman_wunsch.score_matrix`.
+        lengths: of the N sequences.
+        scoring: that the scores were computed with.
+        method: of :data:`NORMALIZATIONS`.
+
+    Raises:
+        AlignmentError: an unknown method, or a self-score of 0 or below (a substitution matrix
+            that does not reward equal tokens).
+
+    >>> normalize(np.array([[3, 1], [1, 2]]), [3, 2], Scoring(), "longer")[0].round(3).tolist()
+    [1.0, 0.333]
+    """
+    if method not in NORMALIZATIONS:
+        raise AlignmentError(
+            f"unknown normalization {method!r}; choose of {', '.join(NORMALIZATIONS)}"
+        )
+    own = np.diag(scores).astype(np.float64)
+    if len(own) and own.min() <= 0:
+        raise AlignmentError(
+            f"a sequence scores {int(own.min())} with itself; equal tokens must score above 0"
+        )
+    gaps = np.array([scoring.gap_score(int(length)) for length in lengths], np.float64)
+    worst = np.add.outer(gaps, gaps)
+    rule = NORMALIZATIONS[method]
+    with np.errstate(over="ignore"):
+        values = rule(scores.astype(np.float64), own[:, None], own[None, :], worst)
+    # Free gaps at the beginning (zero borders) may score above either self-score's share.
+    values = np.clip(values, 0.0, 1.0)
+    np.fill_diagonal(values, 1.0)
+    return values
+
+
+def score_tokens(
+    tokens: Tokens, scoring: Scoring, *, partial: int | None = None, threads: int = 1
+) -> IntArray:
+    """Scores of all pairs of ``tokens``; ``partial`` is for one kind with another geometry."""
+    matrix = None if partial is None else partial_credit(tokens.vocabulary, scoring, partial)
+    if matrix is None:
+        matrix = scoring.substitution(len(tokens.vocabulary))
+    return score_matrix(tokens.sequences, scoring, matrix, threads=threads)
+
+
+def similarities(
+    tokens: Tokens,
+    scoring: Scoring | None = None,
+    *,
+    method: str = "range",
+    partial: int | None = None,
+    threads: int = 1,
+) -> "pd.DataFrame":
+    """Similarities of all pairs, a DataFrame with the names on both axes.
+
+    Raises:
+        AlignmentError: as :func:`normalize` and :func:`alignment.needleman_wunsch.score_matrix`.
+    """
+    import pandas as pd
+
+    scoring = scoring or Scoring()
+    scores = score_tokens(tokens, scoring, partial=partial, threads=threads)
+    values = normalize(scores, [len(one) for one in tokens.sequences], scoring, method)
+    frame = pd.DataFrame(values, index=list(tokens.names), columns=list(tokens.names))
+    frame.attrs["normalization"] = method
+    return frame

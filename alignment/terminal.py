@@ -1,0 +1,144 @@
+"""Two sequences side by side in a terminal, and the table of representatives."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from alignment.layers import Architecture
+from alignment.needleman_wunsch import Alignment, align
+from alignment.run import Options, Outcome, compute
+from alignment.tokens import Tokens, partial_credit
+
+
+class _Style(NamedTuple):
+    sign: str
+    colour: str
+    many: str
+
+
+#: What can stand in a row: two equal tokens, two of one kind, two different ones, a token alone.
+_STYLES = {
+    "match": _Style("=", "green", "matches"),
+    "partial": _Style("~", "cyan", "of one kind"),
+    "mismatch": _Style("x", "yellow", "mismatches"),
+    "gap": _Style("-", "red", "gaps"),
+}
+
+#: A longer run of matches is shown by its first and last rows; so is a longer gap.
+_LONGEST_RUN = 8
+
+
+def pair_view(
+    pair: Sequence[Architecture], options: Options, *, fold: bool = True
+) -> RenderableType:
+    """Show two architectures side by side, as they are aligned.
+
+    Args:
+        pair: the two; an architecture with itself may be given as one.
+        options: what to compute.
+        fold: show only the ends of long runs.
+    """
+    pair = [pair[0], pair[-1]]
+    if pair[0].name == pair[1].name:
+        pair[1] = replace(pair[1], name=f"{pair[1].name} again")
+    outcome = compute(pair, replace(options, representatives=1), with_stability=False)
+    alignment = align_outcome(outcome)
+    return _pair_table(outcome.tokens, alignment, float(outcome.similarity[0, 1]), options, fold)
+
+
+def align_outcome(outcome: Outcome) -> Alignment:
+    """The alignment of the first two architectures of ``outcome``."""
+    options, tokens = outcome.options, outcome.tokens
+    matrix = options.scoring.substitution(len(tokens.vocabulary))
+    if options.partial is not None and options.scheme != "layer":
+        matrix = partial_credit(tokens.vocabulary, options.scoring, options.partial)
+    return align(tokens.sequences[0], tokens.sequences[1], options.scoring, matrix)
+
+
+def _pair_table(
+    tokens: Tokens, alignment: Alignment, similarity: float, options: Options, fold: bool
+) -> RenderableType:
+    words = [tokens.words(0), tokens.words(1)]
+    rows = []
+    for i, j in alignment.pairs:
+        left = words[0][i] if i is not None else ""
+        right = words[1][j] if j is not None else ""
+        rows.append((_relation(left, right), i, left, j, right))
+    counts = {name: sum(row[0] == name for row in rows) for name in _STYLES}
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
+    table.add_column("", justify="right", style="dim")
+    table.add_column(tokens.names[0], justify="right")
+    table.add_column("", justify="center")
+    table.add_column(tokens.names[1])
+    table.add_column("", style="dim")
+    for kind, run in groupby(rows, key=lambda row: row[0]):
+        run_rows = list(run)
+        sign, style, _many = _STYLES[kind]
+        shown = fold and len(run_rows) > _LONGEST_RUN
+        for place, (_, i, left, j, right) in enumerate(run_rows):
+            if shown and place == 3:
+                hidden = len(run_rows) - 6
+                table.add_row("", Text(f"{hidden} more", "dim"), "⋮", Text(kind, "dim"), "")
+            if shown and 3 <= place < len(run_rows) - 3:
+                continue
+            table.add_row(
+                "" if i is None else str(i + 1),
+                Text(left or "·", style),
+                Text(sign, style),
+                Text(right or "·", style),
+                "" if j is None else str(j + 1),
+            )
+    summary = ", ".join(
+        f"{count} {_STYLES[name].many if count != 1 else name}"
+        for name, count in counts.items()
+        if count or name != "partial"
+    )
+    lengths = " and ".join(str(len(sequence)) for sequence in tokens.sequences)
+    return Group(
+        table,
+        Text(),
+        Text(f"score {alignment.score}  similarity {similarity:.3f}  ({options.title()})", "bold"),
+        Text(f"{lengths} tokens: {summary}"),
+    )
+
+
+def _relation(left: str, right: str) -> str:
+    if not left or not right:
+        return "gap"
+    if left == right:
+        return "match"
+    return "partial" if left.split(" ")[0] == right.split(" ")[0] else "mismatch"
+
+
+def representatives_view(outcome: Outcome) -> RenderableType:
+    """The representatives, and whom they stand for."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", justify="right", style="dim")
+    table.add_column("representative")
+    table.add_column("stable", justify="right")
+    table.add_column("stands for")
+    names = outcome.names
+    for place, chosen in enumerate(outcome.representatives.tolist()):
+        members = outcome.clusters.members(place).tolist()
+        members.sort(key=lambda one: -outcome.similarity[one, chosen])
+        others = [names[one] for one in members if one != chosen]
+        shown = ", ".join(others[:12]) + (f", and {len(others) - 12} more" if others[12:] else "")
+        firm = outcome.stability[place]
+        table.add_row(
+            str(place + 1),
+            Text(names[chosen], "bold"),
+            "" if firm != firm else f"{100 * firm:.0f} %",
+            shown,
+        )
+    return Group(Text(outcome.options.title(), "dim"), table)
+
+
+def console() -> Console:
+    """Standard output, as wide as the text if it is not a terminal, so that pipes lose nothing."""
+    found = Console()
+    return found if found.is_terminal else Console(width=200)

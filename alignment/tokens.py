@@ -1,0 +1,120 @@
+"""Layers to tokens: named schemes, the vocabulary, and partial credit between tokens."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alignment.errors import AlignmentError
+from alignment.layers import Architecture, Layer
+from alignment.needleman_wunsch import Scoring
+
+
+def layer_token(layer: Layer) -> str:
+    """The kind alone, as in the paper: ``conv2d``."""
+    return layer.kind
+
+
+def geometry_token(layer: Layer) -> str:
+    """The kind, its window and stride, and how a convolution is grouped: ``conv2d 3x3/2 depthwise``.
+
+    >>> geometry_token(Layer("conv2d", kernel=(3, 3), stride=(1, 1), groups=8, channels_in=8))
+    'conv2d 3x3 depthwise'
+    """
+    words = [layer.kind]
+    if layer.kernel:
+        step = "" if all(s == 1 for s in layer.stride) else f"/{_compact(layer.stride)}"
+        words.append("x".join(map(str, layer.kernel)) + step)
+    if layer.groups > 1:
+        words.append("depthwise" if layer.groups == layer.channels_in else "grouped")
+    return " ".join(words)
+
+
+def _compact(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a layer is written as a token, and whether runs of equal blocks become one block."""
+
+    token: Callable[[Layer], str]
+    folded: bool
+    meaning: str
+
+
+SCHEMES: dict[str, Scheme] = {
+    "layer": Scheme(layer_token, False, "the kind of layer alone; the paper's"),
+    "geometry": Scheme(geometry_token, False, "kind, kernel, stride, depthwise or grouped"),
+    "block": Scheme(geometry_token, True, "geometry, with repeated blocks folded into one"),
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Architectures as sequences of whole numbers.
+
+    Attributes:
+        names, families: of the architectures.
+        vocabulary: what each number stands for; sorted, so the same in every process.
+        sequences: one an architecture.
+    """
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    sequences: tuple[npt.NDArray[np.int32], ...]
+
+    def words(self, index: int) -> list[str]:
+        """The tokens of one architecture, as words."""
+        return [self.vocabulary[token] for token in self.sequences[index]]
+
+
+def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> Tokens:
+    """Write ``architectures`` in one of :data:`SCHEMES`.
+
+    Raises:
+        AlignmentError: an unknown scheme, no architecture, one without layers, or one name twice.
+    """
+    if scheme not in SCHEMES:
+        raise AlignmentError(f"unknown scheme {scheme!r}; choose of {', '.join(SCHEMES)}")
+    if not architectures:
+        raise AlignmentError("no architectures to align")
+    names = tuple(architecture.name for architecture in architectures)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AlignmentError(f"two architectures are called {twice!r}")
+    chosen = SCHEMES[scheme]
+    words = [[chosen.token(layer) for layer in one.layers] for one in architectures]
+    for name, sequence in zip(names, words, strict=True):
+        if not sequence:
+            raise AlignmentError(f"{name} has no layers, so there is nothing to align")
+    vocabulary = sorted({word for sequence in words for word in sequence})
+    number = {word: index for index, word in enumerate(vocabulary)}
+    sequences = [np.array([number[word] for word in row], np.int32) for row in words]
+    if chosen.folded:
+        from alignment.kernels import fold_repeats
+
+        sequences = [fold_repeats(sequence) for sequence in sequences]
+    families = tuple(architecture.family for architecture in architectures)
+    return Tokens(names, families, tuple(vocabulary), tuple(sequences))
+
+
+def partial_credit(
+    vocabulary: Sequence[str], scoring: Scoring, partial: int
+) -> npt.NDArray[np.int64]:
+    """Substitution scores that give ``partial`` to two tokens of one kind and another geometry.
+
+    Raises:
+        AlignmentError: ``partial`` is not between ``mismatch`` and ``match``.
+    """
+    if not scoring.mismatch <= partial <= scoring.match:
+        raise AlignmentError(
+            f"partial is {partial}; it must lie between mismatch ({scoring.mismatch}) and match "
+            f"({scoring.match})"
+        )
+    kinds = np.array([word.split(" ")[0] for word in vocabulary])
+    matrix = np.where(kinds[:, None] == kinds[None], partial, scoring.mismatch).astype(np.int64)
+    np.fill_diagonal(matrix, scoring.match)
+    return matrix

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alignment import AlignmentError, Architecture, Layer, Scoring, tokenize
+from alignment.kernels import fold_repeats
+from alignment.tokens import SCHEMES, geometry_token, partial_credit
+
+CONV = Layer("conv2d", (3, 3), (1, 1), 1, 8, 8)
+WIDE = Layer("conv2d", (5, 5), (2, 2), 8, 8, 8)
+RELU = Layer("relu")
+
+
+def architecture(name: str, *layers: Layer) -> Architecture:
+    return Architecture(name, "test", layers)
+
+
+@pytest.mark.parametrize(
+    ("layer", "token"),
+    [
+        (CONV, "conv2d 3x3"),
+        (WIDE, "conv2d 5x5/2 depthwise"),
+        (Layer("conv2d", (1, 7), (1, 2), 4, 8, 8), "conv2d 1x7/1x2 grouped"),
+        (Layer("conv1d", (3,), (1,), 1, 1, 1), "conv1d 3"),
+        (Layer("max_pool", (3, 3), (2, 2)), "max_pool 3x3/2"),
+        (RELU, "relu"),
+    ],
+)
+def test_geometry(layer: Layer, token: str) -> None:
+    assert geometry_token(layer) == token
+
+
+def test_schemes() -> None:
+    model = architecture("a", CONV, RELU, WIDE, RELU, WIDE, RELU, WIDE, RELU)
+    words = {scheme: tokenize([model], scheme).words(0) for scheme in SCHEMES}
+    assert words["layer"] == ["conv2d", "relu"] * 4
+    wide = "conv2d 5x5/2 depthwise"
+    assert words["geometry"] == ["conv2d 3x3", "relu"] + [wide, "relu"] * 3
+    assert words["block"] == ["conv2d 3x3", "relu", wide, "relu"]
+
+
+def test_the_vocabulary_is_shared_and_sorted() -> None:
+    tokens = tokenize([architecture("a", RELU), architecture("b", CONV, RELU)])
+    assert tokens.vocabulary == ("conv2d", "relu")
+    assert [sequence.tolist() for sequence in tokens.sequences] == [[1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("a", "a"),
+        ("aaaa", "a"),
+        ("ababab", "ab"),
+        ("ababa", "aba"),
+        ("xababcabcy", "xababcy"),
+        ("aabaabaab", "aab"),
+        ("abcabd", "abcabd"),
+    ],
+)
+def test_folding(text: str, folded: str) -> None:
+    found = fold_repeats(np.array([ord(letter) for letter in text], np.int32))
+    assert "".join(map(chr, found)) == folded
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(1, 5))
+def test_folding_a_repetition_gives_no_more_than_once(block: list[int], times: int) -> None:
+    once = fold_repeats(np.array(block, np.int32))
+    assert len(once) <= len(block)
+    assert set(once.tolist()) == set(block)
+    assert len(fold_repeats(np.array(block * times, np.int32))) <= len(block)
+
+
+def test_partial_credit() -> None:
+    vocabulary = ["conv2d 1x1", "conv2d 3x3", "relu"]
+    matrix = partial_credit(vocabulary, Scoring(4, -2, -1), 1)
+    assert matrix.tolist() == [[4, 1, -2], [1, 4, -2], [-2, -2, 4]]
+    with pytest.raises(AlignmentError, match="between mismatch"):
+        partial_credit(vocabulary, Scoring(), 2)
+
+
+@pytest.mark.parametrize(
+    ("models", "scheme", "says"),
+    [
+        ([], "layer", "no architectures"),
+        ([architecture("a")], "layer", "a has no layers"),
+        ([architecture("a", RELU)] * 2, "layer", "two architectures are called 'a'"),
+        ([architecture("a", RELU)], "letters", "layer, geometry, block"),
+    ],
+)
+def test_bad_input(models, scheme: str, says: str) -> None:
+    with pytest.raises(AlignmentError, match=says):
+        tokenize(models, scheme)
+
+
+def test_rows_of_json() -> None:
+    assert Layer.from_row(WIDE.as_row()) == WIDE
+    with pytest.raises(TypeError):
+        Layer.from_row([1, 2])
