@@ -194,7 +194,8 @@ ARCHITECTURES = {
 
 
 @pytest.mark.parametrize(
-    ("library", "name"), [(library, name) for library, all_ in ARCHITECTURES.items() for name in all_]
+    ("library", "name"),
+    [(library, name) for library, all_ in ARCHITECTURES.items() for name in all_],
 )
 def test_parameters_and_flops_are_complete(library: str, name: str) -> None:
     """PyTorch's own counter, which works on another level, finds the same multiply-adds."""

@@ -39,10 +39,8 @@ def plain(a: Sequence[int], b: Sequence[int], scoring: Scoring, matrix=None) -> 
     for i, x in enumerate(a, 1):
         row, e = [float(border(i))], none
         for j, y in enumerate(b, 1):
-            if matrix is None:
-                s = scoring.match if x == y else scoring.mismatch
-            else:
-                s = matrix[x][y]
+            equal = scoring.match if x == y else scoring.mismatch
+            s = equal if matrix is None else matrix[x][y]
             e = max(e + scoring.extend, row[j - 1] + scoring.gap)
             f[j] = max(f[j] + scoring.extend, h[-1][j] + scoring.gap)
             row.append(max(h[-1][j - 1] + s, e, f[j]))

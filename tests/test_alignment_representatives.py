@@ -23,9 +23,7 @@ from alignment.representatives import METHODS, Clusters, prefer_cheap, silhouett
 from alignment.run import variants
 from alignment.similarity import NORMALIZATIONS
 
-sequences = st.lists(
-    st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6
-)
+sequences = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6)
 
 
 @settings(max_examples=150, deadline=None)

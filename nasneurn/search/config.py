@@ -190,8 +190,8 @@ class SearchConfig(BaseModel):
             raise InputError(f"{path}: not a readable search configuration ({error})") from None
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{path}: {where}: {first['msg']}, found {first['input']!r}") from None
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise InputError(f"{path}: {where}: {first['msg']}") from None
 
     def differences(self, other: "SearchConfig") -> list[str]:
         """What differs, one entry a field: ``field: own value -> other value``."""

@@ -1,0 +1,113 @@
+"""Evolutionary search on scores that are known in advance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search_spaces.costs import Cost
+from search_spaces.errors import SpaceError
+from search_spaces.evolution import Candidate, EvolutionSettings, evolve, pareto_front
+
+CHOICES = {f"layer_{number}": ("a", "b", "c", "d") for number in range(8)}
+VALUE = {"a": 0, "b": 1, "c": 2, "d": 3}
+
+
+def total(architecture: Mapping[str, Any]) -> float:
+    return float(sum(VALUE[value] for value in architecture.values()))
+
+
+def cost(architecture: Mapping[str, Any]) -> Cost:
+    return Cost(flops=int(total(architecture)), params=1)
+
+
+def run(seed: int = 0, **changes: Any) -> list[Candidate]:
+    options: dict[str, Any] = {
+        "settings": EvolutionSettings(population=20, generations=8, parents=6),
+        **changes,
+    }
+    return evolve(CHOICES, total, cost, seed=seed, **options)
+
+
+def test_it_finds_more_than_chance() -> None:
+    found = run()
+    best = max(candidate.score for candidate in found)
+    first = max(candidate.score for candidate in found if candidate.generation == 0)
+    assert best >= 22 > first  # of 24; a uniform draw has mean 12 and deviation 3.2
+
+
+def test_no_architecture_twice_and_full_generations() -> None:
+    found = run()
+    assert len({tuple(c.architecture.values()) for c in found}) == len(found) == 160
+    assert [c.generation for c in found] == [g for g in range(8) for _ in range(20)]
+
+
+def test_the_seed_decides() -> None:
+    assert run(seed=1) == run(seed=1)
+    assert run(seed=1) != run(seed=2)
+
+
+def test_remembered_scores_replay_the_search() -> None:
+    asked: list[int] = []
+    memory: dict[tuple[Any, ...], float] = {}
+
+    def evaluate(architecture: dict[str, Any]) -> float:
+        key = tuple(architecture.values())
+        if key not in memory:
+            asked.append(1)
+            memory[key] = total(architecture)
+        return memory[key]
+
+    options = {"settings": EvolutionSettings(10, 4, 4), "seed": 3}
+    whole = evolve(CHOICES, evaluate, cost, **options)  # type: ignore[arg-type]
+    for key in list(memory)[25:]:
+        del memory[key]  # as if killed at the 26th candidate
+    asked.clear()
+    assert evolve(CHOICES, evaluate, cost, **options) == whole  # type: ignore[arg-type]
+    assert len(asked) == 15
+
+
+@settings(max_examples=20, deadline=None)
+@given(limit=st.integers(4, 24), seed=st.integers(0, 99))
+def test_the_limit_holds(limit: int, seed: int) -> None:
+    found = run(seed, within=lambda a: total(a) <= limit)
+    assert max(c.cost.flops for c in found) <= limit
+
+
+def test_a_limit_that_nothing_meets() -> None:
+    with pytest.raises(SpaceError, match="no architecture within the limits"):
+        run(within=lambda architecture: False)
+
+
+def test_a_small_space_is_searched_whole() -> None:
+    found = evolve(
+        {"x": ("a", "b"), "y": ("a", "c")}, total, cost,
+        settings=EvolutionSettings(population=10, generations=5), seed=0,
+    )  # fmt: skip
+    assert len(found) == 4
+
+
+def test_ties_go_to_the_cheaper() -> None:
+    cheap = Candidate(1, {"x": "a"}, Cost(1, 1), 0.5)
+    dear = Candidate(0, {"x": "b"}, Cost(2, 1), 0.5)
+    assert min([dear, cheap], key=lambda c: c.rank) is cheap
+
+
+points = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40)
+
+
+@given(points)
+def test_front_is_what_no_other_beats(values: list[tuple[int, int]]) -> None:
+    candidates = [
+        Candidate(0, {"x": number}, Cost(flops, 1), float(score))
+        for number, (flops, score) in enumerate(values)
+    ]
+    front = {(c.cost.flops, c.score) for c in pareto_front(candidates)}
+    beaten = {
+        (flops, float(score))
+        for flops, score in values
+        if any(f <= flops and s >= score and (f, s) != (flops, score) for f, s in values)
+    }
+    assert front == {(flops, float(score)) for flops, score in values} - beaten
