@@ -123,12 +123,3 @@ def _new_child(
 
 def _pick(values: Sequence[T], rng: np.random.Generator) -> T:
     return values[int(rng.integers(len(values)))]
-
-
-def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Candidates that no other beats in both score and FLOPs, cheapest first."""
-    front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: (c.cost.flops, *c.rank)):
-        if not front or candidate.score > front[-1].score:
-            front.append(candidate)
-    return front

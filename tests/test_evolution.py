@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from search_spaces.costs import Cost
 from search_spaces.errors import SpaceError
-from search_spaces.evolution import Candidate, EvolutionSettings, evolve, pareto_front
+from search_spaces.evolution import Candidate, EvolutionSettings, evolve
 
 CHOICES = {f"layer_{number}": ("a", "b", "c", "d") for number in range(8)}
 VALUE = {"a": 0, "b": 1, "c": 2, "d": 3}
@@ -93,21 +93,3 @@ def test_ties_go_to_the_cheaper() -> None:
     cheap = Candidate(1, {"x": "a"}, Cost(1, 1), 0.5)
     dear = Candidate(0, {"x": "b"}, Cost(2, 1), 0.5)
     assert min([dear, cheap], key=lambda c: c.rank) is cheap
-
-
-points = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40)
-
-
-@given(points)
-def test_front_is_what_no_other_beats(values: list[tuple[int, int]]) -> None:
-    candidates = [
-        Candidate(0, {"x": number}, Cost(flops, 1), float(score))
-        for number, (flops, score) in enumerate(values)
-    ]
-    front = {(c.cost.flops, c.score) for c in pareto_front(candidates)}
-    beaten = {
-        (flops, float(score))
-        for flops, score in values
-        if any(f <= flops and s >= score and (f, s) != (flops, score) for f, s in values)
-    }
-    assert front == {(flops, float(score)) for flops, score in values} - beaten
