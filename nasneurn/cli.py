@@ -116,6 +116,9 @@ def search_command(
         str | None, typer.Option(help="Another stem than NeuRN: NAME or NAME:option=value,...")
     ] = None,
     suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
@@ -144,7 +147,7 @@ def search_command(
     from nasneurn.report.search_table import print_search, search_json
     from nasneurn.search import SearchConfig, budget_named, choose_stems, search
 
-    domains = load_suite(suite, data_dir=data_dir)
+    domains = load_suite(suite, data_dir=data_dir, size=image_size)
     sources = domains.domains if source == ["all"] else tuple(source or domains.domains[:1])
     config = SearchConfig(
         space=space,

@@ -6,12 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
+from PIL import Image
 from tiny_search import TINY, tiny_config
 
 from nasneurn.domains import load_suite
@@ -202,7 +206,7 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, content: str, told:
 
 def test_the_command_prints_json(finished: Outputs) -> None:
     content = yaml.safe_load(finished.config_path.read_text())
-    assert content["environment"]["torch"] == torch.__version__
+    assert content["environment"]["torch"] == version("torch")
     from nasneurn.report.search_table import search_json
 
     result = json.loads(json.dumps(search_json(finished)))
@@ -214,3 +218,22 @@ def test_space_of_the_record_can_be_built_alone(finished: Outputs) -> None:
     (found,) = finished.architectures()
     network = SPOS(**found["settings"]).freeze(found["architecture"])
     assert sum(p.numel() for p in network.parameters()) == found["params"]
+
+
+def test_a_folder_of_images_is_searched_at_any_size(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain, class_name, number in product(("photo", "sketch"), ("cat", "dog"), range(24)):
+        path = tmp_path / "root" / domain / class_name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    changes = {"steps": 3, "batch_size": 8, "population": 2, "generations": 1}
+    config = tiny_config(
+        suite=str(tmp_path / "root"),
+        image_size=64,
+        sources=("sketch",),
+        budget=TINY.model_copy(update=changes),
+    )
+    outputs = search(config, tmp_path / "out", device="cpu")
+    assert list(outputs.accuracy()["target"]) == ["photo", "sketch"]
+    assert outputs.architectures()[0]["settings"]["num_classes"] == 2
+    assert outputs.architectures()[0]["settings"]["image_size"] == 64

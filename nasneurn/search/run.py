@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +109,7 @@ class Search:
         self._suite = suite
         self._device = device
         self._loaded: dict[str, SourceData] = {}
+        self._costs: dict[str, CostTable] = {}
 
     @property
     def jobs(self) -> list[Job]:
@@ -129,10 +129,9 @@ class Search:
                     f"source {name!r} is not a domain of {self._suite.name}; "
                     f"it has {', '.join(self._suite.domains)}"
                 )
-        # What cannot work should fail now, not after the first supernet.
+        # What cannot work should fail now, not after the first supernet: an unknown stem, say, or
+        # a limit that no architecture meets.
         runners = [JobRunner(job, self) for job in self.jobs]
-        for runner in runners:
-            runner.within  # noqa: B018 - raises where no architecture meets the limits
         self._outputs.begin(self._config)
         records: list[dict[str, Any]] = []
         for number, runner in enumerate(runners, start=1):
@@ -171,6 +170,13 @@ class Search:
             self._loaded = {name: SourceData(self._on_device(fit), self._on_device(held_out))}
         return self._loaded[name]
 
+    def costs(self, choice: SpaceChoice) -> CostTable:
+        """Costs of all architectures of a space, counted once for each stem."""
+        stem = str(choice.stem)
+        if stem not in self._costs:
+            self._costs[stem] = CostTable(choice.build, (3, self._suite.size, self._suite.size))
+        return self._costs[stem]
+
     def test(self, name: str) -> DeviceImages:
         """The test images of a domain."""
         return self._on_device(self._suite.load(name).test)
@@ -194,17 +200,8 @@ class JobRunner:
             search.suite.size,
             self._config.budget,
         )
-
-    @cached_property
-    def cost(self) -> CostTable:
-        """Costs of all architectures."""
-        size = self._search.suite.size
-        return CostTable(self.choice.build, (3, size, size))
-
-    @cached_property
-    def within(self) -> Any:
-        """Whether an architecture meets the limits."""
-        return self.cost.limit(self._config.max_flops, self._config.max_params)
+        self._cost = search.costs(self.choice)
+        self._within = self._cost.limit(self._config.max_flops, self._config.max_params)
 
     def record(self, title: str) -> dict[str, Any]:
         """What this job found: ``architecture``, ``rows`` and ``candidates``."""
@@ -295,10 +292,10 @@ class JobRunner:
             return evolve(
                 choices(supernet),
                 evaluate,
-                self.cost,
+                self._cost,
                 settings=settings,
                 seed=_stream(self.job.seed, "evolution"),
-                within=self.within,
+                within=self._within,
                 seen=lambda candidate: progress.advance(1, f"{candidate.score:.1%}"),
             )
 
