@@ -39,8 +39,9 @@ def print_search(outputs: Outputs) -> None:
             f"{found['flops'] / 1e6:.1f} M multiply-adds, {found['params'] / 1e3:.0f} k "
             f"parameters, held-out source accuracy {100 * found['source_accuracy']:.1f}%",
             highlight=False,
+            soft_wrap=True,
         )
-    console.print(f"written to {outputs.folder}", highlight=False)
+    console.print(f"written to {outputs.folder}", highlight=False, soft_wrap=True)
 
 
 def _difference(rows: pd.DataFrame, stems: list[str]) -> PairedDifference:
