@@ -1,10 +1,7 @@
 """Training: one LightningModule for fixed networks and supernets, on data that sits in memory."""
 
-import logging
 import math
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +14,7 @@ from torch.nn import functional as F
 from nasneurn.domains import Split
 from nasneurn.errors import InputError
 from nasneurn.progress import Meter
+from search_spaces.quiet import quiet
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -243,7 +241,7 @@ def fit(
     """Train a fixed network on each batch of ``loader`` in turn, in place."""
     module = ClassificationModule(recipe, len(loader), seed)
     module.set_model(network)
-    with quiet_lightning():
+    with quiet("pytorch_lightning", "lightning_fabric"):
         trainer = pl.Trainer(
             max_epochs=1,
             logger=False,
@@ -255,19 +253,3 @@ def fit(
             devices=1,
         )
         trainer.fit(module, loader)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's remarks on hardware, loggers and its own deprecations off the terminal."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

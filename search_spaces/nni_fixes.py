@@ -3,10 +3,7 @@
 This is the only file that knows NNI's insides.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +26,6 @@ __all__ = [
     "activate",
     "choices",
     "draw_architecture",
-    "quiet_nni",
 ]
 
 #: One architecture: the chosen value of every choice, by label.
@@ -143,20 +139,3 @@ class LocalExperiment(NasExperiment):
 
     def _stop_without_nni_manager(self) -> None:
         pass
-
-
-@contextmanager
-def quiet_nni() -> Iterator[None]:
-    """Keep the remarks of NNI and Lightning off the terminal; errors are raised all the same."""
-    names = ("nni", "pytorch_lightning", "lightning_fabric")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

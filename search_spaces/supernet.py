@@ -24,8 +24,11 @@ from search_spaces.nni_fixes import (
     LocalExperiment,
     SeededRandomOneShot,
     activate,
-    quiet_nni,
 )
+from search_spaces.quiet import quiet
+
+#: Loggers that remark on what a user of this module cannot change.
+CHATTY = ("nni", "pytorch_lightning", "lightning_fabric")
 
 
 class _Checkpoint(pl.Callback):
@@ -93,7 +96,7 @@ def train_supernet(
     state = folder / "training.ckpt"
     resume = {"ckpt_path": str(state)} if state.exists() else {}
     strategy = SeededRandomOneShot(seed)
-    with quiet_nni():
+    with quiet(*CHATTY):
         trainer = Trainer(
             max_epochs=1,
             accumulate_grad_batches=accumulate,
@@ -118,7 +121,7 @@ def train_supernet(
 
 def as_supernet(space: ModelSpace) -> ModelSpace:
     """Turn a space into an untrained supernet, in place."""
-    with quiet_nni():
+    with quiet(*CHATTY):
         return SeededRandomOneShot(0).mutate_model(space)
 
 

@@ -36,6 +36,7 @@ def test_all_44_are_serialized(session_cache: Path) -> None:
     answer = serialize(resolve(["all"], list), session_cache / "alignment", strict=True)
     assert [one.name for one in answer.architectures] == [row.name for row in ZOO]
     by_name = {one.name: one for one in answer.architectures}
+    assert all(one.layers[-1].channels_out == 1000 for one in answer.architectures)
     # Published counts of parameters.
     assert by_name["vgg16"].params == 138_357_544
     assert by_name["resnet50"].params == 25_557_032

@@ -112,3 +112,12 @@ def test_the_printed_table(
     assert ("[" in printed) == (seeds > 1)
     pair = rows.query("target == 'sketch'").groupby("stem")["accuracy"].mean()
     assert f"{100 * (pair['neurn'] - pair['none']):+.1f}" in printed
+
+
+def test_figures_of_a_search_that_is_still_running(tmp_path: Path) -> None:
+    rows = accuracies(["none", "neurn"], ["photo", "sketch"], 1)
+    rows = rows[~((rows["stem"] == "neurn") & (rows["source"] == "sketch"))]
+    assert mean_transfer(rows, "neurn").loc["sketch"].isna().all()
+    draw_transfer(rows, tmp_path / "transfer.png")
+    candidates = rows.rename(columns={"accuracy": "source_accuracy"})
+    draw_search(candidates.assign(generation=0, flops=range(len(rows))), tmp_path / "search.png")

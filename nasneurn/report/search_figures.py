@@ -48,12 +48,13 @@ def draw_search(evolution: pd.DataFrame, path: Path) -> None:
         for i, source in enumerate(sources):
             for j, stem in enumerate(stems):
                 chosen = evolution[(evolution["source"] == source) & (evolution["stem"] == stem)]
-                _draw_candidates(axes[i, j], chosen)
+                if len(chosen):  # a search that is still running has gaps
+                    _draw_candidates(axes[i, j], chosen)
                 axes[i, j].set_title(f"{source}, stem {stem}")
             axes[i, 0].set_ylabel("held-out source accuracy (%)")
         for axis in axes[-1]:
             axis.set_xlabel("multiply-adds (millions)")
-        handles, labels = axes[0, -1].get_legend_handles_labels()
+        handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
         figure.savefig(path, dpi=DPI)
 
@@ -96,11 +97,14 @@ def _draw_candidates(axis: Axes, chosen: pd.DataFrame) -> None:
 
 
 def mean_transfer(accuracy: pd.DataFrame, stem: str) -> pd.DataFrame:
-    """Mean accuracy over seeds in percent, sources as rows and targets as columns."""
+    """Mean accuracy over seeds in percent, sources as rows and targets as columns.
+
+    All sources and targets of the whole table are there; what was not measured is missing.
+    """
     rows = accuracy[accuracy["stem"] == stem]
     table = rows.pivot_table(index="source", columns="target", values="accuracy", sort=False)
-    targets = list(dict.fromkeys(accuracy["target"]))
-    return table.reindex(columns=targets) * 100
+    sources, targets = (list(dict.fromkeys(accuracy[axis])) for axis in ("source", "target"))
+    return table.reindex(index=sources, columns=targets) * 100
 
 
 def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
