@@ -121,9 +121,8 @@ class SPOS(ModelSpace):
         Probability before the classifier.
     initialization:
         ``"aligned"`` starts the candidates of a choice block as one function (see
-        :func:`align_candidates`), so that paths agree from the first step and a supernet learns
-        in hundreds of steps rather than tens of thousands; ``"published"`` draws each candidate
-        on its own.
+        :func:`align_candidates`), so that paths agree from the first step and a supernet needs
+        fewer of them; ``"published"`` draws each candidate on its own.
 
     Architectures are dicts ``{"layer_1": "k3", ..., "layer_20": "xcep"}``.
     """
