@@ -134,6 +134,10 @@ def search_command(
     max_params: Annotated[
         int | None, typer.Option(min=1, help="Most parameters of a candidate.")
     ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="Run the search of a config.yaml, in place of the options."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data_dir: DataDir = None,
@@ -147,21 +151,23 @@ def search_command(
     from nasneurn.report.search_table import print_search, search_json
     from nasneurn.search import SearchConfig, budget_named, choose_stems, search
 
-    domains = load_suite(suite, data_dir=data_dir, size=image_size)
-    sources = domains.domains if source == ["all"] else tuple(source or domains.domains[:1])
-    config = SearchConfig(
-        space=space,
-        suite=suite,
-        image_size=domains.size,
-        sources=sources,
-        stems=choose_stems(neurn=neurn, compare=compare, stem=stem),
-        seeds=tuple(seed or [0]),
-        budget_name=budget,
-        budget=budget_named(budget),
-        retrain=retrain,
-        max_flops=max_flops,
-        max_params=max_params,
-    )
+    config = SearchConfig.read(config_file) if config_file else None
+    if config is None:
+        domains = load_suite(suite, data_dir=data_dir, size=image_size)
+        sources = domains.domains if source == ["all"] else tuple(source or domains.domains[:1])
+        config = SearchConfig(
+            space=space,
+            suite=suite,
+            image_size=domains.size,
+            sources=sources,
+            stems=choose_stems(neurn=neurn, compare=compare, stem=stem),
+            seeds=tuple(seed or [0]),
+            budget_name=budget,
+            budget=budget_named(budget),
+            retrain=retrain,
+            max_flops=max_flops,
+            max_params=max_params,
+        )
     outputs = search(
         config, out or Path("results") / config.folder_name, device=device, data_dir=data_dir
     )

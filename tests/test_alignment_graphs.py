@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alignment import Layer, TraceError, layer_graph, serialize_model
 from alignment.graphs import graph_layers
+from alignment.meta import Replies
 from alignment.sequences import build
 from alignment.zoo import Request
 
@@ -209,6 +210,35 @@ def test_parameters_and_flops_are_complete(library: str, name: str) -> None:
     assert nx.is_directed_acyclic_graph(graph)
     assert all(source < target for source, target in graph.edges)
     assert nx.number_weakly_connected_components(graph) == 1
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "convnext_atto", "efficientnet_b0"])
+def test_remembered_shapes_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request(name, "timm", name)
+    model, shape, _ = build(request)
+    layers = graph_layers(layer_graph(model, shape))
+    monkeypatch.setattr(
+        Replies, "call", lambda self, func, name, args, kwargs: func(*args, **kwargs)
+    )
+    assert graph_layers(layer_graph(model, shape)) == layers
+
+
+def test_a_shape_is_remembered_with_all_that_it_depends_on() -> None:
+    replies = Replies()
+    meta = torch.zeros(1, 3, 8, 8, device="meta")
+    weight = torch.zeros(4, 3, 3, 3, device="meta")
+    for image in (meta, meta.expand(2, 3, 8, 8), meta.to(memory_format=torch.channels_last)):
+        for options in ((None, 1), (None, 2), (None, 1, "same"), (None, 1, 1, 1, 1)):
+            for _ in range(2):
+                found = replies.call(F.conv2d, "conv2d", (image, weight, *options), {})
+                wanted = F.conv2d(image, weight, *options)
+                assert (found.shape, found.stride()) == (wanted.shape, wanted.stride())
+    for _ in range(2):
+        assert replies.call(F.relu, "relu", (meta,), {"inplace": True}) is meta
+        assert replies.call(F.relu, "relu", (meta,), {"inplace": False}) is not meta
+    real = torch.tensor([-1.0, 2.0])
+    assert replies.call(F.relu, "relu", (real,), {}).tolist() == [0.0, 2.0]
+    assert replies.call(F.relu, "relu", (-real,), {}).tolist() == [1.0, 0.0]
 
 
 def test_a_model_that_no_library_knows() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kendalltau
 from sklearn.metrics import silhouette_score
 
 from alignment import (
@@ -20,7 +21,7 @@ from alignment import (
     tokenize,
 )
 from alignment.representatives import METHODS, Clusters, prefer_cheap, silhouette, stability
-from alignment.run import variants
+from alignment.run import kendall, settings_table, variants
 from alignment.similarity import NORMALIZATIONS
 
 sequences = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6)
@@ -153,8 +154,7 @@ def test_a_cheap_member_near_the_medoid() -> None:
 
 
 def test_stability_counts_returns() -> None:
-    labels = np.zeros(3, int)
-    others = [Clusters(np.array([0, 1]), labels), Clusters(np.array([0, 2]), labels)]
+    others = [np.array([0, 1]), np.array([0, 2])]
     assert stability([0, 1], others) == [1.0, 0.5]
     assert np.isnan(stability([0], [])).all()
 
@@ -184,6 +184,20 @@ def test_an_outcome() -> None:
 def test_cheap_representatives() -> None:
     outcome = compute(small_zoo(), Options(representatives=2, prefer="cheap", within=0.5))
     assert [outcome.names[one] for one in outcome.representatives] == ["a3", "b4"]
+
+
+def test_settings_are_compared() -> None:
+    rows = settings_table(compute(small_zoo(), Options(representatives=2)))
+    assert rows[0] == ["as chosen", "1.0000", rows[0][2], 6, 6, rows[0][5], "a4; b4"]
+    assert len(rows) == 11
+
+
+def test_kendall_is_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    a, b = (np.round(random.random((15, 15)), 1) for _ in range(2))
+    a, b = a + a.T, b + b.T
+    pairs = np.triu_indices(15, 1)
+    assert kendall(a, b) == pytest.approx(kendalltau(a[pairs], b[pairs])[0])
 
 
 def test_variants_change_one_thing_each() -> None:

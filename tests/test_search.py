@@ -1,6 +1,7 @@
 """The search from end to end, on a budget of seconds."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -237,3 +238,18 @@ def test_a_folder_of_images_is_searched_at_any_size(tmp_path: Path) -> None:
     assert list(outputs.accuracy()["target"]) == ["photo", "sketch"]
     assert outputs.architectures()[0]["settings"]["num_classes"] == 2
     assert outputs.architectures()[0]["settings"]["image_size"] == 64
+
+
+def test_a_configuration_runs_again(finished: Outputs, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nasneurn", "search", "--config", str(finished.config_path)]
+    where = ["--out", str(tmp_path / "again"), "--device", "cpu", "--json"]
+    done = subprocess.run(
+        [*command, *where],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    again = json.loads(done.stdout)
+    assert again["architectures"] == finished.architectures()
+    assert pd.DataFrame(again["accuracy"]).equals(finished.accuracy())
