@@ -45,7 +45,7 @@ class SequenceCache:
             return None
         size = f"@{request.size}" if request.size else ""
         readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in request.model)
-        key = f"{request.library}:{request.model}{size}"
+        key = f"{request.library}:{request.model}{size}#{request.classes}"
         # The digest tells apart names that differ only in letters that file names cannot have.
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         return self._home / f"{readable[:80]}{size}-{digest}.json"
@@ -83,8 +83,9 @@ class SequenceCache:
     def load_catalogue(self) -> list[str] | None:
         """The names that timm knows; None if they are not yet kept."""
         value = _read(self._home / "catalogue.json" if self._home else None)
-        names = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        return value if names and value else None
+        if not isinstance(value, list) or not value:
+            return None
+        return value if all(isinstance(name, str) for name in value) else None
 
     def store_catalogue(self, names: Sequence[str]) -> None:
         """Keep the names that timm knows."""

@@ -7,7 +7,7 @@ possible, so that several processes and threads may draw.
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
@@ -34,7 +34,7 @@ _DPI = 150
 
 
 def family_colours(families: Sequence[str]) -> dict[str, str]:
-    """A colour for each family, in order of appearance; the most frequent ones if there are many."""
+    """A colour for each family: in order of appearance, or, of very many, by frequency."""
     order = list(dict.fromkeys(families))
     if len(order) > len(PALETTE):
         # Most frequent first; of equals the one that appears first, which sorting keeps.
@@ -134,7 +134,7 @@ def draw_tree(outcome: "Outcome", path: Path) -> None:
     family = dict(zip(outcome.names, outcome.tokens.families, strict=True))
     with plt.rc_context({"font.family": "DejaVu Sans", "lines.linewidth": 1.2}):
         figure, axes = plt.subplots(figsize=(9.5, max(3.0, 1.2 + 0.2 * count)))
-        drawn: dict[str, Any] = dendrogram(
+        drawn = dendrogram(
             linkage(outcome.similarity),
             orientation="right",
             labels=list(outcome.names),
@@ -199,6 +199,7 @@ def embed(similarity: FloatArray) -> FloatArray:
     critical for preserving global data structure", 2021).
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     distances = 1.0 - similarity
     count = len(distances)
@@ -213,7 +214,10 @@ def embed(similarity: FloatArray) -> FloatArray:
         metric="precomputed", init=start.astype(np.float32), random_state=0,
         perplexity=min(30.0, (count - 1) / 3), n_jobs=1,
     )  # fmt: skip
-    return np.asarray(tsne.fit_transform(distances), np.float64)
+    # Its threads wait for each other by spinning: on a busy machine that takes a hundred times
+    # as long as one thread.
+    with threadpool_limits(1):
+        return np.asarray(tsne.fit_transform(distances), np.float64)
 
 
 def draw_map(outcome: "Outcome", points: FloatArray, path: Path) -> None:
@@ -223,12 +227,14 @@ def draw_map(outcome: "Outcome", points: FloatArray, path: Path) -> None:
     with plt.rc_context({"font.family": "DejaVu Sans"}):
         figure, axes = plt.subplots(figsize=(13, 9.5))
         others = np.array([colours[family] == OTHER for family in families])
-        axes.scatter(*points[others].T, s=13, color=OTHER, linewidths=0)
+        axes.scatter(points[others, 0], points[others, 1], s=13, color=OTHER, linewidths=0)
         for family, colour in colours.items():
             if colour != OTHER:
-                axes.scatter(*points[families == family].T, s=17, color=colour, linewidths=0)
+                x, y = points[families == family].T
+                axes.scatter(x, y, s=17, color=colour, linewidths=0)
         for chosen in outcome.representatives:
-            axes.scatter(*points[chosen], s=60, facecolors="none", edgecolors="black")
+            x, y = points[chosen]
+            axes.scatter(x, y, s=60, facecolors="none", edgecolors="black")
             axes.annotate(
                 outcome.names[chosen],
                 points[chosen],

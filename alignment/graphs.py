@@ -25,8 +25,9 @@ Nodes are numbered in the order of execution, which is a topological order of th
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import networkx as nx
 import torch
@@ -35,10 +36,10 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from alignment.errors import TraceError
 from alignment.layers import Layer
+from alignment.meta import Replies
 
 #: Functions that move data, or scale it by a number: what comes out is what went in.
-_MOVES = frozenset(
-    """
+_MOVE_NAMES = """
     __get__ __getitem__ __setitem__ alpha_dropout as_strided broadcast_to channel_shuffle chunk
     clone contiguous copy cpu cuda detach diagonal double dropout dropout1d dropout2d dropout3d
     dsplit expand expand_as feature_alpha_dropout flatten flip float fold gather half hsplit
@@ -48,16 +49,15 @@ _MOVES = frozenset(
     swapaxes swapdims t take tensor_split tile to transpose triu tril type type_as unbind
     unflatten unfold unsafe_chunk unsafe_split unsqueeze view view_as view_as_complex
     view_as_real vsplit bfloat16 requires_grad nan_to_num clamp clip real
-    """.split()
-)
+"""
+_MOVES = frozenset(_MOVE_NAMES.split())
 
 #: Functions that take a tensor for its shape or device and nothing else.
-_CREATES = frozenset(
-    """
+_CREATOR_NAMES = """
     empty_like full_like new_empty new_full new_ones new_tensor new_zeros ones_like rand_like
     randn_like zeros_like bernoulli
-    """.split()
-)
+"""
+_CREATES = frozenset(_CREATOR_NAMES.split())
 
 #: Function name to kind, where the two differ; any function not listed keeps its own name.
 _KINDS: dict[str, str] = {
@@ -103,6 +103,9 @@ _ARITHMETIC: dict[str, tuple[str, str]] = {
 
 _Numbers = int | Sequence[int]
 
+#: A directed graph whose nodes are numbers.
+Graph: TypeAlias = "nx.DiGraph[int]"
+
 
 def _pair(value: _Numbers | None, dims: int) -> tuple[int, ...]:
     if value is None:
@@ -132,7 +135,7 @@ class _Tracer(TorchFunctionMode):
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:
         super().__init__()
-        self.graph = nx.DiGraph()
+        self.graph: Graph = nx.DiGraph()
         #: What produced a tensor: node numbers, for those that depend on the image.
         self._sources: dict[int, frozenset[int]] = {id(image): frozenset()}
         #: The parameters behind a tensor that depends on parameters alone.
@@ -143,6 +146,7 @@ class _Tracer(TorchFunctionMode):
         self._channels: dict[int, int] = {}
         self._image_channels = int(image.shape[1])
         self._path: list[str] = []
+        self._replies = Replies()
         for name, parameter in model.named_parameters():
             self._constants[id(parameter)] = frozenset((name,))
             self._sizes[name] = parameter.numel()
@@ -170,12 +174,12 @@ class _Tracer(TorchFunctionMode):
         arguments = list(_tensors((args, kwargs)))
         data = [tensor for tensor in arguments if self.is_data(tensor)]
         channels = self._channels_of(data)
-        result = func(*args, **kwargs)
         if not data and not any(id(tensor) in self._constants for tensor in arguments):
-            return result
+            return func(*args, **kwargs)
         name = (resolve_name(func) or getattr(func, "__name__", "") or "unknown").split(".")[-1]
         if not name.startswith("__"):
             name = name.rstrip("_")
+        result = self._replies.call(func, name, args, kwargs)
         results = list(_tensors(result))
         if name == "__setitem__":
             results = [args[0]]
@@ -247,7 +251,7 @@ class _Tracer(TorchFunctionMode):
             shape=layer.shape,
             params=params,
             flops=layer.flops,
-            module=".".join(self._path),
+            module=self._path[-1] if self._path else "",
         )
         self.graph.add_edges_from((source, node) for source in sorted(sources))
         return node
@@ -265,10 +269,10 @@ class _Tracer(TorchFunctionMode):
 
     # -- the modules, for the nodes' attribute "module"
 
-    def enter_module(self, name: str) -> None:
+    def enter_module(self, name: str, *_: object) -> None:
         self._path.append(name)
 
-    def leave_module(self) -> None:
+    def leave_module(self, *_: object) -> None:
         self._path.pop()
 
 
@@ -281,7 +285,10 @@ def _is_one(size: object) -> bool:
 
 
 def _is_spatial(dims: Any, ndim: int) -> bool:
-    """Whether a mean over ``dims`` leaves one value a channel: (N, C, H, W), (N, H, W, C), tokens."""
+    """Whether a mean over ``dims`` leaves one value a channel.
+
+    Of (N, C, H, W), (N, H, W, C) or tokens (N, L, C).
+    """
     if dims is None:
         return False
     chosen = {dim % ndim for dim in ((dims,) if isinstance(dims, int) else dims)}
@@ -469,14 +476,10 @@ def _expand_multi_head(
     query, key, value, width, heads = args[:5]
     packed, packed_bias = args[5], args[6]
     bias_k, bias_v, out_weight, out_bias = args[7], args[8], args[11], args[12]
-    separate = [
-        kwargs.get(name) for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-    ]
+    separate = [kwargs.get(name) for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight")]
 
     def used(*tensors: Tensor | None) -> frozenset[str]:
-        return frozenset[str]().union(
-            *(tracer.parameters_of(tensor) for tensor in tensors)
-        )
+        return frozenset[str]().union(*(tracer.parameters_of(tensor) for tensor in tensors))
 
     inputs = used(packed, packed_bias, bias_k, bias_v, *separate)
     tokens, sources = int(query.shape[0]), int(key.shape[0])
@@ -522,7 +525,7 @@ _EXPANSIONS: dict[str, Callable[..., _Parts]] = {
 # ---------------------------------------------------------------- a model's graph
 
 
-def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 224)) -> nx.DiGraph:
+def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 224)) -> Graph:
     """The graph of the layers that ``model`` executes for one image.
 
     The model is put into evaluation mode for the run, and left as it was. A model on the meta
@@ -556,12 +559,10 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
         if name:
             handles.append(
                 module.register_forward_pre_hook(
-                    lambda _module, _args, name=name.rpartition(".")[2]: tracer.enter_module(name)
+                    partial(tracer.enter_module, name)  # called with the module and its input
                 )
             )
-            handles.append(
-                module.register_forward_hook(lambda _module, _args, _out: tracer.leave_module())
-            )
+            handles.append(module.register_forward_hook(tracer.leave_module))
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -580,7 +581,7 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
     return tracer.graph
 
 
-def graph_layers(graph: nx.DiGraph) -> tuple[Layer, ...]:
+def graph_layers(graph: Graph) -> tuple[Layer, ...]:
     """The layers of :func:`layer_graph`, in order of execution."""
     fields = Layer.__slots__
     return tuple(

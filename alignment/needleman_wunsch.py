@@ -16,7 +16,7 @@ All scores are whole numbers, and so are exact.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ BORDERS = ("classic", "zero")
 FEW_CELLS = 2e9
 
 IntArray = npt.NDArray[np.int64]
+
+#: Tokens of one sequence.
+TokenSequence: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ class Scoring:
                 "score less than to open one"
             )
         if self.borders not in BORDERS:
-            raise AlignmentError(f"unknown borders {self.borders!r}; choose of {', '.join(BORDERS)}")
+            raise AlignmentError(
+                f"unknown borders {self.borders!r}; choose of {', '.join(BORDERS)}"
+            )
 
     @property
     def extend(self) -> int:
@@ -108,8 +113,8 @@ class Alignment:
 
 
 def score(
-    a: Sequence[int],
-    b: Sequence[int],
+    a: TokenSequence,
+    b: TokenSequence,
     scoring: Scoring | None = None,
     substitution: npt.ArrayLike | None = None,
 ) -> int:
@@ -132,7 +137,7 @@ def score(
 
 
 def score_matrix(
-    sequences: Sequence[Sequence[int]],
+    sequences: Sequence[TokenSequence],
     scoring: Scoring | None = None,
     substitution: npt.ArrayLike | None = None,
     *,
@@ -190,14 +195,14 @@ def score_matrix(
                 pass
     upper = np.triu(answers.astype(np.int64) + scoring.extend * np.add.outer(lengths, lengths))
     both = upper + np.triu(upper, 1).T
-    result = np.empty_like(both)
+    result: IntArray = np.empty(both.shape, np.int64)
     result[np.ix_(order, order)] = both
     return result
 
 
 def align(
-    a: Sequence[int],
-    b: Sequence[int],
+    a: TokenSequence,
+    b: TokenSequence,
     scoring: Scoring | None = None,
     substitution: npt.ArrayLike | None = None,
 ) -> Alignment:
@@ -249,10 +254,8 @@ def _shifted(matrix: IntArray, scoring: Scoring, longest: int, narrow: bool = Tr
         )
     dtype = fitting[0]
     lengths = np.arange(longest + 1)
-    if scoring.borders == "zero":
-        border = -extend * lengths
-    else:
-        border = np.where(lengths > 0, opening, 0)
+    zero = scoring.borders == "zero"
+    border = -extend * lengths if zero else np.where(lengths > 0, opening, 0)
     return _Shifted(
         np.ascontiguousarray(matrix - 2 * extend, dtype=dtype),
         border.astype(dtype),
@@ -260,7 +263,7 @@ def _shifted(matrix: IntArray, scoring: Scoring, longest: int, narrow: bool = Tr
     )
 
 
-def _checked(sequences: Sequence[Sequence[int]]) -> list[IntArray]:
+def _checked(sequences: Sequence[TokenSequence]) -> list[IntArray]:
     arrays = []
     for index, sequence in enumerate(sequences):
         array = np.asarray(sequence)

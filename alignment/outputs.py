@@ -62,7 +62,5 @@ def write_matrix(
 ) -> None:
     """Write a square matrix with names on both axes; ``title`` is the cell in its corner."""
     form = str if np.issubdtype(matrix.dtype, np.integer) else "{:.6f}".format
-    rows = (
-        [name, *map(form, row)] for name, row in zip(names, matrix.tolist(), strict=True)
-    )
+    rows = ([name, *map(form, row)] for name, row in zip(names, matrix.tolist(), strict=True))
     write_table(path, [title, *names], rows)

@@ -70,7 +70,8 @@ _PAGE = """<!doctype html>
 <style>
   :root { color-scheme: light; }
   body { margin: 0; font: 14px/1.4 system-ui, sans-serif; color: #222; background: #fff; }
-  canvas { position: fixed; inset: 0; width: 100vw; height: 100vh; cursor: grab; touch-action: none; }
+  canvas { position: fixed; inset: 0; width: 100vw; height: 100vh; cursor: grab;
+    touch-action: none; }
   canvas.held { cursor: grabbing; }
   #panel { position: fixed; top: 12px; left: 12px; width: 250px; max-height: calc(100vh - 48px);
     overflow-y: auto; background: #ffffffee; border: 1px solid #ddd; border-radius: 8px;

@@ -196,11 +196,11 @@ def prefer_cheap(
     return np.array(chosen, np.int64)
 
 
-def stability(chosen: Sequence[int], variants: Sequence[Clusters]) -> list[float]:
-    """For each of ``chosen``, the share of ``variants`` that has it among its medoids.
+def stability(chosen: Sequence[int], variants: Sequence[IntArray]) -> list[float]:
+    """For each of ``chosen``, the share of ``variants`` that chooses it, too.
 
     NaN if there is no variant.
     """
     if not variants:
         return [float("nan")] * len(chosen)
-    return [float(np.mean([one in variant.medoids for variant in variants])) for one in chosen]
+    return [float(np.mean([one in variant for variant in variants])) for one in chosen]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ def variants(options: Options) -> list[tuple[str, Options]]:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """What one of :func:`variants` leads to."""
+
+    name: str
+    similarity: FloatArray
+    clusters: Clusters
+    representatives: IntArray
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What was computed.
 
@@ -129,8 +140,7 @@ class Outcome:
         scores, similarity: (N, N).
         clusters: with the medoids.
         representatives: one for each cluster, in the order of the medoids.
-        stability: for each representative the share of other options that choose it, too; NaN
-            if that was not computed.
+        variants: the same under other options; empty if that was not computed.
     """
 
     options: Options
@@ -140,7 +150,14 @@ class Outcome:
     similarity: FloatArray
     clusters: Clusters
     representatives: IntArray
-    stability: tuple[float, ...]
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def stability(self) -> list[float]:
+        """For each representative, the share of variants that choose it; NaN without variants."""
+        return stability(
+            self.representatives.tolist(), [one.representatives for one in self.variants]
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,14 +166,14 @@ class Outcome:
 
 
 def compute(
-    architectures: Sequence[Architecture], options: Options, *, with_stability: bool | None = None
+    architectures: Sequence[Architecture], options: Options, *, with_variants: bool | None = None
 ) -> Outcome:
     """Align all pairs, and choose representatives.
 
     Args:
         architectures: at least one, with different names.
         options: what to compute.
-        with_stability: repeat the choice under other options; by default for up to
+        with_variants: repeat the choice under other options; by default for up to
             :data:`NAMED` architectures.
 
     Raises:
@@ -167,13 +184,12 @@ def compute(
     scores, similarity = aligner.similarity(options)
     count = options.representatives or min(10, len(architectures))
     clusters, chosen = aligner.choose(options, count)
-    if with_stability is None:
-        with_stability = len(architectures) <= NAMED
-    others = []
-    if with_stability:
-        for _name, other in variants(options):
-            found, representatives = aligner.choose(other, count)
-            others.append(Clusters(representatives, found.labels))
+    if with_variants is None:
+        with_variants = len(architectures) <= NAMED
+    others = [
+        Variant(name, aligner.similarity(other)[1], *aligner.choose(other, count))
+        for name, other in (variants(options) if with_variants else [])
+    ]
     return Outcome(
         options,
         tuple(architectures),
@@ -182,7 +198,7 @@ def compute(
         similarity,
         clusters,
         chosen,
-        tuple(stability(chosen.tolist(), others)),
+        tuple(others),
     )
 
 
@@ -235,9 +251,7 @@ def write_tables(outcome: Outcome, folder: Path) -> list[Path]:
     }
     options, names = outcome.options, outcome.names
     write_matrix(paths["scores"], f"score ({options.scores_title()})", names, outcome.scores)
-    write_matrix(
-        paths["similarity"], f"similarity ({options.title()})", names, outcome.similarity
-    )
+    write_matrix(paths["similarity"], f"similarity ({options.title()})", names, outcome.similarity)
     write_table(
         paths["tokens"],
         ["name", "family", "length", "params", "flops", f"sequence ({options.scheme})"],
@@ -273,12 +287,13 @@ def write_tables(outcome: Outcome, folder: Path) -> list[Path]:
 def _members(outcome: Outcome) -> list[list[object]]:
     rows: list[list[object]] = []
     names = outcome.names
+    firmness = outcome.stability
     for place, (medoid, chosen) in enumerate(
         zip(outcome.clusters.medoids, outcome.representatives, strict=True)
     ):
         members = outcome.clusters.members(place)
         distances = 1.0 - outcome.similarity[members, medoid]
-        firm = outcome.stability[place]
+        firm = firmness[place]
         head = [
             place + 1,
             names[chosen],
@@ -287,8 +302,59 @@ def _members(outcome: Outcome) -> list[list[object]]:
             f"{distances.mean():.6f}",
             "" if np.isnan(firm) else f"{firm:.2f}",
         ]
-        for rank in np.argsort(distances, kind="stable"):
-            rows.append([*head, names[members[rank]], f"{distances[rank]:.6f}"])
+        rows += [
+            [*head, names[members[rank]], f"{distances[rank]:.6f}"]
+            for rank in np.argsort(distances, kind="stable")
+        ]
+    return rows
+
+
+def kendall(a: FloatArray, b: FloatArray) -> float:
+    """Kendall's tau-b of the similarities of all pairs; NaN if either ranks nothing.
+
+    >>> same = np.array([[1.0, 0.3, 0.2], [0.3, 1.0, 0.1], [0.2, 0.1, 1.0]])
+    >>> kendall(same, same**2)
+    1.0
+    """
+    pairs = np.triu_indices(len(a), 1)
+    first, second = (
+        np.sign(np.subtract.outer(one[pairs], one[pairs])).astype(np.int8) for one in (a, b)
+    )
+    ranked = float(np.count_nonzero(first)) * float(np.count_nonzero(second))
+    agree = float((first * second).sum(dtype=np.int64))
+    return agree / ranked**0.5 if ranked else float("nan")
+
+
+def relatives(similarity: FloatArray, families: Sequence[str]) -> tuple[int, int]:
+    """Of how many architectures the most similar one is of their family, and of how many at all.
+
+    Counted are those whose family has others.
+    """
+    labels = np.array(families)
+    others = similarity.copy()
+    np.fill_diagonal(others, -1.0)
+    nearest = others.argmax(1)
+    counted = [one for one in range(len(labels)) if (labels == labels[one]).sum() > 1]
+    return sum(bool(labels[nearest[one]] == labels[one]) for one in counted), len(counted)
+
+
+def settings_table(outcome: Outcome) -> list[list[object]]:
+    """One row for the chosen options, and one for each variant."""
+    chosen = Variant("as chosen", outcome.similarity, outcome.clusters, outcome.representatives)
+    rows: list[list[object]] = []
+    for one in (chosen, *outcome.variants):
+        found, counted = relatives(one.similarity, outcome.tokens.families)
+        rows.append(
+            [
+                one.name,
+                f"{kendall(outcome.similarity, one.similarity):.4f}",
+                f"{np.median(one.similarity[np.triu_indices(len(one.similarity), 1)]):.4f}",
+                found,
+                counted,
+                f"{silhouette(one.similarity, one.clusters.labels):.4f}",
+                "; ".join(outcome.names[k] for k in one.representatives),
+            ]
+        )
     return rows
 
 
@@ -326,8 +392,21 @@ def write_figures(outcome: Outcome, folder: Path) -> list[Path]:
     if len(outcome.names) > 1:
         for name, draw in (("heatmap", figures.draw_heatmap), ("tree", figures.draw_tree)):
             path = folder / f"{name}.png"
-            write_with(path, lambda draft, draw=draw: draw(outcome, draft))
+            write_with(path, partial(draw, outcome))
             written.append(path)
+    if len(outcome.names) > 1 and outcome.variants:
+        path = folder / "settings.csv"
+        header = [
+            "changed",
+            f"kendall tau with ({outcome.options.title()})",
+            "median similarity",
+            "nearest of own family",
+            "of",
+            "silhouette",
+            "representatives",
+        ]
+        write_table(path, header, settings_table(outcome))
+        written.append(path)
     curve = silhouette_curve(outcome)
     if curve:
         table = folder / "silhouette.csv"

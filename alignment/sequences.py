@@ -4,15 +4,14 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alignment.cache import SequenceCache
 from alignment.errors import AlignmentError, TraceError
@@ -131,21 +130,28 @@ def build(request: Request) -> tuple["nn.Module", tuple[int, int, int], str]:
     """
     import torch
 
+    from alignment.meta import Uninitialized
+
     try:
-        with torch.device("meta"), warnings.catch_warnings():
+        with torch.device("meta"), Uninitialized(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if request.library == "timm":
                 import timm
 
-                model = timm.create_model(request.model, pretrained=False)
+                model: nn.Module = timm.create_model(
+                    request.model, pretrained=False, num_classes=request.classes
+                )
                 entry = timm.model_entrypoint(request.model)
-                shape = tuple(model.pretrained_cfg.get("input_size", (3, 224, 224)))
+                config: Any = model.pretrained_cfg
+                shape = tuple(config.get("input_size", (3, 224, 224)))
             else:
                 from torchvision.models import get_model, get_model_builder
 
-                model = get_model(request.model, weights=None, init_weights=False) if (
-                    request.model in ("googlenet", "inception_v3")
-                ) else get_model(request.model, weights=None)
+                # These two take seconds to draw weights that nobody sees.
+                slow = request.model in ("googlenet", "inception_v3")
+                model = get_model(
+                    request.model, weights=None, **({"init_weights": False} if slow else {})
+                )
                 entry = get_model_builder(request.model)
                 shape = (3, 299, 299) if request.model == "inception_v3" else (3, 224, 224)
     except Exception as error:
@@ -158,7 +164,7 @@ def build(request: Request) -> tuple["nn.Module", tuple[int, int, int], str]:
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -201,11 +207,10 @@ def _in_processes(
     pool = ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
     )
+    futures: dict[Future[Architecture | str], str] = {}
     try:
-        futures = {
-            pool.submit(partial(_traced, cache_folder), request): request.name
-            for request in requests
-        }
+        for request in requests:
+            futures[pool.submit(partial(_traced, cache_folder), request)] = request.name
         if meanwhile is not None:
             meanwhile()
         answers = {}
@@ -219,4 +224,8 @@ def _in_processes(
             "command continues, and --jobs 1 needs least memory"
         ) from error
     finally:
+        # One by one: the pool's own cancelling is lost if the pool is collected before its thread
+        # has woken, and an interrupted command would trace to the end.
+        for future in futures:
+            future.cancel()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -46,7 +46,7 @@ def pair_view(
     pair = [pair[0], pair[-1]]
     if pair[0].name == pair[1].name:
         pair[1] = replace(pair[1], name=f"{pair[1].name} again")
-    outcome = compute(pair, replace(options, representatives=1), with_stability=False)
+    outcome = compute(pair, replace(options, representatives=1), with_variants=False)
     alignment = align_outcome(outcome)
     return _pair_table(outcome.tokens, alignment, float(outcome.similarity[0, 1]), options, fold)
 
@@ -122,13 +122,13 @@ def representatives_view(outcome: Outcome) -> RenderableType:
     table.add_column("representative")
     table.add_column("stable", justify="right")
     table.add_column("stands for")
-    names = outcome.names
+    names, firmness = outcome.names, outcome.stability
     for place, chosen in enumerate(outcome.representatives.tolist()):
         members = outcome.clusters.members(place).tolist()
         members.sort(key=lambda one: -outcome.similarity[one, chosen])
         others = [names[one] for one in members if one != chosen]
         shown = ", ".join(others[:12]) + (f", and {len(others) - 12} more" if others[12:] else "")
-        firm = outcome.stability[place]
+        firm = firmness[place]
         table.add_row(
             str(place + 1),
             Text(names[chosen], "bold"),

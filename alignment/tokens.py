@@ -17,7 +17,7 @@ def layer_token(layer: Layer) -> str:
 
 
 def geometry_token(layer: Layer) -> str:
-    """The kind, its window and stride, and how a convolution is grouped: ``conv2d 3x3/2 depthwise``.
+    """The kind, its window and stride, and how a convolution is grouped.
 
     >>> geometry_token(Layer("conv2d", kernel=(3, 3), stride=(1, 1), groups=8, channels_in=8))
     'conv2d 3x3 depthwise'

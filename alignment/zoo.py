@@ -36,55 +36,54 @@ class Known:
     note: str = ""
 
 
-_STAND_IN = "stands in for NASNetMobile, which timm lacks"
-
 # fmt: off
-ZOO: tuple[Known, ...] = (
-    Known("xception",          "Xception",       "Xception",          "legacy_xception",          299),
-    Known("vgg16",             "VGG",            "VGG16",             "vgg16",                    224),
-    Known("vgg19",             "VGG",            "VGG19",             "vgg19",                    224),
-    Known("resnet50",          "ResNet",         "ResNet50",          "resnet50",                 224),
-    Known("resnet101",         "ResNet",         "ResNet101",         "resnet101",                224),
-    Known("resnet152",         "ResNet",         "ResNet152",         "resnet152",                224),
-    Known("resnet50v2",        "ResNetV2",       "ResNet50V2",        "resnetv2_50",              224),
-    Known("resnet101v2",       "ResNetV2",       "ResNet101V2",       "resnetv2_101",             224),
-    Known("resnet152v2",       "ResNetV2",       "ResNet152V2",       "resnetv2_152",             224),
-    Known("inceptionv3",       "Inception",      "InceptionV3",       "inception_v3",             299),
-    Known("inceptionresnetv2", "Inception",      "InceptionResNetV2", "inception_resnet_v2",      299),
-    Known("mobilenet",         "MobileNet",      "MobileNet",         "mobilenetv1_100",          224),
-    Known("mobilenetv2",       "MobileNet",      "MobileNetV2",       "mobilenetv2_100",          224),
-    Known("mobilenetv3small",  "MobileNet",      "MobileNetV3Small",  "tf_mobilenetv3_small_100", 224),
-    Known("mobilenetv3large",  "MobileNet",      "MobileNetV3Large",  "tf_mobilenetv3_large_100", 224),
-    Known("densenet121",       "DenseNet",       "DenseNet121",       "densenet121",              224),
-    Known("densenet169",       "DenseNet",       "DenseNet169",       "densenet169",              224),
-    Known("densenet201",       "DenseNet",       "DenseNet201",       "densenet201",              224),
-    Known("pnasnetlarge",      "NASNet",         "NASNetMobile",      "pnasnet5large",            331, _STAND_IN),
-    Known("nasnetlarge",       "NASNet",         "NASNetLarge",       "nasnetalarge",             331),
-    Known("efficientnetb0",    "EfficientNet",   "EfficientNetB0",    "tf_efficientnet_b0",       224),
-    Known("efficientnetb1",    "EfficientNet",   "EfficientNetB1",    "tf_efficientnet_b1",       240),
-    Known("efficientnetb2",    "EfficientNet",   "EfficientNetB2",    "tf_efficientnet_b2",       260),
-    Known("efficientnetb3",    "EfficientNet",   "EfficientNetB3",    "tf_efficientnet_b3",       300),
-    Known("efficientnetb4",    "EfficientNet",   "EfficientNetB4",    "tf_efficientnet_b4",       380),
-    Known("efficientnetb5",    "EfficientNet",   "EfficientNetB5",    "tf_efficientnet_b5",       456),
-    Known("efficientnetb6",    "EfficientNet",   "EfficientNetB6",    "tf_efficientnet_b6",       528),
-    Known("efficientnetb7",    "EfficientNet",   "EfficientNetB7",    "tf_efficientnet_b7",       600),
-    Known("efficientnetv2b0",  "EfficientNetV2", "EfficientNetV2B0",  "tf_efficientnetv2_b0",     224),
-    Known("efficientnetv2b1",  "EfficientNetV2", "EfficientNetV2B1",  "tf_efficientnetv2_b1",     240),
-    Known("efficientnetv2b2",  "EfficientNetV2", "EfficientNetV2B2",  "tf_efficientnetv2_b2",     260),
-    Known("efficientnetv2b3",  "EfficientNetV2", "EfficientNetV2B3",  "tf_efficientnetv2_b3",     300),
-    Known("efficientnetv2s",   "EfficientNetV2", "EfficientNetV2S",   "tf_efficientnetv2_s",      384),
-    Known("efficientnetv2m",   "EfficientNetV2", "EfficientNetV2M",   "tf_efficientnetv2_m",      480),
-    Known("efficientnetv2l",   "EfficientNetV2", "EfficientNetV2L",   "tf_efficientnetv2_l",      480),
-    Known("convnexttiny",      "ConvNeXt",       "ConvNeXtTiny",      "convnext_tiny",            224),
-    Known("convnextsmall",     "ConvNeXt",       "ConvNeXtSmall",     "convnext_small",           224),
-    Known("convnextbase",      "ConvNeXt",       "ConvNeXtBase",      "convnext_base",            224),
-    Known("convnextlarge",     "ConvNeXt",       "ConvNeXtLarge",     "convnext_large",           224),
-    Known("convnextxlarge",    "ConvNeXt",       "ConvNeXtXLarge",    "convnext_xlarge",          224),
-    Known("vitb16",            "ViT",            "ViT-B/16",          "vit_base_patch16_224",     224),
-    Known("vitb32",            "ViT",            "ViT-B/32",          "vit_base_patch32_224",     224),
-    Known("vitl16",            "ViT",            "ViT-L/16",          "vit_large_patch16_224",    224),
-    Known("vitl32",            "ViT",            "ViT-L/32",          "vit_large_patch32_224",    224),
-)
+ZOO = tuple(Known(*row) for row in (
+    ("xception",          "Xception",       "Xception",          "legacy_xception",          299),
+    ("vgg16",             "VGG",            "VGG16",             "vgg16",                    224),
+    ("vgg19",             "VGG",            "VGG19",             "vgg19",                    224),
+    ("resnet50",          "ResNet",         "ResNet50",          "resnet50",                 224),
+    ("resnet101",         "ResNet",         "ResNet101",         "resnet101",                224),
+    ("resnet152",         "ResNet",         "ResNet152",         "resnet152",                224),
+    ("resnet50v2",        "ResNetV2",       "ResNet50V2",        "resnetv2_50",              224),
+    ("resnet101v2",       "ResNetV2",       "ResNet101V2",       "resnetv2_101",             224),
+    ("resnet152v2",       "ResNetV2",       "ResNet152V2",       "resnetv2_152",             224),
+    ("inceptionv3",       "Inception",      "InceptionV3",       "inception_v3",             299),
+    ("inceptionresnetv2", "Inception",      "InceptionResNetV2", "inception_resnet_v2",      299),
+    ("mobilenet",         "MobileNet",      "MobileNet",         "mobilenetv1_100",          224),
+    ("mobilenetv2",       "MobileNet",      "MobileNetV2",       "mobilenetv2_100",          224),
+    ("mobilenetv3small",  "MobileNet",      "MobileNetV3Small",  "tf_mobilenetv3_small_100", 224),
+    ("mobilenetv3large",  "MobileNet",      "MobileNetV3Large",  "tf_mobilenetv3_large_100", 224),
+    ("densenet121",       "DenseNet",       "DenseNet121",       "densenet121",              224),
+    ("densenet169",       "DenseNet",       "DenseNet169",       "densenet169",              224),
+    ("densenet201",       "DenseNet",       "DenseNet201",       "densenet201",              224),
+    ("pnasnetlarge",      "NASNet",         "NASNetMobile",      "pnasnet5large",            331,
+     "stands in for NASNetMobile, which timm lacks"),
+    ("nasnetlarge",       "NASNet",         "NASNetLarge",       "nasnetalarge",             331),
+    ("efficientnetb0",    "EfficientNet",   "EfficientNetB0",    "tf_efficientnet_b0",       224),
+    ("efficientnetb1",    "EfficientNet",   "EfficientNetB1",    "tf_efficientnet_b1",       240),
+    ("efficientnetb2",    "EfficientNet",   "EfficientNetB2",    "tf_efficientnet_b2",       260),
+    ("efficientnetb3",    "EfficientNet",   "EfficientNetB3",    "tf_efficientnet_b3",       300),
+    ("efficientnetb4",    "EfficientNet",   "EfficientNetB4",    "tf_efficientnet_b4",       380),
+    ("efficientnetb5",    "EfficientNet",   "EfficientNetB5",    "tf_efficientnet_b5",       456),
+    ("efficientnetb6",    "EfficientNet",   "EfficientNetB6",    "tf_efficientnet_b6",       528),
+    ("efficientnetb7",    "EfficientNet",   "EfficientNetB7",    "tf_efficientnet_b7",       600),
+    ("efficientnetv2b0",  "EfficientNetV2", "EfficientNetV2B0",  "tf_efficientnetv2_b0",     224),
+    ("efficientnetv2b1",  "EfficientNetV2", "EfficientNetV2B1",  "tf_efficientnetv2_b1",     240),
+    ("efficientnetv2b2",  "EfficientNetV2", "EfficientNetV2B2",  "tf_efficientnetv2_b2",     260),
+    ("efficientnetv2b3",  "EfficientNetV2", "EfficientNetV2B3",  "tf_efficientnetv2_b3",     300),
+    ("efficientnetv2s",   "EfficientNetV2", "EfficientNetV2S",   "tf_efficientnetv2_s",      384),
+    ("efficientnetv2m",   "EfficientNetV2", "EfficientNetV2M",   "tf_efficientnetv2_m",      480),
+    ("efficientnetv2l",   "EfficientNetV2", "EfficientNetV2L",   "tf_efficientnetv2_l",      480),
+    ("convnexttiny",      "ConvNeXt",       "ConvNeXtTiny",      "convnext_tiny",            224),
+    ("convnextsmall",     "ConvNeXt",       "ConvNeXtSmall",     "convnext_small",           224),
+    ("convnextbase",      "ConvNeXt",       "ConvNeXtBase",      "convnext_base",            224),
+    ("convnextlarge",     "ConvNeXt",       "ConvNeXtLarge",     "convnext_large",           224),
+    ("convnextxlarge",    "ConvNeXt",       "ConvNeXtXLarge",    "convnext_xlarge",          224),
+    ("vitb16",            "ViT",            "ViT-B/16",          "vit_base_patch16_224",     224),
+    ("vitb32",            "ViT",            "ViT-B/32",          "vit_base_patch32_224",     224),
+    ("vitl16",            "ViT",            "ViT-L/16",          "vit_large_patch16_224",    224),
+    ("vitl32",            "ViT",            "ViT-L/32",          "vit_large_patch32_224",    224),
+))
 # fmt: on
 
 
@@ -98,6 +97,8 @@ class Request:
         model: its name there.
         size: side of the image; None is the library's own choice.
         family: None is the module of the library that defines it.
+        classes: outputs of the classifier; None is the library's own choice, which for weights
+            without a classifier is to have none.
     """
 
     name: str
@@ -105,10 +106,15 @@ class Request:
     model: str
     size: int | None = None
     family: str | None = None
+    classes: int | None = None
+
+
+#: Every architecture of the zoo has the classifier of ImageNet.
+ZOO_CLASSES = 1000
 
 
 def _of_zoo(known: Known) -> Request:
-    return Request(known.name, "timm", known.timm, known.size, known.family)
+    return Request(known.name, "timm", known.timm, known.size, known.family, ZOO_CLASSES)
 
 
 _BY_NAME = {

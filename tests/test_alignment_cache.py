@@ -186,3 +186,17 @@ def test_interrupted_work_is_kept_and_continued(tmp_path: Path) -> None:
     for path in tmp_path.rglob("resnet*.json"):
         if path.name in done:
             assert path.stat().st_mtime_ns == done[path.name]
+
+
+@pytest.mark.slow
+def test_processes_stop_when_one_stops_waiting(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; import timm;"
+        "from alignment.sequences import serialize; from alignment.zoo import Request;"
+        "names = timm.list_models('*resnet*')[:90];"
+        "serialize([Request(n, 'timm', n) for n in names], Path(sys.argv[1]), jobs=2,"
+        " step=lambda count: sys.exit(3))"
+    )
+    child = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert child.returncode == 3
+    assert 1 <= len(list(tmp_path.rglob("*.json"))) < 45
