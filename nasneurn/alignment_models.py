@@ -86,7 +86,7 @@ def found_architectures(path: Path) -> list[Architecture]:
     for index, record in enumerate(records):
         if not isinstance(record, dict):
             raise InputError(f"{path}: record {index} is no object")
-        name = "-".join(str(record[part]) for part in ("space", "source", "seed") if part in record)
+        name = "-".join(str(record[part]) for part in ("space", "run") if part in record)
         taken = {one.name for one in architectures}
         if name in taken:
             name = f"{name}-{index + 1}"

@@ -167,7 +167,7 @@ def test_one_architecture(tmp_path: Path) -> None:
 
 def found_record(**changes: object) -> dict[str, object]:
     record: dict[str, object] = {
-        "run": "abc",
+        "run": "print-neurn-3",
         "space": "spos",
         "settings": {"num_classes": 10, "image_size": 32, "width": 0.25, "blocks": [1, 1, 2, 1]},
         "stem": {"name": "neurn", "options": {}},
@@ -185,8 +185,8 @@ def test_found_architectures(tmp_path: Path) -> None:
     path = tmp_path / "architecture.json"
     path.write_text(json.dumps([found_record(), found_record()]))
     first, second = found_architectures(path)
-    assert first.name == "spos-print-3"
-    assert second.name == "spos-print-3-2"
+    assert first.name == "spos-print-neurn-3"
+    assert second.name == "spos-print-neurn-3-2"
     assert first.layers == second.layers
     assert {"conv2d", "batch_norm", "relu", "concat", "linear"} <= {k.kind for k in first.layers}
     kernels = [k.kernel for k in first.layers if k.kind == "conv2d" and k.groups > 1]
