@@ -38,7 +38,7 @@ _MODES = {"local": 0, "contrast": 1, "reciprocal": 2}
 _BAND = 8192
 
 #: Pixels below which a second thread costs more than it saves.
-_SMALL = 32_768
+_SMALL = 524_288
 
 # No reassociation in the merges: `a + (b - a) * w` is exact for a == b only as it stands. Nowhere
 # the leave to assume that no NaN occurs: it would hide one.

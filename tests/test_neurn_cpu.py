@@ -15,12 +15,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasneurn import stems
+from nasneurn import neurn_cpu, stems
 from nasneurn.stems import NeuRN, neurn
 
 BORDERS = ("reflect", "zero", "replicate")
 SCOPES = ("image", "channel", "batch")
 MODES = ("contrast", "reciprocal", "local")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def split_over_threads():
+    """Split small images over threads too, so that quick tests take that way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neurn_cpu, "_SMALL", 32_768)
+        yield
 
 
 def plain(x, k=3, *, border="reflect", scope="image", mode="contrast", eps=1e-3):
