@@ -177,6 +177,177 @@ def search_command(
         print_search(outputs)
 
 
+# --- bench: the grid of architectures, stems, domain pairs and seeds -----------------------------
+
+Stems = Annotated[
+    list[str] | None, typer.Option(help="Stems: NAME or NAME:option=value; commas or repeated.")
+]
+Engine = Annotated[str | None, typer.Option(help="here, local (worker processes) or ray.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Trainings at once; more than one means --engine local.")
+]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 up.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.command("bench")
+def bench_command(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="representatives (of the alignment and the searches), names of timm or the zoo, "
+            "torchvision:NAME, globs, a found architecture.json; commas between, or repeated."
+        ),
+    ] = None,
+    stems: Stems = None,
+    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="A domain to train on; may be repeated; default all.")
+    ] = None,
+    seeds: Seeds = 5,
+    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
+    train_images: Annotated[
+        int | None, typer.Option(min=1, help="Most training images, in place of the budget's.")
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Most epochs, in place of the budget's.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, help="Images of a step, in place of the budget's.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="auto (bf16 on a GPU, else 32), 32 or bf16.")
+    ] = "auto",
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="Run the grid of a config.yaml, in place of the options."),
+    ] = None,
+    workers: Workers = 1,
+    engine: Engine = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try failed trainings again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/bench"),
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Train architectures behind stems on source domains, and measure them on every domain.
+
+    The same command continues where it was stopped; several may work on one folder.
+    """
+    from nasneurn.experiments import bench
+    from nasneurn.experiments.config import BenchConfig, plan
+
+    config = BenchConfig.read(config_file) if config_file else None
+    if config is None:
+        config = plan(
+            models=models or ["representatives"],
+            stems=stems or ["none,neurn"],
+            suite=suite,
+            image_size=image_size,
+            sources=source or ["all"],
+            seeds=seeds,
+            budget=budget,
+            changes={
+                "train_images": train_images,
+                "max_epochs": max_epochs,
+                "batch_size": batch_size,
+            },
+            precision=precision,
+            device=device,
+            data_dir=data_dir,
+        )
+    bench(
+        config,
+        out,
+        engine=engine,
+        workers=workers,
+        device=device,
+        data_dir=data_dir,
+        retry_failed=retry_failed,
+        dry_run=dry_run,
+    )
+
+
+@app.command("recipe")
+def recipe_command(
+    name: Annotated[str, typer.Argument(help="vgg19-transfer, patch-size or same-domain.")],
+    models: Annotated[
+        list[str] | None, typer.Option(help="Other architectures than the recipe's.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Another suite than the recipe's.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Other sources than the recipe's.")
+    ] = None,
+    seeds: Seeds = 5,
+    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "paper",
+    workers: Workers = 1,
+    engine: Engine = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Run one of the paper's first experiments by its name."""
+    from nasneurn.experiments import bench
+    from nasneurn.experiments.config import plan
+    from nasneurn.recipes import recipe_named
+
+    recipe = recipe_named(name)
+    config = plan(
+        models=models or recipe.models,
+        stems=recipe.stems,
+        suite=suite or recipe.suite,
+        image_size=None,
+        sources=source or (recipe.sources if suite is None else ["all"]),
+        seeds=seeds,
+        budget=budget,
+        changes={},
+        precision="auto",
+        device=device,
+        data_dir=data_dir,
+    )
+    bench(
+        config,
+        out or Path("results") / name,
+        engine=engine,
+        workers=workers,
+        device=device,
+        data_dir=data_dir,
+        dry_run=dry_run,
+    )
+
+
+@app.command("status")
+def status_command(
+    folder: Annotated[Path, typer.Argument(help="The folder of a grid.")],
+) -> None:
+    """Show how far a grid is, also while it runs."""
+    from nasneurn.experiments.outputs import BenchOutputs
+    from nasneurn.report.bench_terminal import print_status
+
+    print_status(BenchOutputs(folder))
+
+
+@app.command("figures")
+def figures_command(
+    folder: Annotated[Path, typer.Argument(help="The folder of a grid or a search.")],
+) -> None:
+    """Make the tables and figures of a folder again from its rows, without training."""
+    from nasneurn.report.remake import remake
+
+    for path in remake(folder):
+        typer.echo(path)
+
+
 # --- align: architectures compared ---------------------------------------------------------------
 
 

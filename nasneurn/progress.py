@@ -26,11 +26,14 @@ PLAIN_INTERVAL = 10.0
 class Meter:
     """Counts the steps of one piece of work; made by :func:`meter`."""
 
-    def __init__(self, description: str, total: int, bar: Progress | None) -> None:
+    def __init__(
+        self, description: str, total: int, bar: Progress | None, shown: bool = True
+    ) -> None:
         self._description = description
         self._total = total
         self._done = 0
         self._bar = bar
+        self._shown = shown
         self._task = bar.add_task(description, total=total, note="") if bar else None
         self._last_line = time.monotonic()
 
@@ -44,6 +47,8 @@ class Meter:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, note=note)
             return
+        if not self._shown:
+            return
         now = time.monotonic()
         if self._done >= self._total or now - self._last_line >= PLAIN_INTERVAL:
             self._last_line = now
@@ -53,15 +58,17 @@ class Meter:
 
 
 @contextmanager
-def meter(description: str, total: int) -> Iterator[Meter]:
+def meter(description: str, total: int, *, shown: bool = True) -> Iterator[Meter]:
     """Show the progress of ``total`` steps of work while the context lasts.
+
+    Not ``shown`` is the work of one of several processes, whose parent shows how they get on.
 
     >>> with meter("reading", 2) as progress:
     ...     for _ in range(2):
     ...         progress.advance()
     """
-    if not console.is_terminal:
-        yield Meter(description, total, None)
+    if not shown or not console.is_terminal:
+        yield Meter(description, total, None, shown)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -71,4 +78,4 @@ def meter(description: str, total: int) -> Iterator[Meter]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bar:
-        yield Meter(description, total, bar)
+        yield Meter(description, total, bar, True)

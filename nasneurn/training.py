@@ -1,8 +1,10 @@
 """Training: one LightningModule for fixed networks and supernets, on data that sits in memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -61,17 +63,21 @@ class ShuffledBatches:
 
     The order is a function of the seed and the pass. Lightning sees one long epoch, and keeps the
     position in it (:meth:`state_dict`) in its checkpoints. A last, smaller batch of a pass is left
-    out.
+    out. With ``parts``, each batch comes in so many equal parts, and ``count`` counts these.
     """
 
-    def __init__(self, data: DeviceImages, batch_size: int, count: int, seed: int) -> None:
+    def __init__(
+        self, data: DeviceImages, batch_size: int, count: int, seed: int, parts: int = 1
+    ) -> None:
         if batch_size > len(data):
             raise InputError(
                 f"batch size {batch_size} is larger than the {len(data)} training images"
             )
         self._data = data
-        self._batch_size = batch_size
+        self._part = batch_size // parts
         self._count = count
+        #: Batches in one pass over the data.
+        self.in_a_pass = len(data) // batch_size * parts
         self._seed = seed
         self._next = 0
 
@@ -79,15 +85,14 @@ class ShuffledBatches:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        in_a_pass = len(self._data) // self._batch_size
         rows = None
         while self._next < self._count:
-            number, position = divmod(self._next, in_a_pass)
+            number, position = divmod(self._next, self.in_a_pass)
             if rows is None or position == 0:
                 order = np.random.default_rng([self._seed, number]).permutation(len(self._data))
                 rows = torch.from_numpy(order).to(self._data.labels.device)
             self._next += 1
-            chosen = rows[position * self._batch_size :][: self._batch_size]
+            chosen = rows[position * self._part :][: self._part]
             yield as_pixels(self._data.images[chosen]), self._data.labels[chosen]
 
     def state_dict(self) -> dict[str, int]:
@@ -121,13 +126,15 @@ def shifted(images: Tensor, most: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: AdamW, a linear warm-up over a tenth of the steps, then a cosine.
+    """How a network is trained: AdamW (Adam, where ``weight_decay`` is 0).
 
-    ``shift`` moves each training image by up to so many pixels.
+    ``schedule`` is ``"cosine"``, a linear warm-up over a tenth of the steps and a cosine behind
+    it, or ``"constant"``. ``shift`` moves each training image by up to so many pixels.
     """
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
     label_smoothing: float = 0.0
     shift: int = 0
 
@@ -182,12 +189,14 @@ class ClassificationModule(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with its schedule, advanced at every step."""
+        """The optimizer with its schedule, advanced at every step."""
         optimizer = torch.optim.AdamW(
             self.parameters(),
             lr=self._recipe.learning_rate,
             weight_decay=self._recipe.weight_decay,
         )
+        if self._recipe.schedule == "constant":
+            return optimizer
         # Not the trainer's estimate of the steps: asking for it sets up the loader before a
         # checkpoint is read, and the loader's position in the checkpoint is then passed over.
         warm_up = max(1, self._steps // 10)
@@ -237,8 +246,18 @@ def fit(
     seed: int,
     device: torch.device,
     progress: Meter,
+    *,
+    callbacks: Sequence[pl.Callback] = (),
+    resume_from: Path | None = None,
+    **trainer_options: Any,
 ) -> None:
-    """Train a fixed network on each batch of ``loader`` in turn, in place."""
+    """Train a fixed network on each batch of ``loader`` in turn, in place.
+
+    Args:
+        callbacks: more of Lightning's callbacks.
+        resume_from: a checkpoint that one of them wrote; training continues behind it.
+        trainer_options: further options of ``pytorch_lightning.Trainer``, such as ``precision``.
+    """
     module = ClassificationModule(recipe, len(loader), seed)
     module.set_model(network)
     with quiet("pytorch_lightning", "lightning_fabric"):
@@ -248,8 +267,9 @@ def fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[MeterCallback(progress)],
+            callbacks=[MeterCallback(progress), *callbacks],
             accelerator=device.type,
             devices=1,
+            **trainer_options,
         )
-        trainer.fit(module, loader)
+        trainer.fit(module, loader, ckpt_path=resume_from)

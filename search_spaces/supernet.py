@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from search_spaces.checkpointing import TimedCheckpoint
 from search_spaces.errors import SpaceError
 from search_spaces.nni_fixes import (
     LocalExperiment,
@@ -29,34 +29,6 @@ from search_spaces.quiet import quiet
 
 #: Loggers that remark on what a user of this module cannot change.
 CHATTY = ("nni", "pytorch_lightning", "lightning_fabric")
-
-
-class _Checkpoint(pl.Callback):
-    """Save the whole training state behind a step, every so many seconds."""
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._path = path
-        self._seconds = seconds
-        self._last = time.monotonic()
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Save, then rename, so that a run killed in between leaves the former state."""
-        # Gradients of a step that is not complete are in no checkpoint.
-        complete = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not complete or time.monotonic() - self._last < self._seconds:
-            return
-        partial = self._path.with_suffix(".part")
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            os.replace(partial, self._path)
-        self._last = time.monotonic()
 
 
 def train_supernet(
@@ -105,7 +77,7 @@ def train_supernet(
             enable_progress_bar=False,
             enable_model_summary=False,
             limit_val_batches=0,
-            callbacks=[*callbacks, _Checkpoint(state, checkpoint_seconds)],
+            callbacks=[*callbacks, TimedCheckpoint(state, checkpoint_seconds)],
             **trainer_options,
         )
         evaluator = Lightning(module, trainer, loader, [], fit_kwargs=resume)

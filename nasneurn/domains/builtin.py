@@ -123,8 +123,13 @@ RECIPES: dict[str, Callable[[str], Split]] = {
 
 def cache_file(domain: str) -> Path:
     """Where a built domain is kept; the name changes with the recipe and what draws it."""
-    key = json.dumps([RECIPE_VERSION, SEED, [version(name) for name in DRAWING_LIBRARIES]])
-    return cache_dir() / NAME / f"{domain}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    digest = hashlib.sha256(content_key().encode()).hexdigest()[:12]
+    return cache_dir() / NAME / f"{domain}-{digest}.npz"
+
+
+def content_key() -> str:
+    """All that decides what the images look like."""
+    return json.dumps([RECIPE_VERSION, SEED, [version(name) for name in DRAWING_LIBRARIES]])
 
 
 def read(domain: str) -> Domain:
@@ -173,4 +178,4 @@ def suite(size: int = SIZE) -> Suite:
             *(Split(resize(s.images, size), s.labels) for s in (whole.train, whole.test)),
         )
 
-    return Suite(NAME, CLASSES, tuple(RECIPES), size, read_resized)
+    return Suite(NAME, CLASSES, tuple(RECIPES), size, content_key(), read_resized)

@@ -250,7 +250,11 @@ def suite(tree: Tree, size: int = SIZE) -> Suite:
             splits[split] = Split(pixels, labels)
         return Domain(domain, splits["train"], splits["test"])
 
-    return Suite(tree.root.resolve().name, tree.classes, tuple(tree.domains), size, read)
+    content = json.dumps(
+        [(image.path, image.bytes) for images in tree.domains.values() for image in images]
+    )
+    name = tree.root.resolve().name
+    return Suite(name, tree.classes, tuple(tree.domains), size, content, read)
 
 
 def _remove_stale(current: Path, prefix: str) -> None:

@@ -56,6 +56,7 @@ class Suite:
         classes: the names of the classes, in the order of the labels.
         domains: the names of the domains.
         size: images are (``size``, ``size``, 3).
+        content: what the images are made from, as text that changes when an image does.
         read: reads one domain by its name.
     """
 
@@ -63,6 +64,7 @@ class Suite:
     classes: tuple[str, ...]
     domains: tuple[str, ...]
     size: int
+    content: str
     read: Callable[[str], Domain] = field(repr=False)
     _loaded: dict[str, Domain] = field(default_factory=dict, init=False, repr=False)
 

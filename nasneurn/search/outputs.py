@@ -1,17 +1,15 @@
 """The files of a search: what lies in its folder, and how it is read back."""
 
 import json
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nasneurn.domains.atomic import written_atomically
+from nasneurn.environment import environment
 from nasneurn.search.config import SearchConfig
 
 
@@ -79,8 +77,6 @@ class Outputs:
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write the tables and figures of the jobs done so far."""
-        from nasneurn.report.search_figures import draw_search, draw_transfer
-
         rows = [row for record in records for row in record["rows"]]
         candidates = [row for record in records for row in record["candidates"]]
         architectures = [record["architecture"] for record in records]
@@ -92,10 +88,17 @@ class Outputs:
                 table.to_csv(draft, index=False)
         with written_atomically(self.architecture_path) as draft:
             draft.write_text(json.dumps(architectures, indent=2) + "\n")
+        self.draw()
+
+    def draw(self) -> list[Path]:
+        """Draw the figures from the tables; gives their paths."""
+        from nasneurn.report.search_figures import draw_search, draw_transfer
+
         with written_atomically(self.search_figure) as draft:
             draw_search(self.evolution(), draft)
         with written_atomically(self.transfer_figure) as draft:
             draw_transfer(self.accuracy(), draft)
+        return [self.search_figure, self.transfer_figure]
 
     def accuracy(self) -> pd.DataFrame:
         """The table of accuracies."""
@@ -108,24 +111,3 @@ class Outputs:
     def architectures(self) -> list[dict[str, Any]]:
         """The architectures found."""
         return json.loads(self.architecture_path.read_text())  # type: ignore[no-any-return]
-
-
-def environment() -> dict[str, str]:
-    """Versions that a result depends on, and the commit where there is one."""
-    found = {name: version(name) for name in ("nasneurn", "torch", "nni", "numpy")}
-    found["python"] = platform.python_version()
-    here = Path(__file__)
-    try:
-        # Only where this very file is under version control: a wheel may lie in another's checkout.
-        _git("ls-files", "--error-unmatch", here.name, folder=here.parent)
-        found["commit"] = _git("describe", "--always", "--dirty", "--abbrev=12", folder=here.parent)
-    except (OSError, subprocess.CalledProcessError):
-        pass
-    return found
-
-
-def _git(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()

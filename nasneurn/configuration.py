@@ -1,0 +1,51 @@
+"""A run's configuration as a file that makes the run again, and as the mark of its folder."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nasneurn.domains.atomic import written_atomically
+from nasneurn.errors import InputError
+
+
+class RunConfig(BaseModel):
+    """All that decides the result of a run; each kind of run adds its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def write(self, path: Path, environment: dict[str, str]) -> None:
+        """Write the configuration as YAML, with the versions that it ran on."""
+        content = {**self.model_dump(mode="json"), "environment": environment}
+        with written_atomically(path) as draft:
+            draft.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            InputError: the file is no such configuration.
+        """
+        try:
+            content = yaml.safe_load(path.read_text())
+            if isinstance(content, dict):
+                content.pop("environment", None)
+            return cls.model_validate(content)
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{path}: not a readable configuration ({error})") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise InputError(f"{path}: {where}: {first['msg']}") from None
+
+    def differences(self, other: Self) -> list[str]:
+        """What differs, one entry a field: ``field: own value -> other value``."""
+        mine: dict[str, Any] = self.model_dump(mode="json")
+        theirs: dict[str, Any] = other.model_dump(mode="json")
+        return [
+            f"{field}: {mine[field]} -> {theirs[field]}"
+            for field in mine
+            if mine[field] != theirs[field]
+        ]

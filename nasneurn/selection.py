@@ -1,0 +1,101 @@
+"""Early stopping: keep the weights that do best on held-out source images."""
+
+import copy
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from nasneurn.evaluation import accuracy
+from nasneurn.training import ClassificationModule, DeviceImages
+
+
+class HeldOutSelection(pl.Callback):
+    """Measures the network after each pass over the data, and stops when it no longer improves.
+
+    The held-out images are of the source: no target is seen. Of equal accuracies the earlier
+    counts. The state, with the best weights, is part of Lightning's checkpoints.
+
+    Parameters
+    ----------
+    held_out:
+        The images that select.
+    every:
+        Batches in a pass ("epoch" below).
+    patience:
+        Passes without a better accuracy after which training stops.
+
+    Attributes
+    ----------
+    history:
+        One record a pass: ``epoch`` (from 1), ``loss`` (mean of its batches),
+        ``held_out_accuracy`` and ``seconds``.
+    best:
+        The record of the pass whose weights are the best.
+    """
+
+    def __init__(self, held_out: DeviceImages, every: int, patience: int) -> None:
+        self._held_out = held_out
+        self._every = every
+        self._patience = patience
+        self._losses: list[Tensor] = []
+        self._weights: dict[str, Tensor] = {}
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, float] = {"epoch": 0, "held_out_accuracy": -1.0}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock; a run killed behind its last pass is over."""
+        self._mark = time.monotonic()
+        trainer.should_stop = self._over
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note the loss; behind the last batch of a pass, measure."""
+        self._losses.append(outputs["loss"].detach())
+        if (batch_idx + 1) % self._every:
+            return
+        assert isinstance(pl_module, ClassificationModule)
+        network = pl_module.model.eval()
+        record = {
+            "epoch": len(self.history) + 1,
+            "loss": float(torch.stack(self._losses).double().mean()),
+            "held_out_accuracy": accuracy(network, self._held_out),
+            "seconds": time.monotonic() - self._mark,
+        }
+        network.train()
+        self._mark = time.monotonic()
+        self._losses = []
+        self.history.append(record)
+        if record["held_out_accuracy"] > self.best["held_out_accuracy"]:
+            self.best = record
+            self._weights = copy.deepcopy(network.state_dict())
+        trainer.should_stop = self._over
+
+    @property
+    def _over(self) -> bool:
+        return len(self.history) - self.best["epoch"] >= self._patience
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the network its best weights."""
+        assert isinstance(pl_module, ClassificationModule)
+        pl_module.model.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"losses": self._losses, "weights": self._weights, "history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self._losses = state_dict["losses"]
+        self._weights = state_dict["weights"]
+        self.history = state_dict["history"]
+        if self.history:
+            self.best = max(self.history, key=lambda record: record["held_out_accuracy"])
