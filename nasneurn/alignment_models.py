@@ -12,7 +12,11 @@ from nasneurn.paths import cache_dir
 
 
 def gather(
-    models: Sequence[str], *, jobs: int | None = None, strict: bool = False
+    models: Sequence[str],
+    *,
+    jobs: int | None = None,
+    strict: bool = False,
+    figures: bool = False,
 ) -> list[Architecture]:
     """The architectures that ``models`` name, in that order.
 
@@ -21,6 +25,7 @@ def gather(
             between, or ``.json`` files of architectures that a search found.
         jobs: processes to trace in.
         strict: raise for an architecture that cannot be traced, instead of a warning.
+        figures: some will be drawn: what draws them is loaded while other processes trace.
 
     Raises:
         InputError: a file of found architectures that cannot be used.
@@ -47,7 +52,7 @@ def gather(
                     jobs=jobs,
                     strict=strict,
                     step=progress.advance,
-                    meanwhile=_compile,
+                    meanwhile=lambda: _get_ready(figures),
                 )
         else:
             answer = serialize(requests, folder, jobs=jobs, strict=strict)
@@ -59,11 +64,13 @@ def gather(
     return architectures
 
 
-def _compile() -> None:
-    """Have the kernel compiled (or read from numba's cache) while other processes trace."""
+def _get_ready(figures: bool) -> None:
+    """Have the kernel compiled (or read from numba's cache), and the drawing library loaded."""
     from alignment.needleman_wunsch import score
 
     score([0], [0])
+    if figures:
+        import alignment.figures  # noqa: F401
 
 
 def found_architectures(path: Path) -> list[Architecture]:

@@ -1,15 +1,18 @@
 """Architectures by name as networks to train, for small and large images, by stated rules."""
 
+import csv
+import difflib
 import json
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from alignment.errors import AlignmentError
 from alignment.zoo import Request, resolve
 from nasneurn.errors import InputError
 from nasneurn.paths import cache_dir
@@ -21,14 +24,20 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 #: How many architectures stand for the 44.
 REPRESENTATIVES = 10
+#: A vision transformer gets at least so many patches along each side of an image.
+PATCHES = 8
 #: Sides to which images are enlarged for an architecture that cannot take them as they are.
-ENLARGED = range(64, 513, 32)
+UPSAMPLED = range(32, 513, 32)
 
 
 class Backbone(BaseModel):
     """An architecture without weights: a name of timm or torchvision, or what a search found.
 
-    ``found`` is the record of the search: its ``space``, ``settings`` and ``architecture``.
+    Attributes:
+        name: how outputs call it: ``vgg19``, ``torchvision:resnet18``, ``spos/mnist-neurn-0``.
+        library: "timm", "torchvision" or "search".
+        model: its name in the library; empty for "search".
+        found: for "search", its ``space``, ``settings`` and ``architecture``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,15 +60,24 @@ def resolve_backbones(words: Sequence[str]) -> tuple[Backbone, ...]:
             several in one string.
 
     Raises:
-        InputError: a file of found architectures that cannot be used.
-        AlignmentError: an unknown name, with the nearest ones.
+        InputError: an unknown name (the nearest are suggested), or a file that cannot be used.
     """
     found: dict[str, Backbone] = {}
     for word in (part.strip() for text in words for part in text.split(",")):
         for backbone in _named(word) if word else ():
-            found.setdefault(backbone.name, backbone)
+            # One network may have two names: resnetv2_50 of timm is resnet50v2 of the zoo.
+            content = backbone.model_dump_json(exclude={"name"})
+            found.setdefault(content, backbone)
     if not found:
         raise InputError("no models; name some, such as resnet18, or say representatives")
+    names = set()
+    for name in (backbone.name for backbone in found.values()):
+        if name in names:
+            raise InputError(
+                f"{name} names two architectures of different searches; choose one with "
+                f"architecture.json#{name.partition('/')[2]}"
+            )
+        names.add(name)
     return tuple(found.values())
 
 
@@ -68,67 +86,96 @@ def _named(word: str) -> list[Backbone]:
         return [*_representatives(), *_best_found()]
     path, _, run = word.partition("#")
     if path.endswith(".json"):
-        records = [record for record in _records(Path(path)) if not run or record["run"] == run]
-        if not records:
-            raise InputError(f"{path} holds no architecture of a run {run!r}")
-        return [_of_search(record, path) for record in records]
-    return [_of_library(request) for request in resolve([word], _catalogue)]
+        records = _records(Path(path))
+        chosen = [record for record in records if not run or record["run"] == run]
+        if not chosen:
+            runs = ", ".join(record["run"] for record in records)
+            raise InputError(f"{path} holds no run {run!r}; it holds {runs}")
+        return [_of_search(record) for record in chosen]
+    try:
+        requests = resolve([word], _catalogue)
+    except AlignmentError as error:
+        raise InputError(str(error)) from None
+    return [_of_library(request) for request in requests]
 
 
 def _catalogue() -> list[str]:
     from alignment.sequences import catalogue
 
-    return list(catalogue(cache_dir() / "alignment"))
+    return catalogue(cache_dir() / "alignment")
 
 
 def _of_library(request: Request) -> Backbone:
-    return Backbone(name=request.name, library=request.library, model=request.model)
+    model = request.model
+    # What bears its library's name was taken at its word so far.
+    if request.name == f"{request.library}:{model}":
+        if request.library == "timm":
+            known, model = _catalogue(), model.split(".")[0]  # behind the dot, weights
+        else:
+            from torchvision import models
+
+            known = models.list_models(module=models)
+        if model not in known:
+            near = difflib.get_close_matches(model, known, 3)
+            hint = f": did you mean {' or '.join(near)}?" if near else ""
+            raise InputError(f"{request.library} has no image classifier {model!r}{hint}")
+    return Backbone(name=request.name, library=request.library, model=model)
 
 
 def _representatives() -> list[Backbone]:
     """Those of ``results/align``, or of an alignment made now."""
     path = RESULTS / "align" / "representatives.csv"
     if path.is_file():
-        try:
-            names = list(dict.fromkeys(pd.read_csv(path)["representative"]))
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{path}: not a table of representatives ({error})") from None
+        names = _chosen(path)
     else:
         from alignment.run import Options, compute
         from nasneurn.alignment_models import gather
 
-        outcome = compute(gather(["all"]), Options(representatives=REPRESENTATIVES))
+        options = Options(representatives=REPRESENTATIVES)
+        outcome = compute(gather(["all"]), options, with_variants=False)
         names = [outcome.names[row] for row in outcome.representatives]
-    return [_of_library(request) for name in names for request in resolve([name], _catalogue)]
+    return [backbone for name in names for backbone in _named(name)]
+
+
+def _chosen(path: Path) -> list[str]:
+    """The column ``representative`` of a table that has a row for each member of a cluster."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(dict.fromkeys(row["representative"] for row in csv.DictReader(file)))
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
+        reason = f"no column {error}" if isinstance(error, KeyError) else error
+        raise InputError(f"{path}: not a table of representatives ({reason})") from None
 
 
 def _best_found() -> list[Backbone]:
     """Of each search space, what did best on held-out source images, in all searches there are."""
-    best: dict[str, tuple[float, Backbone]] = {}
+    best: dict[str, dict[str, Any]] = {}
     for path in sorted(RESULTS.glob("search-*/architecture.json")):
         for record in _records(path):
-            backbone = _of_search(record, str(path))
-            score = float(record.get("source_accuracy", 0.0))
-            space = str(record["space"])
-            if space not in best or score > best[space][0]:
-                best[space] = (score, backbone)
-    return [backbone for _, backbone in best.values()]
+            rival = best.setdefault(record["space"], record)
+            if record.get("source_accuracy", 0.0) > rival.get("source_accuracy", 0.0):
+                best[record["space"]] = record
+    return [_of_search(record) for record in best.values()]
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
+    """What a search wrote about the architectures it found."""
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as found architectures ({error})") from None
-    return records if isinstance(records, list) else [records]
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path}: holds no list of found architectures")
+    for index, record in enumerate(records):
+        for key, kind in (("run", str), ("space", str), ("settings", dict), ("architecture", dict)):
+            if not isinstance(record, dict) or not isinstance(record.get(key), kind):
+                raise InputError(f"{path}: record {index} is no found architecture: no {key!r}")
+    return records
 
 
-def _of_search(record: dict[str, Any], path: str) -> Backbone:
-    try:
-        found = {key: record[key] for key in ("space", "settings", "architecture")}
-        name = f"{record['space']}/{record['run']}"
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a record of a found architecture ({error})") from None
+def _of_search(record: dict[str, Any]) -> Backbone:
+    found = {key: record[key] for key in ("space", "settings", "architecture")}
+    name = f"{record['space']}/{record['run']}"
     return Backbone(name=name, library="search", model="", found=found)
 
 
@@ -136,57 +183,105 @@ def _of_search(record: dict[str, Any], path: str) -> Backbone:
 
 
 @dataclass(frozen=True)
+class Case:
+    """An architecture of a library, and what it is to do."""
+
+    backbone: Backbone
+    classes: int
+    image_size: int
+
+    def timm_says(self, field: str) -> Any:
+        """A field of timm's description of the architecture; None if it is not timm's."""
+        if self.backbone.library != "timm":
+            return None
+        import timm
+
+        return getattr(timm.get_pretrained_cfg(self.backbone.model), field, None)
+
+
+@dataclass(frozen=True)
 class Adaptation:
-    """How a library's network is made to take images of a size; see :data:`RULES`.
+    """How a library's network is made to take images of a size.
 
     Attributes:
-        text: what tables say of it.
         options: more arguments of the network's constructor.
-        enlarged: side to which images are enlarged in front of the network.
+        upsampled: side to which images are enlarged in front of the network.
     """
 
-    text: str
     options: tuple[tuple[str, int], ...] = ()
-    enlarged: int | None = None
+    upsampled: int | None = None
+
+    def __str__(self) -> str:
+        """What tables say of it."""
+        if self.upsampled is not None:
+            return f"upsampled to {self.upsampled}"
+        return ", ".join(f"{key}={value}" for key, value in self.options) or "as published"
 
 
-def _tokens(backbone: Backbone, size: int) -> list[Adaptation]:
-    """A vision transformer for this very size, with patches small enough for 8 x 8 of them."""
-    if backbone.library != "timm" or size >= 128:
-        return []
-    patch = max(2, size // 8)
-    options = (("img_size", size), ("patch_size", patch))
-    return [Adaptation(f"img_size={size}, patch_size={patch}", options)]
+@dataclass(frozen=True)
+class Rule:
+    """One way to make a network take images of a size.
+
+    Attributes:
+        name: what it does.
+        condition: whether it is for such a case.
+        adaptations: what it tries, in this order.
+    """
+
+    name: str
+    condition: Callable[[Case], bool]
+    adaptations: Callable[[Case], Iterable[Adaptation]]
 
 
-def _published(backbone: Backbone, size: int) -> list[Adaptation]:
-    return [Adaptation("as published")]
+def _always(case: Case) -> bool:
+    return True
 
 
-def _sized(backbone: Backbone, size: int) -> list[Adaptation]:
-    """A network that is built for one size of image, at this size."""
-    if backbone.library != "timm":
-        return []
-    return [Adaptation(f"img_size={size}", (("img_size", size),))]
+def _of_published_size(case: Case) -> bool:
+    """Whether the images are as large as the published ones, as far as the library tells."""
+    published = case.timm_says("input_size")
+    return published is not None and bool(case.image_size >= published[-1])
 
 
-def _enlarged(backbone: Backbone, size: int) -> list[Adaptation]:
-    return [Adaptation(f"enlarged to {side}", enlarged=side) for side in ENLARGED if side > size]
+def _built_for_one_size(case: Case) -> bool:
+    """Whether the network is built for one size of image, ``img_size``."""
+    return bool(case.timm_says("fixed_input_size"))
 
 
-#: Tried in this order: the first adaptation with which a network runs is taken.
-RULES: tuple[Callable[[Backbone, int], list[Adaptation]], ...] = (
-    _tokens,
-    _published,
-    _sized,
-    _enlarged,
+def _unchanged(case: Case) -> list[Adaptation]:
+    return [Adaptation()]
+
+
+def _sized(case: Case) -> list[Adaptation]:
+    size = case.image_size
+    sized = Adaptation((("img_size", size),))
+    network = _on_meta(case.backbone, case.classes, sized.options)
+    modules = () if network is None else network.modules()
+    # Of modules that work on patches the first one cuts the image; some say (height, width).
+    patch: Any = next((one.patch_size for one in modules if hasattr(one, "patch_size")), 1)
+    if size // (max(patch) if isinstance(patch, tuple) else patch) >= PATCHES:
+        return [sized]
+    return [Adaptation((*sized.options, ("patch_size", max(2, size // PATCHES))))]
+
+
+def _upsampled(case: Case) -> Iterator[Adaptation]:
+    return (Adaptation(upsampled=side) for side in UPSAMPLED if side > case.image_size)
+
+
+#: The first adaptation with which a network runs is taken.
+RULES = (
+    Rule("images of the published size or more: no change", _of_published_size, _unchanged),
+    Rule("built for one size of image: for this one", _built_for_one_size, _sized),
+    Rule("any other: no change", _always, _unchanged),
+    Rule("what does not run so: images enlarged", _always, _upsampled),
 )
 
 
 def create_backbone(backbone: Backbone, classes: int, image_size: int) -> "tuple[nn.Module, str]":
     """The network (N, 3, S, S) -> (N, classes), and how it was adapted to images of that size.
 
-    Weights are drawn from PyTorch's generator as it stands.
+    Weights are drawn from PyTorch's generator as it stands; finding the adaptation, on the meta
+    device, draws nothing from it.
 
     Raises:
         InputError: no rule makes the architecture take such images.
@@ -194,74 +289,108 @@ def create_backbone(backbone: Backbone, classes: int, image_size: int) -> "tuple
     from torch import nn
 
     if backbone.found is not None:
-        return _found_network(backbone, classes, image_size), "as found"
-    chosen = _adaptation(backbone.library, backbone.model, classes, image_size)
-    network = _build(backbone, classes, chosen)
-    if chosen.enlarged is None:
-        return network, chosen.text
-    enlarge = nn.Upsample(size=chosen.enlarged, mode="bilinear", align_corners=False)
-    return nn.Sequential(enlarge, network), chosen.text
+        return _found_network(backbone.name, backbone.found, classes, image_size), "as found"
+    adaptation = _adaptation(Case(backbone, classes, image_size))
+    network = _build(backbone, classes, adaptation.options)
+    if adaptation.upsampled is not None:
+        enlarge = nn.Upsample(size=adaptation.upsampled, mode="bilinear", align_corners=False)
+        network = nn.Sequential(enlarge, network)
+    return network, str(adaptation)
 
 
 @cache
-def _adaptation(library: str, model: str, classes: int, image_size: int) -> Adaptation:
-    backbone = Backbone(name=model, library=library, model=model)
-    for rule in RULES:
-        for adaptation in rule(backbone, image_size):
-            if _runs(backbone, classes, adaptation, image_size):
-                return adaptation
+def _adaptation(case: Case) -> Adaptation:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        for rule in RULES:
+            if rule.condition(case):
+                for adaptation in rule.adaptations(case):
+                    if _runs(case, adaptation):
+                        return adaptation
     raise InputError(
-        f"{model} cannot be built for images of {image_size} pixels and {classes} classes, "
-        f"nor does it take them enlarged to {ENLARGED[-1]}"
+        f"{case.backbone.name} cannot take images of {case.image_size} pixels, "
+        f"nor enlarged ones of up to {UPSAMPLED[-1]}"
     )
 
 
-def _runs(backbone: Backbone, classes: int, adaptation: Adaptation, image_size: int) -> bool:
-    """Whether the network gives logits, in training and after: tried without any weights."""
+def _runs(case: Case, adaptation: Adaptation) -> bool:
+    """Whether the network gives logits, in training and after, and no map on the way is empty."""
     import torch
 
-    side = adaptation.enlarged or image_size
+    network = _on_meta(case.backbone, case.classes, adaptation.options)
+    if network is None:
+        return False
+    side = adaptation.upsampled or case.image_size
+    images = torch.empty(2, 3, side, side, device="meta")
     try:
         with torch.device("meta"), torch.no_grad():
-            network = _build(backbone, classes, adaptation)
-            for training in (True, False):
-                logits = network.train(training)(torch.empty(2, 3, side, side))
-                if tuple(logits.shape) != (2, classes):
-                    return False
+            answers = [network.train(mode)(images) for mode in (True, False)]
     except Exception:  # whatever an architecture raises for a size that it was not made for
         return False
-    return True
+    wanted = (2, case.classes)
+    return all(isinstance(one, torch.Tensor) and one.shape == wanted for one in answers)
 
 
-def _build(backbone: Backbone, classes: int, adaptation: Adaptation) -> "nn.Module":
-    options: dict[str, Any] = dict(adaptation.options)
+# One: a rule's adaptations, and those of the next rules, mostly differ in the images alone.
+@lru_cache(maxsize=1)
+def _on_meta(
+    backbone: Backbone, classes: int, options: tuple[tuple[str, int], ...]
+) -> "nn.Module | None":
+    """The network without weights, which refuses empty maps; None if it cannot be built so."""
+    import torch
+
+    def refuse_empty(module: "nn.Module", inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor) and output.numel() == 0:
+            raise ValueError(f"{type(module).__name__} gives an empty map")
+
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes for which nothing would be left
+            network = _build(backbone, classes, options)
+    except Exception:  # as for sizes: it is not known what they raise
+        return None
+    for module in network.modules():
+        module.register_forward_hook(refuse_empty)
+    return network
+
+
+#: Two of torchvision have side outputs in training, which no loss here takes. Without the second
+#: option they warn, and draw the published weights all the same.
+_ALONE = {"aux_logits": False, "init_weights": True}
+_TORCHVISION_OPTIONS = {"googlenet": _ALONE, "inception_v3": _ALONE}
+
+
+def _build(backbone: Backbone, classes: int, options: tuple[tuple[str, int], ...]) -> "nn.Module":
+    chosen: dict[str, Any] = {"num_classes": classes, **dict(options)}
     if backbone.library == "timm":
         import timm
 
-        return timm.create_model(  # type: ignore[no-any-return]
-            backbone.model, pretrained=False, num_classes=classes, **options
-        )
-    import torchvision
+        network: nn.Module = timm.create_model(backbone.model, pretrained=False, **chosen)
+        return network
+    from torchvision import models
 
-    # Two of its architectures have side outputs in training, which no loss here takes.
-    if backbone.model in ("googlenet", "inception_v3"):
-        options |= {"aux_logits": False, "init_weights": True}
-    return torchvision.models.get_model(  # type: ignore[no-any-return]
-        backbone.model, weights=None, num_classes=classes, **options
-    )
+    chosen |= _TORCHVISION_OPTIONS.get(backbone.model, {})
+    network = models.get_model(backbone.model, weights=None, **chosen)
+    return network
 
 
-def _found_network(backbone: Backbone, classes: int, image_size: int) -> "nn.Module":
+def _found_network(name: str, found: dict[str, Any], classes: int, image_size: int) -> "nn.Module":
+    """What a search found, without the stem that it was found behind: stems are chosen apart."""
     from nasneurn.search.config import StemChoice
-    from nasneurn.search.spaces import SpaceChoice
+    from nasneurn.search.spaces import SPACES, SpaceChoice
 
-    assert backbone.found is not None
-    settings = dict(backbone.found["settings"])
-    for field, wanted in (("num_classes", classes), ("image_size", image_size)):
-        if settings.get(field) != wanted:
-            raise InputError(
-                f"{backbone.name} was found with {field} {settings.get(field)}; "
-                f"it cannot be trained with {wanted}"
-            )
-    choice = SpaceChoice(backbone.found["space"], settings, StemChoice(name="none"))
-    return choice.network(backbone.found["architecture"])
+    space, settings = found["space"], found["settings"]
+    if space not in SPACES:
+        raise InputError(f"{name} is of space {space!r}, must be one of {', '.join(SPACES)}")
+    if settings.get("image_size") != image_size:
+        raise InputError(
+            f"{name} was found for images of {settings.get('image_size')} pixels; "
+            f"it cannot take {image_size}"
+        )
+    choice = SpaceChoice(space, {**settings, "num_classes": classes}, StemChoice(name="none"))
+    try:
+        return choice.network(found["architecture"])
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name} cannot be built: {reason}") from error

@@ -424,7 +424,8 @@ def align_command(
         console().print(pair_view(gather(pair, jobs=jobs, strict=True), options, fold=fold))
         return
     prepare_folder(out)
-    outcome = compute(gather(models or ["all"], jobs=jobs, strict=strict), options)
+    architectures = gather(models or ["all"], jobs=jobs, strict=strict, figures=figures)
+    outcome = compute(architectures, options)
     written = write_tables(outcome, out)
     console().print(representatives_view(outcome))
     if figures:

@@ -194,7 +194,7 @@ def test_stems_of_the_options() -> None:
     ("content", "told"),
     [
         ("- a list", "the file: Input should be a valid dictionary"),
-        ("a: [", "not a readable search configuration"),
+        ("a: [", "not a readable configuration"),
         ("space: spos", "suite: Field required"),
     ],
 )

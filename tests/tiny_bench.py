@@ -1,4 +1,4 @@
-"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE] [WORKERS]``, also to be killed."""
+"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE] [WORKERS]``."""
 
 import os
 import sys

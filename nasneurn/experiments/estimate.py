@@ -41,7 +41,7 @@ def estimates(grid: Grid, left: Sequence[Job], workers: int) -> list[Estimate]:
 def _estimate(grid: Grid, backbone: Backbone, jobs: int) -> Estimate:
     budget, size = grid.config.budget, grid.config.image_size
     network, adaptation = create_backbone(backbone, len(grid.classes), size)
-    network.to(grid.device, memory_format=torch.channels_last)
+    network.to(grid.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=budget.learning_rate)
     images = torch.rand(budget.batch_size, 3, size, size, device=grid.device)
     images = images.to(memory_format=torch.channels_last)

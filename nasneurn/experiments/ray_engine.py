@@ -29,17 +29,16 @@ def run_on_ray(
     threads = threads_each(workers)
     started = not ray.is_initialized()
     if started:
-        _start(ray, workers * threads)
+        _start(ray, workers * threads, {name: str(threads) for name in THREAD_VARIABLES})
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False
     )(_guarded)
-    environment = {"env_vars": {name: str(threads) for name in THREAD_VARIABLES}}
     running: dict[Any, Any] = {}
 
     def hand_out() -> None:
         while len(running) < workers and (payload := next(payloads, None)) is not None:
-            reference = remote.options(runtime_env=environment).remote(work, payload)
+            reference = remote.remote(work, payload)
             running[reference] = payload
 
     try:
@@ -68,11 +67,12 @@ def _guarded(work: Callable[[Any], Any], payload: Any) -> Any:
         return Failure.of(error)
 
 
-def _start(ray: Any, cpus: int) -> None:
+def _start(ray: Any, cpus: int, variables: dict[str, str]) -> None:
     address = os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"address": address} if address else {"num_cpus": cpus}
-    if not address:
-        options |= {"include_dashboard": False}
+    options: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False}
+    if address:
+        options = {"address": address}
+    options["runtime_env"] = {"env_vars": variables}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -1,7 +1,6 @@
 """Figures of a search: accuracy against cost, and source against target."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -10,19 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-#: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
-STYLE: Any = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "0.92",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
-
-DPI = 150
+from nasneurn.report.style import DPI, STYLE
 
 
 def front_of(candidates: pd.DataFrame) -> pd.DataFrame:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nasneurn.domains.atomic import written_atomically
+from nasneurn.configuration import RunConfig
 from nasneurn.errors import InputError
 
 
@@ -141,13 +141,11 @@ def choose_stems(*, neurn: bool, compare: bool, stem: str | None) -> tuple[StemC
     return (none, chosen) if compare else (chosen,)
 
 
-class SearchConfig(BaseModel):
+class SearchConfig(RunConfig):
     """A search: each (source, stem, seed) is one supernet and one evolution.
 
     Every domain of the suite is a target. ``max_flops`` and ``max_params`` bound the candidates.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     space: str
     suite: str
@@ -167,37 +165,3 @@ class SearchConfig(BaseModel):
         stems = "-".join(stem.name for stem in self.stems)
         suite = Path(self.suite).name
         return f"search-{self.space}-{suite}-{self.budget_name}-{stems}"
-
-    def write(self, path: Path, environment: dict[str, str]) -> None:
-        """Write the configuration as YAML, with the versions that it ran on."""
-        content = {**self.model_dump(mode="json"), "environment": environment}
-        with written_atomically(path) as draft:
-            draft.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    @classmethod
-    def read(cls, path: Path) -> "SearchConfig":
-        """Read what :meth:`write` wrote.
-
-        Raises:
-            InputError: the file is no such configuration.
-        """
-        try:
-            content = yaml.safe_load(path.read_text())
-            if isinstance(content, dict):
-                content.pop("environment", None)
-            return cls.model_validate(content)
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{path}: not a readable search configuration ({error})") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise InputError(f"{path}: {where}: {first['msg']}") from None
-
-    def differences(self, other: "SearchConfig") -> list[str]:
-        """What differs, one entry a field: ``field: own value -> other value``."""
-        mine, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
-        return [
-            f"{field}: {mine[field]} -> {theirs[field]}"
-            for field in mine
-            if mine[field] != theirs[field]
-        ]

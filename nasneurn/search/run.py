@@ -22,6 +22,7 @@ from nasneurn.progress import meter
 from nasneurn.search.config import SearchConfig, StemChoice
 from nasneurn.search.outputs import Outputs
 from nasneurn.search.spaces import SpaceChoice, architecture_name
+from nasneurn.seeds import stream
 from nasneurn.training import (
     ClassificationModule,
     DeviceImages,
@@ -239,14 +240,14 @@ class JobRunner:
 
     def _train_supernet(self, title: str) -> None:
         budget = self._config.budget
-        torch.manual_seed(_stream(self.job.seed, "weights"))
+        torch.manual_seed(stream(self.job.seed, "weights"))
         space = self.choice.build().to(memory_format=torch.channels_last)
         with meter(f"{title}: supernet", budget.steps * budget.accumulate) as progress:
             train_supernet(
                 space,
-                SupernetModule(self._recipe, budget.steps, _stream(self.job.seed, "steps")),
+                SupernetModule(self._recipe, budget.steps, stream(self.job.seed, "steps")),
                 self._training_batches(budget.steps * budget.accumulate),
-                seed=_stream(self.job.seed, "paths"),
+                seed=stream(self.job.seed, "paths"),
                 folder=self._folder / "supernet",
                 callbacks=[MeterCallback(progress)],
                 checkpoint_seconds=CHECKPOINT_SECONDS,
@@ -260,7 +261,7 @@ class JobRunner:
     def _training_batches(self, count: int) -> ShuffledBatches:
         fit = self._search.source(self.job.source).fit
         size = self._config.budget.batch_size
-        return ShuffledBatches(fit, size, count, _stream(self.job.seed, "order"))
+        return ShuffledBatches(fit, size, count, stream(self.job.seed, "order"))
 
     @property
     def _recipe(self) -> Recipe:
@@ -294,7 +295,7 @@ class JobRunner:
                 evaluate,
                 self._cost,
                 settings=settings,
-                seed=_stream(self.job.seed, "evolution"),
+                seed=stream(self.job.seed, "evolution"),
                 within=self._within,
                 seen=lambda candidate: progress.advance(1, f"{candidate.score:.1%}"),
             )
@@ -302,7 +303,7 @@ class JobRunner:
     def _calibration_batches(self) -> list[torch.Tensor]:
         """Source images that set batch-norm statistics: the same for every candidate."""
         fit = self._search.source(self.job.source).fit
-        rng = np.random.default_rng(_stream(self.job.seed, "calibration"))
+        rng = np.random.default_rng(stream(self.job.seed, "calibration"))
         count = min(self._config.budget.calibration_images, len(fit))
         rows = torch.from_numpy(rng.permutation(len(fit))[:count]).to(fit.labels.device)
         return [as_pixels(fit.images[chosen]) for chosen in rows.split(256)]
@@ -332,11 +333,11 @@ class JobRunner:
 
     def _retrain(self, architecture: Architecture, title: str) -> nn.Module:
         steps = self._config.budget.retrain_steps
-        torch.manual_seed(_stream(self.job.seed, "retrain"))
+        torch.manual_seed(stream(self.job.seed, "retrain"))
         network = self.choice.network(architecture).to(memory_format=torch.channels_last)
         with meter(f"{title}: retraining", steps) as progress:
             loader = self._training_batches(steps)
-            seed = _stream(self.job.seed, "retrain steps")
+            seed = stream(self.job.seed, "retrain steps")
             fit(network, loader, self._recipe, seed, self._search.device, progress)
         return network.to(self._search.device).eval()
 
@@ -374,9 +375,3 @@ class JobRunner:
             "params": candidate.cost.params,
             "source_accuracy": candidate.score,
         }
-
-
-def _stream(seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that a change in one leaves the others alone."""
-    words = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1, np.uint32)
-    return int(words[0])
