@@ -18,6 +18,8 @@ ACCURACY = (
     "accuracy", "n", "held_out_accuracy", "epochs", "best_epoch", "batch", "seconds", "device",
     "precision", "torch", "nasneurn", "commit",
 )  # fmt: skip
+#: Columns that are text even where they look like numbers: a batch may be "128 x 2".
+TEXT = {"job": str, "batch": str, "precision": str, "commit": str}
 #: The columns of the table of epochs.
 HISTORY = (
     "job", "architecture", "stem", "source", "seed", "epoch", "loss", "held_out_accuracy",
@@ -100,7 +102,7 @@ class BenchOutputs:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, keep_default_na=False)
+        return pd.read_csv(path, keep_default_na=False, dtype=TEXT)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except pd.errors.ParserError as error:

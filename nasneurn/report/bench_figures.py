@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,8 @@ def draw_all(accuracy: pd.DataFrame, history: pd.DataFrame, folder: Path) -> lis
         drawn["differences"] = lambda: draw_differences(accuracy)
     ranking = rank_stems(accuracy)
     if ranking.critical_difference is not None:
-        drawn["ranks"] = lambda: draw_ranks(ranking)
+        colours = stem_colours(list(dict.fromkeys(accuracy["stem"])))
+        drawn["ranks"] = lambda: draw_ranks(ranking, colours)
     written = []
     for name, draw in drawn.items():
         path = folder / f"{name}.png"
@@ -121,7 +123,8 @@ def draw_effects(accuracy: pd.DataFrame) -> Figure:
         mpl.lines.Line2D([], [], color=colours[stem], marker="o", ms=4.5, label=stem)
         for stem in others
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+    columns = min(len(handles), 2 * len(architectures))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     figure.suptitle(f"Each stem against none, means of {_seeds(accuracy)}", fontsize=11)
     return figure
 
@@ -200,7 +203,7 @@ def draw_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_curves(axis: Axes, chosen: pd.DataFrame, colours: dict[str, object]) -> None:
+def _draw_curves(axis: Axes, chosen: pd.DataFrame, colours: dict[str, Any]) -> None:
     for stem, rows in chosen.groupby("stem", sort=False):
         # A run that stopped early keeps its best accuracy: that is what it is measured with.
         curves = rows.pivot_table(index="epoch", columns="seed", values="held_out_accuracy")
@@ -216,10 +219,9 @@ def _draw_curves(axis: Axes, chosen: pd.DataFrame, colours: dict[str, object]) -
         )
 
 
-def draw_ranks(ranking: Ranking) -> Figure:
+def draw_ranks(ranking: Ranking, colours: dict[str, Any]) -> Figure:
     """Critical-difference diagram: average ranks, and bars over stems that do not differ."""
     stems, values = list(ranking.ranks.index), ranking.ranks.to_numpy()
-    colours = stem_colours(stems)
     groups = ranking.alike
     height = 0.5 + 0.28 * len(groups)
     figure = Figure(figsize=(7, 1.6 + 0.3 * len(stems)), layout="constrained")
