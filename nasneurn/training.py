@@ -58,6 +58,14 @@ class DeviceImages:
             yield as_pixels(self.images[chosen]), self.labels[chosen]
 
 
+@dataclass(frozen=True)
+class SourceImages:
+    """The images of a source: ``fit`` to train on, ``held_out`` to select on."""
+
+    fit: DeviceImages
+    held_out: DeviceImages
+
+
 class ShuffledBatches:
     """``count`` training batches, in passes over the data, each in an order of its own.
 

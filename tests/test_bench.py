@@ -29,7 +29,9 @@ CLOCK = ["seconds"]
 
 
 def run(out: Path, *arguments: str) -> BenchOutputs:
-    subprocess.run([sys.executable, str(SCRIPT), str(out), *arguments], check=True)
+    # Not in a checkout: Ray's workers would import it in place of what is installed.
+    command = [sys.executable, str(SCRIPT), str(out), *arguments]
+    subprocess.run(command, check=True, cwd=out.parent)
     return BenchOutputs(out)
 
 

@@ -15,13 +15,12 @@ from nasneurn.experiments.outputs import BenchOutputs
 from nasneurn.experiments.training_job import (
     Assignment,
     Record,
-    SourceImages,
     run_job,
     source_images,
 )
 from nasneurn.progress import meter
 from nasneurn.stems import create_stem
-from nasneurn.training import choose_device
+from nasneurn.training import SourceImages, choose_device
 
 
 def jobs_of(config: BenchConfig, suite: Suite) -> list[Job]:

@@ -19,7 +19,7 @@ from nasneurn.progress import meter
 from nasneurn.seeds import stream
 from nasneurn.selection import HeldOutSelection
 from nasneurn.stems import create_stem
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
+from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, SourceImages, fit
 from search_spaces.checkpointing import TimedCheckpoint
 
 #: Seconds of training that a killed job may lose.
@@ -78,14 +78,6 @@ def _out_of_memory(error: BaseException) -> bool:
     return not isinstance(error, RuntimeError) or (
         isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
     )
-
-
-@dataclass(frozen=True)
-class SourceImages:
-    """The images of a source: ``fit`` to train on, ``held_out`` to select on."""
-
-    fit: DeviceImages
-    held_out: DeviceImages
 
 
 @lru_cache(maxsize=8)

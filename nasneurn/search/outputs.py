@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +65,6 @@ class Outputs:
         """Mark the folder as that of this search, not yet complete."""
         self.state.mkdir(parents=True, exist_ok=True)
         config.write(self.config_path, environment())
-
-    def atomic(self, path: Path) -> AbstractContextManager[Path]:
-        """A draft of ``path``, put in its place when whole."""
-        return written_atomically(path)
 
     def evaluations(self, folder: Path) -> Evaluations:
         """Scores known so far to the evolution that keeps its state in ``folder``."""

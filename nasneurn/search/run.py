@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from nasneurn.domains import Split, Suite, hold_out, load_suite, subsample
+from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
 from nasneurn.evaluation import accuracy
 from nasneurn.progress import meter
@@ -29,6 +30,7 @@ from nasneurn.training import (
     MeterCallback,
     Recipe,
     ShuffledBatches,
+    SourceImages,
     as_pixels,
     choose_device,
     fit,
@@ -51,14 +53,6 @@ CHECKPOINT_SECONDS = 20.0
 
 class SupernetModule(ClassificationModule, NNILightningModule):
     """The training module in the type that NNI's evaluator asks for."""
-
-
-@dataclass(frozen=True)
-class SourceData:
-    """The images of a source: ``fit`` to train on, ``held_out`` to select on."""
-
-    fit: DeviceImages
-    held_out: DeviceImages
 
 
 @dataclass(frozen=True)
@@ -105,11 +99,11 @@ class Search:
     def __init__(
         self, config: SearchConfig, outputs: Outputs, suite: Suite, device: torch.device
     ) -> None:
-        self._config = config
-        self._outputs = outputs
-        self._suite = suite
-        self._device = device
-        self._loaded: dict[str, SourceData] = {}
+        self.config = config
+        self.outputs = outputs
+        self.suite = suite
+        self.device = device
+        self._loaded: dict[str, SourceImages] = {}
         self._costs: dict[str, CostTable] = {}
 
     @property
@@ -117,73 +111,53 @@ class Search:
         """All supernets of the search, seeds outermost, so that a table fills evenly."""
         return [
             Job(source, stem, seed)
-            for seed in self._config.seeds
-            for source in self._config.sources
-            for stem in self._config.stems
+            for seed in self.config.seeds
+            for source in self.config.sources
+            for stem in self.config.stems
         ]
 
     def run(self) -> None:
         """Run every job that is not done, then gather the supernets."""
-        for name in self._config.sources:
-            if name not in self._suite.domains:
+        for name in self.config.sources:
+            if name not in self.suite.domains:
                 raise InputError(
-                    f"source {name!r} is not a domain of {self._suite.name}; "
-                    f"it has {', '.join(self._suite.domains)}"
+                    f"source {name!r} is not a domain of {self.suite.name}; "
+                    f"it has {', '.join(self.suite.domains)}"
                 )
         # What cannot work should fail now, not after the first supernet: an unknown stem, say, or
         # a limit that no architecture meets.
         runners = [JobRunner(job, self) for job in self.jobs]
-        self._outputs.begin(self._config)
+        self.outputs.begin(self.config)
         records: list[dict[str, Any]] = []
         for number, runner in enumerate(runners, start=1):
             records.append(runner.record(f"{number}/{len(runners)} {runner.job.name}"))
-            self._outputs.write(records)
+            self.outputs.write(records)
         spaces = {runner.job.name: runner.choice.about for runner in runners}
         weights = {runner.job.name: runner.load_supernet().state_dict() for runner in runners}
-        save_supernets(self._outputs.supernet_path, weights, spaces)
-        shutil.rmtree(self._outputs.state)
+        save_supernets(self.outputs.supernet_path, weights, spaces)
+        shutil.rmtree(self.outputs.state)
 
-    @property
-    def config(self) -> SearchConfig:
-        """The configuration."""
-        return self._config
-
-    @property
-    def outputs(self) -> Outputs:
-        """Where results go."""
-        return self._outputs
-
-    @property
-    def suite(self) -> Suite:
-        """The domains."""
-        return self._suite
-
-    @property
-    def device(self) -> torch.device:
-        """Where networks run."""
-        return self._device
-
-    def source(self, name: str) -> SourceData:
+    def source(self, name: str) -> SourceImages:
         """The images of a source, loaded once."""
         if name not in self._loaded:
-            fit, held_out = hold_out(self._suite.load(name).train)
-            held_out = subsample(held_out, self._config.budget.selection_images)
-            self._loaded = {name: SourceData(self._on_device(fit), self._on_device(held_out))}
+            fit, held_out = hold_out(self.suite.load(name).train)
+            held_out = subsample(held_out, self.config.budget.selection_images)
+            self._loaded = {name: SourceImages(self._on_device(fit), self._on_device(held_out))}
         return self._loaded[name]
 
     def costs(self, choice: SpaceChoice) -> CostTable:
         """Costs of all architectures of a space, counted once for each stem."""
         stem = str(choice.stem)
         if stem not in self._costs:
-            self._costs[stem] = CostTable(choice.build, (3, self._suite.size, self._suite.size))
+            self._costs[stem] = CostTable(choice.build, (3, self.suite.size, self.suite.size))
         return self._costs[stem]
 
     def test(self, name: str) -> DeviceImages:
         """The test images of a domain."""
-        return self._on_device(self._suite.load(name).test)
+        return self._on_device(self.suite.load(name).test)
 
     def _on_device(self, split: Split) -> DeviceImages:
-        return DeviceImages.of(split, self._device)
+        return DeviceImages.of(split, self.device)
 
 
 class JobRunner:
@@ -217,7 +191,7 @@ class JobRunner:
             "rows": list(self._rows(supernet, best, title)),
             "candidates": [self._candidate_row(candidate) for candidate in candidates],
         }
-        with self._search.outputs.atomic(path) as draft:
+        with written_atomically(path) as draft:
             draft.write_text(json.dumps(record))
         return record
 
