@@ -31,7 +31,7 @@ from search_spaces.spos import SPOS
 from search_spaces.supernet import recalibrated, train_supernet
 
 PATHS = 32
-BUDGET = BUDGETS["quick"]
+BUDGET = BUDGETS["spos"]["quick"]
 
 
 def measure(initialization: str, seed: int) -> list[dict[str, object]]:
@@ -42,7 +42,7 @@ def measure(initialization: str, seed: int) -> list[dict[str, object]]:
         for split in hold_out(load_suite("builtin").load("optdigits").train)
     )
     torch.manual_seed(seed)
-    space = SPOS(width=BUDGET.width, blocks=BUDGET.blocks, initialization=initialization)
+    space = SPOS(**BUDGET.settings, initialization=initialization)
     recipe = Recipe(BUDGET.learning_rate, BUDGET.weight_decay, shift=BUDGET.shift)
     title = f"{initialization}, seed {seed}"
     with tempfile.TemporaryDirectory() as folder, meter(title, BUDGET.steps) as progress:
@@ -50,7 +50,7 @@ def measure(initialization: str, seed: int) -> list[dict[str, object]]:
             space.to(memory_format=torch.channels_last),
             SupernetModule(recipe, BUDGET.steps, seed),
             ShuffledBatches(fit, BUDGET.batch_size, BUDGET.steps, seed),
-            seed=seed,
+            path_of=lambda batch: draw_architecture(space, seed, batch),
             folder=Path(folder),
             callbacks=[MeterCallback(progress)],
             accelerator="cpu",

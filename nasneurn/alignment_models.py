@@ -106,19 +106,19 @@ def _serialize_found(path: Path, index: int, record: dict[str, Any], name: str) 
 
     from alignment.sequences import serialize_model
 
-    if record.get("space") != "spos":
-        raise InputError(f"{path}: record {index} is of space {record.get('space')!r}; spos known")
     try:
-        from search_spaces.spos import SPOS
+        # Known to NNI alone; all other architectures are aligned without it.
+        from nasneurn.search.config import StemChoice
+        from nasneurn.search.spaces import SpaceChoice
 
-        settings = dict(record["settings"])
-        settings["blocks"] = tuple(settings.get("blocks", (4, 4, 8, 4)))
-        size = int(settings.get("image_size", 32))
+        settings, architecture = dict(record["settings"]), dict(record["architecture"])
+        choice = SpaceChoice(str(record["space"]), settings, StemChoice(name="none"))
+        size = int(settings.get("image_size") or settings.get("img_size") or 32)
         with torch.device("meta"):
-            network = SPOS(**settings).freeze(dict(record["architecture"]))
+            network = choice.network(architecture)
         return serialize_model(
             network, name or f"found-{index + 1}", family="found", image_shape=(3, size, size)
         )
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
+    except (KeyError, TypeError, ValueError, AssertionError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: record {index} cannot be built: {reason}") from error

@@ -105,7 +105,9 @@ def data_preview(
 
 @app.command("search")
 def search_command(
-    space: Annotated[str, typer.Option(help="The search space: spos.")] = "spos",
+    space: Annotated[
+        str, typer.Option(help="spos, autoformer, or package.module:Class of one's own.")
+    ] = "spos",
     neurn: Annotated[
         bool, typer.Option("--neurn/--no-neurn", help="With the NeuRN stem, or with no stem.")
     ] = True,
@@ -115,6 +117,10 @@ def search_command(
     stem: Annotated[
         str | None, typer.Option(help="Another stem than NeuRN: NAME or NAME:option=value,...")
     ] = None,
+    search_stem: Annotated[
+        bool,
+        typer.Option("--search-stem", help="Choose the stem together with the architecture."),
+    ] = False,
     suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
     image_size: Annotated[
         int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
@@ -125,6 +131,17 @@ def search_command(
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
     budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the budget: field=value; may be repeated."),
+    ] = None,
+    select_under: Annotated[
+        str | None,
+        typer.Option(help="What scores candidates: clean or shifts; with --search-stem shifts."),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="accuracy alone, or lower too: flops, params or latency.")
+    ] = "accuracy",
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Also train the winner from scratch.")
     ] = False,
@@ -137,6 +154,12 @@ def search_command(
     config_file: Annotated[
         Path | None,
         typer.Option("--config", help="Run the search of a config.yaml, in place of the options."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Supernets, or candidates, at once; means --engine local.")
+    ] = 1,
+    engine: Annotated[
+        str | None, typer.Option(help="here, local (worker processes) or ray.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -155,21 +178,28 @@ def search_command(
     if config is None:
         domains = load_suite(suite, data_dir=data_dir, size=image_size)
         sources = domains.domains if source == ["all"] else tuple(source or domains.domains[:1])
-        config = SearchConfig(
+        config = SearchConfig.checked(
             space=space,
             suite=suite,
             image_size=domains.size,
             sources=sources,
-            stems=choose_stems(neurn=neurn, compare=compare, stem=stem),
+            stems=choose_stems(neurn=neurn, compare=compare, stem=stem, search_stem=search_stem),
             seeds=tuple(seed or [0]),
             budget_name=budget,
-            budget=budget_named(budget),
+            budget=budget_named(budget, space).changed(changes or []),
             retrain=retrain,
             max_flops=max_flops,
             max_params=max_params,
+            select_under=select_under or ("shifts" if search_stem else "clean"),
+            objective=objective,
         )
     outputs = search(
-        config, out or Path("results") / config.folder_name, device=device, data_dir=data_dir
+        config,
+        out or Path("results") / config.folder_name,
+        device=device,
+        data_dir=data_dir,
+        engine=engine,
+        workers=workers,
     )
     if as_json:
         typer.echo(json.dumps(search_json(outputs)))

@@ -15,6 +15,20 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def checked(cls, **fields: Any) -> Self:
+        """The configuration of these fields.
+
+        Raises:
+            InputError: a field has a value that it cannot have.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(str(part) for part in first["loc"])
+            raise InputError(f"{name} is {first['input']!r}: {first['msg']}") from None
+
     def write(self, path: Path, environment: dict[str, str]) -> None:
         """Write the configuration as YAML, with the versions that it ran on."""
         content = {**self.model_dump(mode="json"), "environment": environment}
@@ -42,10 +56,19 @@ class RunConfig(BaseModel):
 
     def differences(self, other: Self) -> list[str]:
         """What differs, one entry a field: ``field: own value -> other value``."""
-        mine: dict[str, Any] = self.model_dump(mode="json")
-        theirs: dict[str, Any] = other.model_dump(mode="json")
+        mine, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
         return [
-            f"{field}: {mine[field]} -> {theirs[field]}"
-            for field in mine
-            if mine[field] != theirs[field]
+            f"{field}: {mine.get(field)} -> {theirs.get(field)}"
+            for field in {**mine, **theirs}
+            if mine.get(field) != theirs.get(field)
         ]
+
+
+def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested fields by their dotted names."""
+    flat: dict[str, Any] = {}
+    for field, value in content.items():
+        flat |= (
+            _flat(value, f"{above}{field}.") if isinstance(value, dict) else {above + field: value}
+        )
+    return flat

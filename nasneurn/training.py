@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -202,6 +203,7 @@ class ClassificationModule(pl.LightningModule):
             self.parameters(),
             lr=self._recipe.learning_rate,
             weight_decay=self._recipe.weight_decay,
+            fused=True,
         )
         if self._recipe.schedule == "constant":
             return optimizer
@@ -220,6 +222,16 @@ class ClassificationModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def averaging(decay: float) -> list[pl.Callback]:
+    """Lightning's running average of the weights, which takes their place at the end; 0 is none.
+
+    Buffers are left alone: batch-norm statistics of a supernet mean nothing, averaged or not.
+    """
+    if not decay:
+        return []
+    return [EMAWeightAveraging(decay=decay, use_buffers=False)]
 
 
 class MeterCallback(pl.Callback):

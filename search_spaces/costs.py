@@ -1,8 +1,9 @@
 """What an architecture costs: multiply-adds and parameters, without running it."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
@@ -33,8 +34,8 @@ class Cost:
 def network_cost(network: nn.Module, image_shape: tuple[int, int, int]) -> Cost:
     """Cost of one network for one image (C, H, W); the network may be on the meta device."""
     training = network.training
-    parameter = next(network.parameters())
-    image = torch.zeros(1, *image_shape, device=parameter.device, dtype=parameter.dtype)
+    weight = next(network.parameters(), torch.zeros((), device="meta"))
+    image = torch.zeros(1, *image_shape, device=weight.device, dtype=weight.dtype)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network.eval()(image)
     network.train(training)
@@ -43,23 +44,43 @@ def network_cost(network: nn.Module, image_shape: tuple[int, int, int]) -> Cost:
     )
 
 
+def latency(network: nn.Module, images: Tensor, repeats: int = 7) -> float:
+    """Seconds of a forward pass over ``images`` (N, C, H, W): the least of several.
+
+    The network is used as it stands: put it in evaluation mode first.
+    """
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):  # the first only warms up
+            start = time.perf_counter()
+            network(images)
+            if images.is_cuda:
+                torch.cuda.synchronize(images.device)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+class Costs(Protocol):
+    """The costs of the architectures of a space."""
+
+    def __call__(self, architecture: Mapping[str, Any]) -> Cost:
+        """Cost of one architecture."""
+        ...
+
+    @property
+    def smallest(self) -> Cost | None:
+        """The fewest multiply-adds and the fewest parameters of any, where that is known."""
+        ...
+
+
 class CostTable:
     """Costs of all architectures of a space whose only choices are layer choices.
 
     Each candidate is counted once, on the input that reaches its place; the cost of an
     architecture is then a sum over its layers, and a limit is checked in microseconds.
-
-    Parameters
-    ----------
-    build:
-        Makes the space (not yet a supernet); called on the meta device.
-    image_shape:
-        (C, H, W) of one image.
     """
 
-    def __init__(self, build: Callable[[], ModelSpace], image_shape: tuple[int, int, int]) -> None:
-        with torch.device("meta"):
-            space = build()
+    def __init__(self, space: ModelSpace, image_shape: tuple[int, int, int]) -> None:
         layers = [module for module in space.modules() if isinstance(module, LayerChoice)]
         inputs: dict[str, tuple[int, ...]] = {}
 
@@ -87,32 +108,115 @@ class CostTable:
             total += costs[architecture[label]]
         return total
 
-    def limit(
-        self, max_flops: int | None = None, max_params: int | None = None
-    ) -> Callable[[Mapping[str, Any]], bool]:
-        """A test for architectures within the limits.
+    @property
+    def smallest(self) -> Cost:
+        """The fewest multiply-adds and the fewest parameters of any."""
+        total = self._base
+        for costs in self._candidates.values():
+            flops = min(cost.flops for cost in costs.values())
+            total += Cost(flops, min(cost.params for cost in costs.values()))
+        return total
 
-        Raises
-        ------
-        SpaceError
-            If the cheapest architecture of the space is above a limit.
-        """
-        limits = (("flops", max_flops), ("params", max_params))
-        for what, maximum in limits:
-            smallest = getattr(self._base, what) + sum(
-                min(getattr(cost, what) for cost in costs.values())
-                for costs in self._candidates.values()
+
+class FormulaCosts:
+    """Costs by a space's own formula, its method ``cost``, and those of the stem in front.
+
+    The formula grows with every choice, so that the least value of each is the cheapest network.
+    """
+
+    def __init__(self, space: ModelSpace, image_shape: tuple[int, int, int]) -> None:
+        self._space = space
+        stem = space.stem
+        stems = {name: stem[name] for name in stem.names} if is_choice(stem) else {None: stem}
+        self._stems = {name: network_cost(stem, image_shape) for name, stem in stems.items()}
+
+    def __call__(self, architecture: Mapping[str, Any]) -> Cost:
+        """Cost of one architecture."""
+        cost: Cost = self._space.cost(architecture)
+        return cost + self._stems[architecture.get("stem")]
+
+    @property
+    def smallest(self) -> Cost:
+        """The fewest multiply-adds and the fewest parameters of any."""
+        least = {
+            label: min(mutable.grid())
+            for label, mutable in self._space.simplify().items()
+            if label != "stem"
+        }
+        cost: Cost = self._space.cost(least)
+        return cost + Cost(
+            min(cost.flops for cost in self._stems.values()),
+            min(cost.params for cost in self._stems.values()),
+        )
+
+
+class CountedCosts:
+    """Costs of any space: each architecture is built on the meta device and counted, once."""
+
+    smallest = None
+
+    def __init__(self, space: ModelSpace, image_shape: tuple[int, int, int]) -> None:
+        self._space = space
+        self._image_shape = image_shape
+        self._known: dict[str, Cost] = {}
+
+    def __call__(self, architecture: Mapping[str, Any]) -> Cost:
+        """Cost of one architecture."""
+        key = str(sorted(architecture.items()))
+        if key not in self._known:
+            network = self._space.freeze(dict(architecture))
+            self._known[key] = network_cost(network, self._image_shape)
+        return self._known[key]
+
+
+def is_choice(module: nn.Module) -> bool:
+    """Whether a module is a choice among others."""
+    return isinstance(module, LayerChoice)
+
+
+def costs_of(build: Callable[[], ModelSpace], image_shape: tuple[int, int, int]) -> Costs:
+    """The costs of a space, by the fastest way there is for it.
+
+    Parameters
+    ----------
+    build:
+        Makes the space (not yet a supernet); called on the meta device.
+    image_shape:
+        (C, H, W) of one image.
+    """
+    with torch.device("meta"):
+        space = build()
+    if hasattr(space, "cost"):
+        return FormulaCosts(space, image_shape)
+    labels = {module.label for module in space.modules() if isinstance(module, LayerChoice)}
+    if labels == set(space.simplify()):
+        return CostTable(space, image_shape)
+    return CountedCosts(space, image_shape)
+
+
+def limit(
+    costs: Costs, max_flops: int | None = None, max_params: int | None = None
+) -> Callable[[Mapping[str, Any]], bool]:
+    """A test for architectures within the limits.
+
+    Raises
+    ------
+    SpaceError
+        If the cheapest architecture of the space is known to be above a limit.
+    """
+    limits = {"flops": max_flops, "params": max_params}
+    smallest = costs.smallest
+    for what, most in limits.items():
+        if most is not None and smallest is not None and most < getattr(smallest, what):
+            raise SpaceError(
+                f"no architecture has at most {most:,} {what}: "
+                f"the smallest of the space has {getattr(smallest, what):,}"
             )
-            if maximum is not None and maximum < smallest:
-                raise SpaceError(
-                    f"no architecture has at most {maximum:,} {what}: "
-                    f"the smallest of the space has {smallest:,}"
-                )
 
-        def within(architecture: Mapping[str, Any]) -> bool:
-            cost = self(architecture)
-            return all(
-                maximum is None or getattr(cost, what) <= maximum for what, maximum in limits
-            )
+    def within(architecture: Mapping[str, Any]) -> bool:
+        if max_flops is None and max_params is None:
+            return True
+        cost = costs(architecture)
+        return all(most is None or getattr(cost, what) <= most for what, most in limits.items())
 
-        return within
+    return within

@@ -3,7 +3,8 @@
 This is the only file that knows NNI's insides.
 """
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,20 @@ from nni.nas.experiment import NasExperiment
 from nni.nas.nn.pytorch import ModelSpace
 from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
 from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule
+from nni.nas.oneshot.pytorch.supermodule.operation import MixedConv2d, MixedLinear
 from nni.nas.strategy import RandomOneShot
 from torch import nn
 
 __all__ = [
     "Architecture",
+    "BaseSuperNetModule",
     "LocalExperiment",
     "ModelSpace",
     "NNILightningModule",
     "SeededPathSampling",
     "SeededRandomOneShot",
     "activate",
+    "arguments_of",
     "choices",
     "draw_architecture",
 ]
@@ -50,6 +54,11 @@ def choices(space: ModelSpace) -> dict[str, tuple[Any, ...]]:
     return {label: tuple(mutable.grid()) for label, mutable in space.simplify().items()}
 
 
+def arguments_of(space: type[ModelSpace]) -> tuple[str, ...]:
+    """Names of the arguments that a space is constructed with; NNI wraps the constructor."""
+    return tuple(inspect.signature(getattr(space, "_init_wrapped", space.__init__)).parameters)[1:]
+
+
 def activate(supernet: nn.Module, architecture: Mapping[str, Any]) -> None:
     """Make ``architecture`` the path that a supernet's forward takes from now on."""
     for module in supernet.modules():
@@ -58,7 +67,7 @@ def activate(supernet: nn.Module, architecture: Mapping[str, Any]) -> None:
 
 
 class SeededPathSampling(RandomSamplingLightningModule):
-    """NNI's path sampling, with the path a function of the seed and the batch.
+    """NNI's path sampling, with the path a function of the number of the batch.
 
     So a resumed run takes the paths that it would have taken, and all ranks of a distributed
     run take the same one. NNI's own draws anew from an unseeded generator.
@@ -67,14 +76,16 @@ class SeededPathSampling(RandomSamplingLightningModule):
     it wraps.
     """
 
-    def __init__(self, training_module: pl.LightningModule, seed: int) -> None:
+    def __init__(
+        self, training_module: pl.LightningModule, path_of: Callable[[int], Architecture]
+    ) -> None:
         super().__init__(training_module)
-        self._seed = seed
+        self._path_of = path_of
         self._batch = 0
 
     def resample(self) -> Architecture:
         """Activate the path of this batch."""
-        path = draw_architecture(self.model, self._seed, self._batch)
+        path = self._path_of(self._batch)
         for module in self._choices():
             module.resample(memo=dict(path))
         return path
@@ -105,16 +116,38 @@ class SeededPathSampling(RandomSamplingLightningModule):
         self.training_module.on_validation_epoch_end()
 
 
-class SeededRandomOneShot(RandomOneShot):
-    """NNI's ``RandomOneShot`` (uniform path sampling) with :class:`SeededPathSampling`."""
+class BiasFreeConv2d(MixedConv2d):
+    """NNI's mixed convolution, whose ``freeze`` fails where the convolution has no bias."""
 
-    def __init__(self, seed: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._seed = seed
+    def freeze_weight(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The weights of a frozen one, without entries that are None."""
+        weights = super().freeze_weight(*args, **kwargs)
+        return {name: weight for name, weight in weights.items() if weight is not None}
+
+
+class BiasFreeLinear(MixedLinear):
+    """NNI's mixed linear layer, whose ``freeze`` fails where the layer has no bias."""
+
+    def freeze_weight(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The weights of a frozen one, without entries that are None."""
+        weights = super().freeze_weight(*args, **kwargs)
+        return {name: weight for name, weight in weights.items() if weight is not None}
+
+
+class SeededRandomOneShot(RandomOneShot):
+    """NNI's ``RandomOneShot`` (path sampling) with :class:`SeededPathSampling`.
+
+    ``path_of`` gives the path of each batch; without it the strategy only makes supernets.
+    """
+
+    def __init__(self, path_of: Callable[[int], Architecture] | None = None) -> None:
+        super().__init__(mutation_hooks=[BiasFreeConv2d.mutate, BiasFreeLinear.mutate])
+        self._path_of = path_of
 
     def configure_oneshot_module(self, training_module: pl.LightningModule) -> SeededPathSampling:
         """Wrap the training module."""
-        return SeededPathSampling(training_module, self._seed)
+        assert self._path_of is not None
+        return SeededPathSampling(training_module, self._path_of)
 
     def mutate_model(self, model: ModelSpace) -> ModelSpace:
         """Make the space a supernet, in place, with the space's own initialization.

@@ -17,6 +17,7 @@ from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from torch import Tensor, nn
 
 from search_spaces.errors import SpaceError
+from search_spaces.stem_choice import Stem, stem_module
 
 #: The candidates of a choice block: depthwise kernel, and the order of its point (p) and
 #: depthwise (d) convolutions.
@@ -116,7 +117,8 @@ class SPOS(ModelSpace):
         Choice blocks in each of the four stages; (4, 4, 8, 4) is the published supernet. Fewer
         blocks and a width of 0.25 make a supernet that two CPU cores train in a minute.
     stem:
-        Module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN.
+        Module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN, or several
+        by name, of which the choice ``stem`` takes one.
     dropout:
         Probability before the classifier.
     initialization:
@@ -133,7 +135,7 @@ class SPOS(ModelSpace):
         image_size: int = 32,
         width: float = 1.0,
         blocks: tuple[int, int, int, int] = STAGE_BLOCKS,
-        stem: nn.Module | None = None,
+        stem: Stem = None,
         dropout: float = 0.1,
         initialization: str = "aligned",
     ) -> None:
@@ -148,7 +150,7 @@ class SPOS(ModelSpace):
             )
         first, *stages, last = scaled_channels(width)
         self.initialization = initialization
-        self.stem = stem if stem is not None else nn.Identity()
+        self.stem = stem_module(stem)
         self.first_conv = nn.Sequential(
             nn.Conv2d(3, first, 3, 2 if image_size >= FULL_STRIDE_SIZE else 1, 1, bias=False),
             nn.BatchNorm2d(first),

@@ -26,6 +26,7 @@ from search_spaces.nni_fixes import (
     activate,
 )
 from search_spaces.quiet import quiet
+from search_spaces.sampling import PathRule
 
 #: Loggers that remark on what a user of this module cannot change.
 CHATTY = ("nni", "pytorch_lightning", "lightning_fabric")
@@ -36,19 +37,19 @@ def train_supernet(
     module: LightningModule,
     loader: Iterable[Any],
     *,
-    seed: int,
+    path_of: PathRule,
     folder: Path,
     accumulate: int = 1,
     callbacks: Sequence[pl.Callback] = (),
     checkpoint_seconds: float = 20.0,
     **trainer_options: Any,
 ) -> ModelSpace:
-    """Train ``space`` as a supernet by uniform path sampling, as one NNI experiment.
+    """Train ``space`` as a supernet by path sampling, as one NNI experiment.
 
-    Each batch activates one path, drawn uniformly by ``(seed, batch)`` (Guo et al., ECCV 2020,
-    section 3.2). The space is turned into the supernet in place and returned. The training state
-    is kept in ``folder``: called again with the same arguments, training continues from there
-    and ends in the same weights as a run that was never interrupted, on the same machine.
+    Each batch activates one path (Guo et al., ECCV 2020, section 3.2). The space is turned into
+    the supernet in place and returned. The training state is kept in ``folder``: called again with
+    the same arguments, training continues from there and ends in the same weights as a run that
+    was never interrupted, on the same machine.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def train_supernet(
     loader:
         All batches of the training, in order. To be continued, it has a ``state_dict`` and a
         ``load_state_dict`` that hold its position.
+    path_of:
+        The path of each batch, by its number: see :mod:`search_spaces.sampling`.
     accumulate:
         Batches, each on a path of its own, whose gradients make one step.
     trainer_options:
@@ -67,7 +70,7 @@ def train_supernet(
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "training.ckpt"
     resume = {"ckpt_path": str(state)} if state.exists() else {}
-    strategy = SeededRandomOneShot(seed)
+    strategy = SeededRandomOneShot(path_of)
     with quiet(*CHATTY):
         trainer = Trainer(
             max_epochs=1,
@@ -94,7 +97,7 @@ def train_supernet(
 def as_supernet(space: ModelSpace) -> ModelSpace:
     """Turn a space into an untrained supernet, in place."""
     with quiet(*CHATTY):
-        return SeededRandomOneShot(0).mutate_model(space)
+        return SeededRandomOneShot().mutate_model(space)
 
 
 def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
@@ -115,6 +118,8 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """
     network.eval()
     norms = _norms(network)
+    if not norms:
+        return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

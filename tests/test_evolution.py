@@ -1,6 +1,6 @@
 """Evolutionary search on scores that are known in advance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,10 @@ def total(architecture: Mapping[str, Any]) -> float:
     return float(sum(VALUE[value] for value in architecture.values()))
 
 
+def totals(architectures: Sequence[dict[str, Any]]) -> list[float]:
+    return [total(architecture) for architecture in architectures]
+
+
 def cost(architecture: Mapping[str, Any]) -> Cost:
     return Cost(flops=int(total(architecture)), params=1)
 
@@ -28,7 +32,7 @@ def run(seed: int = 0, **changes: Any) -> list[Candidate]:
         "settings": EvolutionSettings(population=20, generations=8, parents=6),
         **changes,
     }
-    return evolve(CHOICES, total, cost, seed=seed, **options)
+    return evolve(CHOICES, totals, cost, seed=seed, **options)
 
 
 def test_it_finds_more_than_chance() -> None:
@@ -53,12 +57,13 @@ def test_remembered_scores_replay_the_search() -> None:
     asked: list[int] = []
     memory: dict[tuple[Any, ...], float] = {}
 
-    def evaluate(architecture: dict[str, Any]) -> float:
-        key = tuple(architecture.values())
-        if key not in memory:
-            asked.append(1)
-            memory[key] = total(architecture)
-        return memory[key]
+    def evaluate(architectures: Sequence[dict[str, Any]]) -> Iterator[float]:
+        for architecture in architectures:
+            key = tuple(architecture.values())
+            if key not in memory:
+                asked.append(1)
+                memory[key] = total(architecture)
+            yield memory[key]
 
     options = {"settings": EvolutionSettings(10, 4, 4), "seed": 3}
     whole = evolve(CHOICES, evaluate, cost, **options)  # type: ignore[arg-type]
@@ -83,7 +88,7 @@ def test_a_limit_that_nothing_meets() -> None:
 
 def test_a_small_space_is_searched_whole() -> None:
     found = evolve(
-        {"x": ("a", "b"), "y": ("a", "c")}, total, cost,
+        {"x": ("a", "b"), "y": ("a", "c")}, totals, cost,
         settings=EvolutionSettings(population=10, generations=5), seed=0,
     )  # fmt: skip
     assert len(found) == 4

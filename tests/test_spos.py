@@ -9,7 +9,7 @@ from nni.nas.hub.pytorch import ShuffleNetSpace
 from torch import nn
 
 from nasneurn.stems import NeuRN
-from search_spaces.costs import CostTable, network_cost
+from search_spaces.costs import CostTable, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.nni_fixes import choices, draw_architecture
 from search_spaces.spos import CANDIDATES, SPOS, ShuffleBlock, align_candidates, scaled_channels
@@ -48,7 +48,8 @@ def test_choices_are_those_of_nnis_space(hub: ShuffleNetSpace) -> None:
 
 
 def test_costs_are_those_of_nnis_space(hub: ShuffleNetSpace) -> None:
-    table = CostTable(lambda: SPOS(num_classes=10, image_size=224), (3, 224, 224))
+    table = costs_of(lambda: SPOS(num_classes=10, image_size=224), (3, 224, 224))
+    assert isinstance(table, CostTable)
     for number in range(3):
         architecture = draw_architecture(hub, 8, number)
         assert table(architecture) == network_cost(hub_path(hub, architecture), (3, 224, 224))
@@ -122,7 +123,7 @@ def test_network_cost_counts_multiply_adds() -> None:
 
 
 def test_cost_table_equals_the_frozen_network() -> None:
-    table = CostTable(lambda: SPOS(**SMALL), (3, 32, 32))
+    table = costs_of(lambda: SPOS(**SMALL), (3, 32, 32))
     space = SPOS(**SMALL)
     for number in range(10):
         architecture = draw_architecture(space, 3, number)
@@ -130,14 +131,14 @@ def test_cost_table_equals_the_frozen_network() -> None:
 
 
 def test_limits_that_nothing_meets_name_the_smallest() -> None:
-    table = CostTable(lambda: SPOS(**SMALL), (3, 32, 32))
+    table = costs_of(lambda: SPOS(**SMALL), (3, 32, 32))
     labels = choices(SPOS(**SMALL))
     paths = [dict(zip(labels, path, strict=True)) for path in product(*labels.values())]
     costs = [table(path).flops for path in paths]
     cheapest = min(costs)
     with pytest.raises(SpaceError, match=f"the smallest of the space has {cheapest:,}"):
-        table.limit(max_flops=cheapest - 1)
-    within = table.limit(max_flops=cheapest)
+        limit(table, max_flops=cheapest - 1)
+    within = limit(table, max_flops=cheapest)
     assert [within(path) for path in paths].count(True) == costs.count(cheapest)
 
 

@@ -177,7 +177,8 @@ def train(folder: Path, stop: int = 10**9, accumulate: int = 1) -> dict[str, Ten
     module.stop = stop
     loader = ShuffledBatches(toy_data(), 16, 8 * accumulate, seed=4)
     trained = train_supernet(
-        space, module, loader, seed=5, folder=folder, accumulate=accumulate,
+        space, module, loader, path_of=lambda batch: draw_architecture(space, 5, batch),
+        folder=folder, accumulate=accumulate,
         checkpoint_seconds=0.0, accelerator="cpu", devices=1,
     )  # fmt: skip
     return trained.state_dict()

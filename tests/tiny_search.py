@@ -5,9 +5,9 @@ from pathlib import Path
 
 from nasneurn.search import BUDGETS, SearchConfig, StemChoice, search
 
-TINY = BUDGETS["quick"].model_copy(
+TINY = BUDGETS["spos"]["quick"].model_copy(
     update={
-        "blocks": (1, 1, 1, 1),
+        "settings": {"width": 0.25, "blocks": [1, 1, 1, 1]},
         "steps": 45,
         "batch_size": 32,
         "population": 8,

@@ -95,7 +95,7 @@ def mean_transfer(accuracy: pd.DataFrame, stem: str) -> pd.DataFrame:
 
 
 def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
-    """Source x target heatmap of each stem; of two stems also what the second adds.
+    """Source x target heatmap of each stem, and of what each adds to the first.
 
     Drawn from the retrained networks where there are any, else from the inherited weights.
     """
@@ -104,10 +104,9 @@ def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
     accuracy = accuracy[accuracy["weights"] == weights]
     stems = list(dict.fromkeys(accuracy["stem"]))
     tables = {f"stem {stem}": mean_transfer(accuracy, stem) for stem in stems}
-    compared = len(stems) == 2
-    if compared:
-        first, second = tables.values()
-        tables[f"{stems[1]} minus {stems[0]}"] = second - first
+    first = tables[f"stem {stems[0]}"]
+    for stem in stems[1:]:
+        tables[f"{stem} minus {stems[0]}"] = tables[f"stem {stem}"] - first
 
     height, width = next(iter(tables.values())).shape
     seeds = accuracy["seed"].nunique()
@@ -118,7 +117,7 @@ def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
         )
         axes = figure.subplots(1, len(tables), squeeze=False)[0]
         for number, (axis, (title, table)) in enumerate(zip(axes, tables.items(), strict=True)):
-            difference = compared and number == 2
+            difference = number >= len(stems)
             reach = max(1.0, float(np.nanmax(np.abs(table)))) if difference else 100.0
             sns.heatmap(
                 table,

@@ -21,15 +21,14 @@ def print_search(outputs: Outputs) -> None:
         table.add_column(heading)
     for stem in stems:
         table.add_column(stem, justify="right")
-    if len(stems) == 2:
-        table.add_column(f"{stems[1]} - {stems[0]}", justify="right")
+    for stem in stems[1:]:
+        table.add_column(f"{stem} - {stems[0]}", justify="right")
     for (weights, source, target), rows in accuracy.groupby(
         ["weights", "source", "target"], sort=False
     ):
         cells = [str(weights), str(source), str(target)]
         cells += [f"{100 * rows[rows['stem'] == stem]['accuracy'].mean():.1f}" for stem in stems]
-        if len(stems) == 2:
-            cells.append(_shown(_difference(rows, stems)))
+        cells += [_shown(_difference(rows, stem, stems[0])) for stem in stems[1:]]
         table.add_row(*cells)
     console = Console()
     console.print(table)
@@ -44,9 +43,10 @@ def print_search(outputs: Outputs) -> None:
     console.print(f"written to {outputs.folder}", highlight=False, soft_wrap=True)
 
 
-def _difference(rows: pd.DataFrame, stems: list[str]) -> PairedDifference:
-    by_seed = rows.pivot_table(index="seed", columns="stem", values="accuracy").dropna()
-    return paired_difference(by_seed[stems[1]].tolist(), by_seed[stems[0]].tolist())
+def _difference(rows: pd.DataFrame, stem: str, against: str) -> PairedDifference:
+    by_seed = rows.pivot_table(index="seed", columns="stem", values="accuracy")
+    pairs = by_seed[[stem, against]].dropna()
+    return paired_difference(pairs[stem].tolist(), pairs[against].tolist())
 
 
 def _shown(difference: PairedDifference) -> str:

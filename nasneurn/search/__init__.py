@@ -27,9 +27,19 @@ __all__ = [
 
 
 def search(
-    config: SearchConfig, out: Path, *, device: str = "auto", data_dir: Path | None = None
+    config: SearchConfig,
+    out: Path,
+    *,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    engine: str | None = None,
+    workers: int = 1,
 ) -> Outputs:
     """Run a search, or continue one, and write its outputs into ``out``.
+
+    Args:
+        engine: where supernets and candidates are worked on: by default this process, or local
+            processes for several ``workers``.
 
     Raises:
         InputError: NNI is missing, the folder holds another search, or the input cannot be used.
@@ -42,4 +52,5 @@ def search(
     # Here, because it takes seconds and everything else works without NNI.
     from nasneurn.search.run import run_search
 
-    return run_search(config, out, device=device, data_dir=data_dir)
+    chosen = engine or ("here" if workers == 1 else "local")
+    return run_search(config, out, device=device, data_dir=data_dir, engine=chosen, workers=workers)

@@ -66,10 +66,6 @@ class Outputs:
         self.state.mkdir(parents=True, exist_ok=True)
         config.write(self.config_path, environment())
 
-    def evaluations(self, folder: Path) -> Evaluations:
-        """Scores known so far to the evolution that keeps its state in ``folder``."""
-        return Evaluations(folder / "evaluations.jsonl")
-
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write the tables and figures of the jobs done so far."""
         rows = [row for record in records for row in record["rows"]]

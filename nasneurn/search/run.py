@@ -6,23 +6,23 @@ Killed at any moment and started again, it ends in the rows of a run that was ne
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from nasneurn.domains import Split, Suite, hold_out, load_suite, subsample
+from nasneurn.domains import load_suite
 from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
 from nasneurn.evaluation import accuracy
+from nasneurn.experiments import engines
 from nasneurn.progress import meter
-from nasneurn.search.config import SearchConfig, StemChoice
-from nasneurn.search.outputs import Outputs
-from nasneurn.search.spaces import SpaceChoice, architecture_name
+from nasneurn.search.candidates import Job, JobWork, Scorer, batches, score_batch
+from nasneurn.search.config import SearchConfig
+from nasneurn.search.outputs import Evaluations, Outputs
+from nasneurn.search.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import (
     ClassificationModule,
@@ -30,18 +30,18 @@ from nasneurn.training import (
     MeterCallback,
     Recipe,
     ShuffledBatches,
-    SourceImages,
-    as_pixels,
+    averaging,
     choose_device,
     fit,
 )
-from search_spaces.costs import CostTable
+from search_spaces.conformance import check_space
+from search_spaces.costs import costs_of, latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
-from search_spaces.nni_fixes import Architecture, ModelSpace, NNILightningModule, choices
+from search_spaces.nni_fixes import Architecture, ModelSpace, NNILightningModule, activate, choices
+from search_spaces.sampling import PathRule, path_rule
 from search_spaces.supernet import (
-    load_supernet,
+    load_weights,
     recalibrate,
-    recalibrated,
     save_supernets,
     subnet,
     train_supernet,
@@ -50,27 +50,22 @@ from search_spaces.supernet import (
 #: Seconds of training that a killed search may lose.
 CHECKPOINT_SECONDS = 20.0
 
+#: Images in a forward pass whose time is a candidate's latency.
+LATENCY_IMAGES = 32
+
 
 class SupernetModule(ClassificationModule, NNILightningModule):
     """The training module in the type that NNI's evaluator asks for."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One supernet with its evolution."""
-
-    source: str
-    stem: StemChoice
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Name of its folder and of its supernet: ``mnist-neurn-0``."""
-        return f"{self.source}-{self.stem}-{self.seed}".replace("/", "_")
-
-
 def run_search(
-    config: SearchConfig, out: Path, *, device: str = "auto", data_dir: Path | None = None
+    config: SearchConfig,
+    out: Path,
+    *,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    engine: str = "here",
+    workers: int = 1,
 ) -> Outputs:
     """Run a search, or continue one, and write its outputs into ``out``.
 
@@ -87,155 +82,157 @@ def run_search(
             )
         if outputs.complete:
             return outputs
-    suite = load_suite(config.suite, data_dir=data_dir, size=config.image_size)
-    search = Search(config, outputs, suite, choose_device(device))
-    search.run()
+    runners = [
+        JobRunner(work) for work in all_work(config, outputs, choose_device(device), data_dir)
+    ]
+    outputs.begin(config)
+    records: list[dict[str, Any]] = []
+    for record in _records(runners, engine, workers):
+        records.append(record)
+        outputs.write(records)
+    spaces = {runner.work.job.name: runner.work.choice.about for runner in runners}
+    weights = {
+        runner.work.job.name: load_weights(runner.work.supernet_path, runner.work.job.name)
+        for runner in runners
+    }
+    save_supernets(outputs.supernet_path, weights, spaces)
+    shutil.rmtree(outputs.state)
     return outputs
 
 
-class Search:
-    """The state that the jobs of one search share."""
+def all_work(
+    config: SearchConfig, outputs: Outputs, device: torch.device, data_dir: Path | None
+) -> list[JobWork]:
+    """All supernets of a search, seeds outermost, so that a table fills evenly.
 
-    def __init__(
-        self, config: SearchConfig, outputs: Outputs, suite: Suite, device: torch.device
-    ) -> None:
-        self.config = config
-        self.outputs = outputs
-        self.suite = suite
-        self.device = device
-        self._loaded: dict[str, SourceImages] = {}
-        self._costs: dict[str, CostTable] = {}
+    Raises:
+        InputError: a source that is no domain of the suite, or a space or stem that does not exist.
+    """
+    suite = load_suite(config.suite, data_dir=data_dir, size=config.image_size)
+    for name in config.sources:
+        if name not in suite.domains:
+            raise InputError(
+                f"source {name!r} is not a domain of {suite.name}; "
+                f"it has {', '.join(suite.domains)}"
+            )
+    return [
+        JobWork(
+            config=config,
+            job=Job(source, stem, seed),
+            choice=SpaceChoice.of(
+                config.space, stem, len(suite.classes), config.image_size, config.budget
+            ),
+            state=outputs.state.resolve(),
+            data_dir=data_dir,
+            device=device,
+        )
+        for seed in config.seeds
+        for source in config.sources
+        for stem in config.stems
+    ]
 
-    @property
-    def jobs(self) -> list[Job]:
-        """All supernets of the search, seeds outermost, so that a table fills evenly."""
-        return [
-            Job(source, stem, seed)
-            for seed in self.config.seeds
-            for source in self.config.sources
-            for stem in self.config.stems
-        ]
 
-    def run(self) -> None:
-        """Run every job that is not done, then gather the supernets."""
-        for name in self.config.sources:
-            if name not in self.suite.domains:
-                raise InputError(
-                    f"source {name!r} is not a domain of {self.suite.name}; "
-                    f"it has {', '.join(self.suite.domains)}"
-                )
-        # What cannot work should fail now, not after the first supernet: an unknown stem, say, or
-        # a limit that no architecture meets.
-        runners = [JobRunner(job, self) for job in self.jobs]
-        self.outputs.begin(self.config)
-        records: list[dict[str, Any]] = []
-        for number, runner in enumerate(runners, start=1):
-            records.append(runner.record(f"{number}/{len(runners)} {runner.job.name}"))
-            self.outputs.write(records)
-        spaces = {runner.job.name: runner.choice.about for runner in runners}
-        weights = {runner.job.name: runner.load_supernet().state_dict() for runner in runners}
-        save_supernets(self.outputs.supernet_path, weights, spaces)
-        shutil.rmtree(self.outputs.state)
+def _records(runners: Sequence["JobRunner"], engine: str, workers: int) -> Iterator[dict[str, Any]]:
+    """The record of every job, in order.
 
-    def source(self, name: str) -> SourceImages:
-        """The images of a source, loaded once."""
-        if name not in self._loaded:
-            fit, held_out = hold_out(self.suite.load(name).train)
-            held_out = subsample(held_out, self.config.budget.selection_images)
-            self._loaded = {name: SourceImages(self._on_device(fit), self._on_device(held_out))}
-        return self._loaded[name]
+    Several workers share out the supernets; where a single one is left, its candidates.
+    """
+    left = [runner.work for runner in runners if not runner.done]
+    if engine != "here" and len(left) > 1:
+        with meter("supernets", len(left)) as progress:
+            for work, result in engines.run(engine, do_job, iter(left), workers):
+                if isinstance(result, engines.Failure):
+                    raise InputError(f"{work.job.name}: {result.error}")
+                progress.advance(1, work.job.name)
+        engine = "here"
+    for number, runner in enumerate(runners, start=1):
+        yield runner.record(f"{number}/{len(runners)} {runner.work.job.name}", engine, workers)
 
-    def costs(self, choice: SpaceChoice) -> CostTable:
-        """Costs of all architectures of a space, counted once for each stem."""
-        stem = str(choice.stem)
-        if stem not in self._costs:
-            self._costs[stem] = CostTable(choice.build, (3, self.suite.size, self.suite.size))
-        return self._costs[stem]
 
-    def test(self, name: str) -> DeviceImages:
-        """The test images of a domain."""
-        return self._on_device(self.suite.load(name).test)
-
-    def _on_device(self, split: Split) -> DeviceImages:
-        return DeviceImages.of(split, self.device)
+def do_job(work: JobWork) -> None:
+    """Do one job in a worker; its record is kept in its folder."""
+    JobRunner(work, shown=False).record(work.job.name)
 
 
 class JobRunner:
-    """Runs one job, in stages that are each kept once done."""
+    """Runs one job, in stages that are each kept once done.
 
-    def __init__(self, job: Job, search: Search) -> None:
-        self.job = job
-        self._search = search
-        self._config = search.config
-        self._folder = search.outputs.state / job.name
-        self.choice = SpaceChoice.of(
-            self._config.space,
-            job.stem,
-            len(search.suite.classes),
-            search.suite.size,
-            self._config.budget,
-        )
-        self._cost = search.costs(self.choice)
-        self._within = self._cost.limit(self._config.max_flops, self._config.max_params)
+    What cannot work fails at construction, before the first supernet: an unknown stem, say, or a
+    limit that no architecture meets.
+    """
 
-    def record(self, title: str) -> dict[str, Any]:
+    def __init__(self, work: JobWork, *, shown: bool = True) -> None:
+        self.work = work
+        self._config = work.config
+        self._shown = shown
+        size = self._config.image_size
+        self._cost = costs_of(work.choice.build, (3, size, size))
+        self._within = limit(self._cost, self._config.max_flops, self._config.max_params)
+        if work.choice.space not in SPACES:
+            check_space(work.choice.build, (3, size, size))
+        self._path_of(work.choice.build())  # a sampling rule that cannot be
+
+    @property
+    def _record_path(self) -> Path:
+        return self.work.folder / "record.json"
+
+    @property
+    def done(self) -> bool:
+        """Whether the record is there."""
+        return self._record_path.exists()
+
+    def record(self, title: str, engine: str = "here", workers: int = 1) -> dict[str, Any]:
         """What this job found: ``architecture``, ``rows`` and ``candidates``."""
-        path = self._folder / "record.json"
-        if path.exists():
-            return json.loads(path.read_text())  # type: ignore[no-any-return]
-        supernet = self._supernet(title)
-        candidates = self._evolve(supernet, title)
-        best = min(candidates, key=lambda candidate: candidate.rank)
+        if self.done:
+            return json.loads(self._record_path.read_text())  # type: ignore[no-any-return]
+        if not self.work.supernet_path.exists():
+            self._train_supernet(title)
+        # Loaded also when just trained: a continued search must see the very same network.
+        supernet = self.work.load_supernet()
+        candidates = self._evolve(supernet, title, engine, workers)
+        best = min(candidates, key=lambda candidate: (-candidate.score, *candidate.rank[1:]))
         record = {
             "architecture": self._describe(best),
             "rows": list(self._rows(supernet, best, title)),
-            "candidates": [self._candidate_row(candidate) for candidate in candidates],
+            "candidates": self._candidate_rows(candidates),
         }
-        with written_atomically(path) as draft:
+        with written_atomically(self._record_path) as draft:
             draft.write_text(json.dumps(record))
         return record
 
     # --- stage 1: the supernet ---
 
-    @property
-    def _supernet_path(self) -> Path:
-        return self._folder / "supernet.safetensors"
-
-    def load_supernet(self) -> ModelSpace:
-        """The trained supernet of this job."""
-        supernet = load_supernet(self._supernet_path, self.job.name, self.choice.build())
-        return supernet.to(self._search.device).eval()
-
-    def _supernet(self, title: str) -> ModelSpace:
-        if not self._supernet_path.exists():
-            self._train_supernet(title)
-        # Loaded also when just trained: a continued search must see the very same network.
-        return self.load_supernet()
-
     def _train_supernet(self, title: str) -> None:
-        budget = self._config.budget
-        torch.manual_seed(stream(self.job.seed, "weights"))
-        space = self.choice.build().to(memory_format=torch.channels_last)
-        with meter(f"{title}: supernet", budget.steps * budget.accumulate) as progress:
+        budget, job, choice = self._config.budget, self.work.job, self.work.choice
+        torch.manual_seed(stream(job.seed, "weights"))
+        space = choice.build().to(memory_format=torch.channels_last)
+        count = budget.steps * budget.accumulate
+        with meter(f"{title}: supernet", count, shown=self._shown) as progress:
             train_supernet(
                 space,
-                SupernetModule(self._recipe, budget.steps, stream(self.job.seed, "steps")),
-                self._training_batches(budget.steps * budget.accumulate),
-                seed=stream(self.job.seed, "paths"),
-                folder=self._folder / "supernet",
-                callbacks=[MeterCallback(progress)],
+                SupernetModule(self._recipe, budget.steps, stream(job.seed, "steps")),
+                self._training_batches(count),
+                path_of=self._path_of(space),
+                folder=self.work.folder / "supernet",
+                callbacks=[MeterCallback(progress), *averaging(budget.ema)],
                 checkpoint_seconds=CHECKPOINT_SECONDS,
                 accumulate=budget.accumulate,
-                accelerator=self._search.device.type,
+                accelerator=self.work.device.type,
                 devices=1,
             )
-        save_supernets(self._supernet_path, {self.job.name: space.state_dict()}, self.choice.about)
-        shutil.rmtree(self._folder / "supernet")
+        weights = {job.name: space.state_dict()}
+        save_supernets(self.work.supernet_path, weights, choice.about)
+        shutil.rmtree(self.work.folder / "supernet")
+
+    def _path_of(self, space: ModelSpace) -> PathRule:
+        budget, seed = self._config.budget, stream(self.work.job.seed, "paths")
+        return path_rule(
+            budget.sampling, space, seed=seed, costs=self._cost, accumulate=budget.accumulate
+        )
 
     def _training_batches(self, count: int) -> ShuffledBatches:
-        fit = self._search.source(self.job.source).fit
-        size = self._config.budget.batch_size
-        return ShuffledBatches(fit, size, count, stream(self.job.seed, "order"))
+        fit, size = self.work.images().fit, self._config.budget.batch_size
+        return ShuffledBatches(fit, size, count, stream(self.work.job.seed, "order"))
 
     @property
     def _recipe(self) -> Recipe:
@@ -243,77 +240,116 @@ class JobRunner:
         return Recipe(
             learning_rate=budget.learning_rate,
             weight_decay=budget.weight_decay,
+            schedule=budget.schedule,
+            label_smoothing=budget.label_smoothing,
             shift=budget.shift,
         )
 
     # --- stage 2: the evolution ---
 
-    def _evolve(self, supernet: ModelSpace, title: str) -> list[Candidate]:
+    def _evolve(
+        self, supernet: ModelSpace, title: str, engine: str, workers: int
+    ) -> list[Candidate]:
         budget = self._config.budget
-        held_out = self._search.source(self.job.source).held_out
-        calibration = self._calibration_batches()
-        known = self._search.outputs.evaluations(self._folder)
+        scorer = Scorer(self.work, supernet)
+        known = Evaluations(self.work.folder / "evaluations.jsonl")
 
-        def evaluate(architecture: Architecture) -> float:
-            name = architecture_name(architecture)
-            if name not in known:
-                with recalibrated(supernet, architecture, calibration) as network:
-                    known.add(name, accuracy(network, held_out))
-            return known[name]
+        def evaluate(architectures: Sequence[Architecture]) -> Iterator[float]:
+            if engine != "here":
+                self._score_apart(architectures, known, engine, workers)
+            for architecture in architectures:
+                name = architecture_name(architecture)
+                if name not in known:
+                    known.add(name, scorer(architecture))
+                yield known[name]
 
         settings = EvolutionSettings(budget.population, budget.generations, budget.parents)
         total = settings.population * settings.generations
-        with meter(f"{title}: evolution", total) as progress:
+        with meter(f"{title}: evolution", total, shown=self._shown) as progress:
             return evolve(
                 choices(supernet),
                 evaluate,
                 self._cost,
                 settings=settings,
-                seed=stream(self.job.seed, "evolution"),
+                seed=stream(self.work.job.seed, "evolution"),
+                burden=self._burden(supernet),
                 within=self._within,
+                canonical=getattr(supernet, "canonical", dict),
                 seen=lambda candidate: progress.advance(1, f"{candidate.score:.1%}"),
             )
 
-    def _calibration_batches(self) -> list[torch.Tensor]:
-        """Source images that set batch-norm statistics: the same for every candidate."""
-        fit = self._search.source(self.job.source).fit
-        rng = np.random.default_rng(stream(self.job.seed, "calibration"))
-        count = min(self._config.budget.calibration_images, len(fit))
-        rows = torch.from_numpy(rng.permutation(len(fit))[:count]).to(fit.labels.device)
-        return [as_pixels(fit.images[chosen]) for chosen in rows.split(256)]
+    def _score_apart(
+        self,
+        architectures: Sequence[Architecture],
+        known: Evaluations,
+        engine: str,
+        workers: int,
+    ) -> None:
+        left = [one for one in architectures if architecture_name(one) not in known]
+        for batch, scores in engines.run(
+            engine, score_batch, batches(self.work, left, workers), workers
+        ):
+            if isinstance(scores, engines.Failure):
+                raise InputError(f"{self.work.job.name}: {scores.error}")
+            for architecture, score in zip(batch.architectures, scores, strict=True):
+                known.add(architecture_name(architecture), score)
+
+    def _burden(self, supernet: ModelSpace) -> Callable[[Architecture], float]:
+        """What the evolution lowers beside the error."""
+        objective = self._config.objective
+        if objective == "accuracy":
+            return lambda architecture: 0.0
+        if objective != "latency":
+            return lambda architecture: float(getattr(self._cost(architecture), objective))
+        # Remembered, so that a search that is continued sees the times that it saw.
+        times = Evaluations(self.work.folder / "latencies.jsonl")
+        images = self.work.calibration_batches()[0][:LATENCY_IMAGES]
+
+        def seconds(architecture: Architecture) -> float:
+            name = architecture_name(architecture)
+            if name not in times:
+                activate(supernet, architecture)
+                times.add(name, latency(supernet, images))
+            return times[name]
+
+        return seconds
 
     # --- stage 3: the winner on every domain ---
 
     def _rows(self, supernet: ModelSpace, best: Candidate, title: str) -> Iterator[dict[str, Any]]:
         inherited = subnet(supernet, best.architecture)
-        recalibrate(inherited, self._calibration_batches())
+        recalibrate(inherited, self.work.calibration_batches())
         networks = {"inherited": inherited}
         if self._config.retrain:
             networks["retrained"] = self._retrain(best.architecture, title)
-        for target in self._search.suite.domains:
-            images = self._search.test(target)
+        config = self._config
+        suite = load_suite(config.suite, data_dir=self.work.data_dir, size=config.image_size)
+        for target in suite.domains:
+            images = DeviceImages.of(suite.load(target).test, self.work.device)
             for weights, network in networks.items():
                 yield {
                     **self._identity,
                     "target": target,
                     "weights": weights,
+                    "chosen_stem": self.work.choice.chosen_stem(best.architecture),
                     "accuracy": accuracy(network, images),
                     "n": len(images),
                     "architecture": architecture_name(best.architecture),
                     "flops": best.cost.flops,
                     "params": best.cost.params,
-                    "device": self._search.device.type,
+                    "device": self.work.device.type,
                 }
 
     def _retrain(self, architecture: Architecture, title: str) -> nn.Module:
         steps = self._config.budget.retrain_steps
-        torch.manual_seed(stream(self.job.seed, "retrain"))
-        network = self.choice.network(architecture).to(memory_format=torch.channels_last)
-        with meter(f"{title}: retraining", steps) as progress:
+        seed = self.work.job.seed
+        torch.manual_seed(stream(seed, "retrain"))
+        network = self.work.choice.network(architecture).to(memory_format=torch.channels_last)
+        with meter(f"{title}: retraining", steps, shown=self._shown) as progress:
             loader = self._training_batches(steps)
-            seed = stream(self.job.seed, "retrain steps")
-            fit(network, loader, self._recipe, seed, self._search.device, progress)
-        return network.to(self._search.device).eval()
+            draws = stream(seed, "retrain steps")
+            fit(network, loader, self._recipe, draws, self.work.device, progress)
+        return network.to(self.work.device).eval()
 
     # --- rows ---
 
@@ -321,31 +357,38 @@ class JobRunner:
     def _identity(self) -> dict[str, Any]:
         return {
             "space": self._config.space,
-            "suite": self._search.suite.name,
+            "suite": self._config.suite_name,
             "budget": self._config.budget_name,
-            "source": self.job.source,
-            "stem": str(self.job.stem),
-            "seed": self.job.seed,
+            "source": self.work.job.source,
+            "stem": str(self.work.job.stem),
+            "seed": self.work.job.seed,
         }
 
     def _describe(self, best: Candidate) -> dict[str, Any]:
         return {
-            "run": self.job.name,
-            **self.choice.about,
-            "source": self.job.source,
-            "seed": self.job.seed,
+            "run": self.work.job.name,
+            **self.work.choice.about,
+            "source": self.work.job.source,
+            "seed": self.work.job.seed,
             "architecture": best.architecture,
             "flops": best.cost.flops,
             "params": best.cost.params,
             "source_accuracy": best.score,
         }
 
-    def _candidate_row(self, candidate: Candidate) -> dict[str, Any]:
-        return {
-            **self._identity,
-            "generation": candidate.generation,
-            "architecture": architecture_name(candidate.architecture),
-            "flops": candidate.cost.flops,
-            "params": candidate.cost.params,
-            "source_accuracy": candidate.score,
-        }
+    def _candidate_rows(self, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+        rows = [
+            {
+                **self._identity,
+                "generation": candidate.generation,
+                "architecture": architecture_name(candidate.architecture),
+                "flops": candidate.cost.flops,
+                "params": candidate.cost.params,
+                "source_accuracy": candidate.score,
+            }
+            for candidate in candidates
+        ]
+        if self._config.objective == "latency":
+            for row, candidate in zip(rows, candidates, strict=True):
+                row["latency"] = candidate.burden
+        return rows
