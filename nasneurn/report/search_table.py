@@ -18,7 +18,7 @@ def print_search(outputs: Outputs) -> None:
     over = "one seed, so no interval" if seeds == 1 else f"means of {seeds} seeds"
     table = Table(title=f"Test accuracy of the architectures found (%), {over}")
     for heading in ("weights", "source", "target"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for stem in stems:
         table.add_column(stem, justify="right")
     for stem in stems[1:]:

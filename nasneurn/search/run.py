@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from nasneurn.domains import load_suite
 from nasneurn.domains.atomic import written_atomically
@@ -19,8 +18,9 @@ from nasneurn.errors import InputError
 from nasneurn.evaluation import accuracy
 from nasneurn.experiments import engines
 from nasneurn.progress import meter
-from nasneurn.search.candidates import Job, JobWork, Scorer, batches, score_batch
+from nasneurn.search.candidates import Scorer, batches, score_batch
 from nasneurn.search.config import SearchConfig
+from nasneurn.search.jobs import Job, JobWork, train_alone
 from nasneurn.search.outputs import Evaluations, Outputs
 from nasneurn.search.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.seeds import stream
@@ -28,11 +28,8 @@ from nasneurn.training import (
     ClassificationModule,
     DeviceImages,
     MeterCallback,
-    Recipe,
-    ShuffledBatches,
     averaging,
     choose_device,
-    fit,
 )
 from search_spaces.conformance import check_space
 from search_spaces.costs import costs_of, latency, limit
@@ -210,8 +207,8 @@ class JobRunner:
         with meter(f"{title}: supernet", count, shown=self._shown) as progress:
             train_supernet(
                 space,
-                SupernetModule(self._recipe, budget.steps, stream(job.seed, "steps")),
-                self._training_batches(count),
+                SupernetModule(self.work.recipe, budget.steps, stream(job.seed, "steps")),
+                self.work.training_batches(count),
                 path_of=self._path_of(space),
                 folder=self.work.folder / "supernet",
                 callbacks=[MeterCallback(progress), *averaging(budget.ema)],
@@ -228,21 +225,6 @@ class JobRunner:
         budget, seed = self._config.budget, stream(self.work.job.seed, "paths")
         return path_rule(
             budget.sampling, space, seed=seed, costs=self._cost, accumulate=budget.accumulate
-        )
-
-    def _training_batches(self, count: int) -> ShuffledBatches:
-        fit, size = self.work.images().fit, self._config.budget.batch_size
-        return ShuffledBatches(fit, size, count, stream(self.work.job.seed, "order"))
-
-    @property
-    def _recipe(self) -> Recipe:
-        budget = self._config.budget
-        return Recipe(
-            learning_rate=budget.learning_rate,
-            weight_decay=budget.weight_decay,
-            schedule=budget.schedule,
-            label_smoothing=budget.label_smoothing,
-            shift=budget.shift,
         )
 
     # --- stage 2: the evolution ---
@@ -321,7 +303,9 @@ class JobRunner:
         recalibrate(inherited, self.work.calibration_batches())
         networks = {"inherited": inherited}
         if self._config.retrain:
-            networks["retrained"] = self._retrain(best.architecture, title)
+            steps = self._config.budget.retrain_steps
+            with meter(f"{title}: retraining", steps, shown=self._shown) as progress:
+                networks["retrained"] = train_alone(self.work, best.architecture, progress)
         config = self._config
         suite = load_suite(config.suite, data_dir=self.work.data_dir, size=config.image_size)
         for target in suite.domains:
@@ -339,17 +323,6 @@ class JobRunner:
                     "params": best.cost.params,
                     "device": self.work.device.type,
                 }
-
-    def _retrain(self, architecture: Architecture, title: str) -> nn.Module:
-        steps = self._config.budget.retrain_steps
-        seed = self.work.job.seed
-        torch.manual_seed(stream(seed, "retrain"))
-        network = self.work.choice.network(architecture).to(memory_format=torch.channels_last)
-        with meter(f"{title}: retraining", steps, shown=self._shown) as progress:
-            loader = self._training_batches(steps)
-            draws = stream(seed, "retrain steps")
-            fit(network, loader, self._recipe, draws, self.work.device, progress)
-        return network.to(self.work.device).eval()
 
     # --- rows ---
 

@@ -2,8 +2,10 @@
 
 import difflib
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -40,6 +42,8 @@ def space_class(name: str) -> type[ModelSpace]:
         raise InputError(
             f"space is {name!r}, must be one of {', '.join(SPACES)}, or package.module:Class{hint}"
         )
+    if str(Path.cwd()) not in sys.path:  # a command does not look where it is run
+        sys.path.append(str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
