@@ -33,6 +33,10 @@ SILHOUETTE_KS = range(2, 21)
 
 PREFERENCES = ("medoid", "cheap")
 
+#: The family of architectures that a search found, and how many known ones are named for each.
+FOUND = "found"
+NEAREST = 3
+
 
 @dataclass(frozen=True)
 class Options:
@@ -241,6 +245,9 @@ class _Aligner:
 def write_tables(outcome: Outcome, folder: Path) -> list[Path]:
     """Write scores.csv, similarity.csv, tokens.csv and representatives.csv.
 
+    Where there are architectures that a search found, also nearest.csv: the known ones most like
+    each.
+
     Raises:
         AlignmentError: ``folder`` cannot be written.
     """
@@ -281,7 +288,25 @@ def write_tables(outcome: Outcome, folder: Path) -> list[Path]:
         ],
         _members(outcome),
     )
+    if nearest := _nearest(outcome):
+        paths["nearest"] = folder / "nearest.csv"
+        header = ["found", "rank", "nearest", "family", f"similarity ({options.title()})"]
+        write_table(paths["nearest"], header, nearest)
     return list(paths.values())
+
+
+def _nearest(outcome: Outcome) -> list[list[object]]:
+    """Of each architecture that a search found, the known ones that resemble it most."""
+    families = np.array(outcome.tokens.families)
+    known = np.flatnonzero(families != FOUND)
+    rows: list[list[object]] = []
+    for found in np.flatnonzero(families == FOUND):
+        likeness = outcome.similarity[found, known]
+        for rank, place in enumerate(np.argsort(-likeness, kind="stable")[:NEAREST], start=1):
+            other = known[place]
+            names = outcome.names[found], rank, outcome.names[other], families[other]
+            rows.append([*names, f"{likeness[place]:.6f}"])
+    return rows
 
 
 def _members(outcome: Outcome) -> list[list[object]]:

@@ -44,12 +44,24 @@ def _root(
     pass
 
 
-# --- data: the domains ---------------------------------------------------------------------------
+# --- options that several commands take ----------------------------------------------------------
 
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the prepared npz files; by default $NASNEURN_DATA."),
 ]
+Stems = Annotated[
+    list[str] | None, typer.Option(help="Stems: NAME or NAME:option=value; commas or repeated.")
+]
+Engine = Annotated[str | None, typer.Option(help="here, local (worker processes) or ray.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Pieces of work at once; more than one means --engine local.")
+]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 up.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+# --- data: the domains ---------------------------------------------------------------------------
 
 
 @data_app.command("prepare")
@@ -155,12 +167,8 @@ def search_command(
         Path | None,
         typer.Option("--config", help="Run the search of a config.yaml, in place of the options."),
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Supernets, or candidates, at once; means --engine local.")
-    ] = 1,
-    engine: Annotated[
-        str | None, typer.Option(help="here, local (worker processes) or ray.")
-    ] = None,
+    workers: Workers = 1,
+    engine: Engine = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data_dir: DataDir = None,
@@ -207,17 +215,68 @@ def search_command(
         print_search(outputs)
 
 
-# --- bench: the grid of architectures, stems, domain pairs and seeds -----------------------------
+@app.command("search-quality")
+def search_quality_command(
+    space: Annotated[
+        str, typer.Option(help="spos, autoformer, or package.module:Class of one's own.")
+    ] = "spos",
+    stems: Stems = None,
+    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
+    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the budget: field=value; may be repeated."),
+    ] = None,
+    architectures: Annotated[
+        int, typer.Option(min=2, help="Architectures of each supernet trained from scratch.")
+    ] = 12,
+    workers: Workers = 1,
+    engine: Engine = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Measure how well a supernet ranks architectures that are trained from scratch too.
 
-Stems = Annotated[
-    list[str] | None, typer.Option(help="Stems: NAME or NAME:option=value; commas or repeated.")
-]
-Engine = Annotated[str | None, typer.Option(help="here, local (worker processes) or ray.")]
-Workers = Annotated[
-    int, typer.Option(min=1, help="Trainings at once; more than one means --engine local.")
-]
-Seeds = Annotated[int, typer.Option(min=1, help="How many seeds, from 0 up.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+    The same command continues where it was stopped.
+    """
+    from nasneurn.domains import load_suite
+    from nasneurn.experiments.config import parse_stems
+    from nasneurn.report.quality_table import print_quality
+    from nasneurn.search import SearchConfig, budget_named, measure_quality
+
+    domains = load_suite(suite, data_dir=data_dir, size=image_size)
+    config = SearchConfig.checked(
+        space=space,
+        suite=suite,
+        image_size=domains.size,
+        sources=domains.domains if source == ["all"] else tuple(source or domains.domains[:1]),
+        stems=parse_stems(stems or ["none,neurn"]),
+        seeds=tuple(seed or [0]),
+        budget_name=budget,
+        budget=budget_named(budget, space).changed(changes or []),
+    )
+    outputs = measure_quality(
+        config,
+        architectures,
+        out or Path("results") / config.folder_name.replace("search-", "search-quality-", 1),
+        device=device,
+        data_dir=data_dir,
+        engine=engine,
+        workers=workers,
+    )
+    print_quality(outputs)
+
+
+# --- bench: the grid of architectures, stems, domain pairs and seeds -----------------------------
 
 
 @app.command("bench")

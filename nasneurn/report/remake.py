@@ -11,6 +11,10 @@ def remake(folder: Path) -> list[Path]:
     Raises:
         InputError: the folder holds neither.
     """
+    if (folder / "quality.csv").is_file():
+        from nasneurn.search.quality import QualityOutputs
+
+        return QualityOutputs(folder).draw()
     if (folder / "evolution.csv").is_file():
         from nasneurn.search.outputs import Outputs
 

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasneurn.report.style import DPI, STYLE
+from nasneurn.report.style import DPI, STYLE, stem_colours
 
 
 def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -81,6 +81,33 @@ def _draw_candidates(axis: Axes, chosen: pd.DataFrame) -> None:
             zorder=3,
             label="winner" if number == 0 else None,
         )
+
+
+def draw_hypervolumes(volumes: pd.DataFrame, path: Path) -> None:
+    """One panel for each source: hypervolume over generations, a line for each stem and seed."""
+    sources = list(dict.fromkeys(volumes["source"]))
+    colours = stem_colours(list(dict.fromkeys(volumes["stem"])))
+    burden = volumes["burden"].iloc[0]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(0.8 + 4.2 * len(sources), 3.4), layout="constrained")
+        axes = figure.subplots(1, len(sources), squeeze=False, sharey=True)[0]
+        for axis, source in zip(axes, sources, strict=True):
+            own = volumes[volumes["source"] == source]
+            for (stem, seed), rows in own.groupby(["stem", "seed"], sort=False):
+                axis.plot(
+                    rows["generation"],
+                    rows["hypervolume"],
+                    marker="o",
+                    markersize=3,
+                    color=colours[str(stem)],
+                    label=stem if seed == own["seed"].iloc[0] else None,
+                )
+            axis.set_title(str(source))
+            axis.set_xlabel("generation")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        axes[0].set_ylabel(f"hypervolume of error and {burden}")
+        axes[0].legend(title="stem")
+        figure.savefig(path, dpi=DPI)
 
 
 def mean_transfer(accuracy: pd.DataFrame, stem: str) -> pd.DataFrame:

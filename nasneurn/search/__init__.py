@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nasneurn.errors import InputError
 from nasneurn.search.config import (
@@ -14,6 +15,9 @@ from nasneurn.search.config import (
 )
 from nasneurn.search.outputs import Outputs
 
+if TYPE_CHECKING:
+    from nasneurn.search.quality import QualityOutputs
+
 __all__ = [
     "BUDGETS",
     "Budget",
@@ -22,6 +26,7 @@ __all__ = [
     "StemChoice",
     "budget_named",
     "choose_stems",
+    "measure_quality",
     "search",
 ]
 
@@ -44,13 +49,56 @@ def search(
     Raises:
         InputError: NNI is missing, the folder holds another search, or the input cannot be used.
     """
+    _need_nni()
+    # Here, because it takes seconds and everything else works without NNI.
+    from nasneurn.search.run import run_search
+
+    return run_search(
+        config,
+        out,
+        device=device,
+        data_dir=data_dir,
+        engine=_engine(engine, workers),
+        workers=workers,
+    )
+
+
+def measure_quality(
+    config: SearchConfig,
+    architectures: int,
+    out: Path,
+    *,
+    device: str = "auto",
+    data_dir: Path | None = None,
+    engine: str | None = None,
+    workers: int = 1,
+) -> "QualityOutputs":
+    """Measure a search on so many architectures of each supernet; or continue where it stopped.
+
+    Raises:
+        InputError: NNI is missing, the folder holds another measurement, or the input cannot be
+            used.
+    """
+    _need_nni()
+    from nasneurn.search.quality import QualityConfig, measure_all
+
+    return measure_all(
+        QualityConfig(search=config, architectures=architectures),
+        out,
+        device=device,
+        data_dir=data_dir,
+        engine=_engine(engine, workers),
+        workers=workers,
+    )
+
+
+def _need_nni() -> None:
     if find_spec("nni") is None:
         raise InputError(
             "the search needs NNI, which is not installed: it has wheels for x86-64 Linux, "
             "Windows and macOS (pip install nni==3.0), and none for arm64 Linux"
         )
-    # Here, because it takes seconds and everything else works without NNI.
-    from nasneurn.search.run import run_search
 
-    chosen = engine or ("here" if workers == 1 else "local")
-    return run_search(config, out, device=device, data_dir=data_dir, engine=chosen, workers=workers)
+
+def _engine(named: str | None, workers: int) -> str:
+    return named or ("here" if workers == 1 else "local")

@@ -1,7 +1,8 @@
 """The files of a search: what lies in its folder, and how it is read back."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ class Outputs:
     ``config.yaml`` is all that is needed to run it again; ``accuracy.csv`` has one row for each
     source, target, stem, seed and kind of weights; ``evolution.csv`` one for each candidate;
     ``architecture.json`` one record for each architecture found; ``supernet.ckpt`` the weights of
-    every supernet (safetensors); ``search.png`` and ``transfer.png`` draw the two tables.
+    every supernet (safetensors). ``hypervolume.csv`` says how far the front of accuracy and cost
+    has come after each generation. ``search.png``, ``hypervolume.png`` and ``transfer.png`` draw
+    the tables, and ``architecture.png`` the networks found.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,8 +56,11 @@ class Outputs:
         self.evolution_path = folder / "evolution.csv"
         self.architecture_path = folder / "architecture.json"
         self.supernet_path = folder / "supernet.ckpt"
+        self.hypervolume_path = folder / "hypervolume.csv"
         self.search_figure = folder / "search.png"
         self.transfer_figure = folder / "transfer.png"
+        self.hypervolume_figure = folder / "hypervolume.png"
+        self.architecture_figure = folder / "architecture.png"
 
     @property
     def complete(self) -> bool:
@@ -82,14 +88,25 @@ class Outputs:
         self.draw()
 
     def draw(self) -> list[Path]:
-        """Draw the figures from the tables; gives their paths."""
-        from nasneurn.report.search_figures import draw_search, draw_transfer
+        """Make from the tables what follows from them; gives the paths."""
+        from nasneurn.analysis.hypervolumes import hypervolumes
+        from nasneurn.report.architecture_figure import draw_architectures
+        from nasneurn.report.search_figures import draw_hypervolumes, draw_search, draw_transfer
 
-        with written_atomically(self.search_figure) as draft:
-            draw_search(self.evolution(), draft)
-        with written_atomically(self.transfer_figure) as draft:
-            draw_transfer(self.accuracy(), draft)
-        return [self.search_figure, self.transfer_figure]
+        evolution = self.evolution()
+        volumes = hypervolumes(evolution, "latency" if "latency" in evolution else "flops")
+        with written_atomically(self.hypervolume_path) as draft:
+            volumes.to_csv(draft, index=False)
+        drawings: dict[Path, Callable[[Path], None]] = {
+            self.search_figure: partial(draw_search, evolution),
+            self.hypervolume_figure: partial(draw_hypervolumes, volumes),
+            self.transfer_figure: partial(draw_transfer, self.accuracy()),
+            self.architecture_figure: partial(draw_architectures, self.architectures()),
+        }
+        for path, draw in drawings.items():
+            with written_atomically(path) as draft:
+                draw(draft)
+        return [self.hypervolume_path, *drawings]
 
     def accuracy(self) -> pd.DataFrame:
         """The table of accuracies."""
