@@ -9,6 +9,7 @@ batch-norm statistics of its own. Writes `paths.csv`, a row for each path (`init
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,17 +19,20 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from nasneurn.domains import hold_out, load_suite
-from nasneurn.evaluation import accuracy
-from nasneurn.progress import meter
-from nasneurn.report.search_figures import DPI, STYLE
-from nasneurn.search import BUDGETS
-from nasneurn.search.run import SupernetModule
-from nasneurn.search.spaces import architecture_name
-from nasneurn.training import DeviceImages, MeterCallback, Recipe, ShuffledBatches, as_pixels
-from search_spaces.nni_fixes import draw_architecture
-from search_spaces.spos import SPOS
-from search_spaces.supernet import recalibrated, train_supernet
+# Beside this script lies another of the name of a package that it imports.
+sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
+
+from nasneurn.domains import hold_out, load_suite  # noqa: E402
+from nasneurn.evaluation import accuracy  # noqa: E402
+from nasneurn.progress import meter  # noqa: E402
+from nasneurn.report.search_figures import DPI, STYLE  # noqa: E402
+from nasneurn.search import BUDGETS  # noqa: E402
+from nasneurn.search.run import SupernetModule  # noqa: E402
+from nasneurn.search.spaces import architecture_name  # noqa: E402
+from nasneurn.training import DeviceImages, MeterCallback, Recipe, ShuffledBatches, as_pixels  # noqa: E402
+from search_spaces.nni_fixes import draw_architecture  # noqa: E402
+from search_spaces.spos import SPOS  # noqa: E402
+from search_spaces.supernet import recalibrated, train_supernet  # noqa: E402
 
 PATHS = 32
 BUDGET = BUDGETS["spos"]["quick"]

@@ -15,6 +15,7 @@ ours), `load` (the machine's load average when the run began, over its cores).
 import argparse
 import csv
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
@@ -29,11 +30,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import VisionDataset
 
-from nasneurn.backbones import create_backbone, resolve_backbones
-from nasneurn.domains import Split, load_suite, subsample
-from nasneurn.progress import meter
-from nasneurn.stems import create_stem
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
+# Beside this script lies another of the name of a package that it imports.
+sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
+
+from nasneurn.backbones import create_backbone, resolve_backbones  # noqa: E402
+from nasneurn.domains import Split, load_suite, subsample  # noqa: E402
+from nasneurn.progress import meter  # noqa: E402
+from nasneurn.stems import create_stem  # noqa: E402
+from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit  # noqa: E402
 
 COLUMNS = (
     "domain", "images", "architecture", "stem", "batch", "threads", "way", "repeats", "seconds",

@@ -167,8 +167,19 @@ def search_command(
         Path | None,
         typer.Option("--config", help="Run the search of a config.yaml, in place of the options."),
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(help="Of a supernet's training: auto (bf16 on a GPU, else 32), 32 or bf16."),
+    ] = "auto",
     workers: Workers = 1,
     engine: Engine = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Devices that train one supernet together.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines with so many devices each.")] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
+    ] = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     data_dir: DataDir = None,
@@ -179,6 +190,7 @@ def search_command(
     The same command continues where it was stopped.
     """
     from nasneurn.domains import load_suite
+    from nasneurn.experiments.config import choose_precision
     from nasneurn.report.search_table import print_search, search_json
     from nasneurn.search import SearchConfig, budget_named, choose_stems, search
 
@@ -200,6 +212,7 @@ def search_command(
             max_params=max_params,
             select_under=select_under or ("shifts" if search_stem else "clean"),
             objective=objective,
+            precision=choose_precision(precision, device),
         )
     outputs = search(
         config,
@@ -208,6 +221,9 @@ def search_command(
         data_dir=data_dir,
         engine=engine,
         workers=workers,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
     )
     if as_json:
         typer.echo(json.dumps(search_json(outputs)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +30,41 @@ def choose_device(name: str = "auto") -> torch.device:
     if name not in ("cpu", "cuda"):
         raise InputError(f"device is {name!r}, must be 'auto', 'cpu' or 'cuda'")
     return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where one training runs: ``devices`` on each of ``nodes``, joined by a Lightning strategy.
+
+    ``strategy`` is any that Lightning knows; "auto" is distributed data parallel for several.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one process trains."""
+        return self.devices * self.nodes > 1
+
+    @property
+    def trainer_options(self) -> dict[str, Any]:
+        """Options of ``pytorch_lightning.Trainer``."""
+        strategy = self.strategy
+        if strategy == "auto" and self.several:
+            # A path leaves most of a supernet without gradients.
+            strategy = "ddp_find_unused_parameters_true"
+        return {"devices": self.devices, "num_nodes": self.nodes, "strategy": strategy}
+
+
+#: One device of one machine.
+ALONE = Machines()
+
+
+def process_rank() -> int:
+    """The rank of this process among those that train together, by the environment; 0 if alone."""
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def as_pixels(images: Tensor) -> Tensor:
@@ -184,9 +220,10 @@ class ClassificationModule(pl.LightningModule):
         return self._model(x)  # type: ignore[no-any-return]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The loss of one batch."""
-        images, labels = batch
-        stream = np.random.SeedSequence([self._seed, batch_idx])
+        """The loss of one batch; of several ranks, each takes its share of the images."""
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        images, labels = (part[rank::ranks] for part in batch)
+        stream = np.random.SeedSequence([self._seed, batch_idx, *([rank] if rank else [])])
         torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
         logits = self(shifted(images, self._recipe.shift))
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)

@@ -27,7 +27,9 @@ class TimedCheckpoint(pl.Callback):
         """Save, then rename, so that a run killed in between leaves the former state."""
         # Gradients of a step that is not complete are in no checkpoint.
         complete = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not complete or time.monotonic() - self._last < self._seconds:
+        due = complete and time.monotonic() - self._last >= self._seconds
+        # Clocks of ranks differ, and all must take part: the first decides.
+        if not (trainer.strategy.broadcast(due) if trainer.world_size > 1 else due):
             return
         partial = self._path.with_suffix(".part")
         trainer.save_checkpoint(partial)

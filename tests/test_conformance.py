@@ -79,6 +79,7 @@ def test_the_command_searches_a_users_space(tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "evolution.csv").read_text().splitlines()) == 4
 
     command[command.index("own_spaces:Small")] = "own_spaces:Failing"
+    command[command.index("--out") + 1] = str(tmp_path / "other")
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 2
     assert "the space does not pass paths_run" in done.stderr.splitlines()[-1]

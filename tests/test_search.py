@@ -22,7 +22,8 @@ from tiny_search import TINY, tiny_config
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.evaluation import accuracy
-from nasneurn.search import Outputs, SearchConfig, StemChoice, choose_stems, search
+from nasneurn.search import BUDGETS, Outputs, SearchConfig, StemChoice, choose_stems, search
+from nasneurn.search.config import SEARCHED, STEM_CANDIDATES
 from nasneurn.search.outputs import Evaluations
 from nasneurn.training import DeviceImages
 from search_spaces.spos import SPOS
@@ -32,17 +33,26 @@ SCRIPT = Path(__file__).with_name("tiny_search.py")
 TABLES = ("accuracy.csv", "evolution.csv", "architecture.json")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
-    """A search that was never interrupted, in a process of its own."""
-    out = tmp_path_factory.mktemp("finished") / "out"
-    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
+def run_whole(kind: str, out: Path) -> Outputs:
+    subprocess.run([sys.executable, str(SCRIPT), str(out), kind], check=True)
     return Outputs(out)
 
 
-def kill_when(out: Path, ready: Callable[[], bool]) -> None:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """A search that was never interrupted, in a process of its own."""
+    return run_whole("plain", tmp_path_factory.mktemp("finished") / "out")
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+    """The same of the AutoFormer space with its stem, every option taken."""
+    return run_whole("joint", tmp_path_factory.mktemp("joint") / "out")
+
+
+def kill_when(kind: str, out: Path, ready: Callable[[], bool]) -> None:
     """Run the search in a process of its own and kill it without warning at a moment."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(out)])
+    process = subprocess.Popen([sys.executable, str(SCRIPT), str(out), kind])
     try:
         deadline = time.monotonic() + 120
         while not ready():
@@ -66,33 +76,50 @@ def test_outputs_are_whole(finished: Outputs) -> None:
     assert found["source_accuracy"] == best
     tied = candidates[candidates["source_accuracy"] == best]
     assert found["flops"] == tied["flops"].min()
-    for figure in (finished.search_figure, finished.transfer_figure):
+    volumes = pd.read_csv(finished.hypervolume_path)["hypervolume"]
+    assert volumes.is_monotonic_increasing
+    figures = [path for path in finished.draw() if path.suffix == ".png"]
+    assert len(figures) == 4
+    for figure in figures:
         assert figure.read_bytes().startswith(b"\x89PNG")
     assert SearchConfig.read(finished.config_path) == tiny_config()
 
 
-@pytest.mark.slow
-def test_killed_in_the_supernet_it_ends_in_the_same_rows(finished: Outputs, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    states = out / "state" / "optdigits-neurn-0" / "supernet"
-    kill_when(out, lambda: (states / "training.ckpt").exists())
-    assert not (out / "accuracy.csv").exists()
-    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
-    for name in TABLES:
-        assert (out / name).read_bytes() == (finished.folder / name).read_bytes()
+RUNS = {"plain": ("finished", "optdigits-neurn-0"), "joint": ("joint", "optdigits-search-0")}
 
 
 @pytest.mark.slow
-def test_killed_in_the_evolution_it_ends_in_the_same_rows(
-    finished: Outputs, tmp_path: Path
+@pytest.mark.parametrize("kind", sorted(RUNS))
+@pytest.mark.parametrize("moment", ["supernet", "evolution"])
+def test_killed_at_a_moment_it_ends_in_the_same_rows(
+    kind: str, moment: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    fixture, run = RUNS[kind]
+    whole: Outputs = request.getfixturevalue(fixture)
     out = tmp_path / "out"
-    scores = out / "state" / "optdigits-neurn-0" / "evaluations.jsonl"
-    kill_when(out, lambda: scores.exists() and scores.read_text().count("\n") >= 5)
+    state = out / "state" / run
+    checkpoint, scores = state / "supernet" / "training.ckpt", state / "evaluations.jsonl"
+    moments = {
+        "supernet": checkpoint.exists,
+        "evolution": lambda: scores.exists() and scores.read_text().count("\n") >= 5,
+    }
+    kill_when(kind, out, moments[moment])
     assert not (out / "accuracy.csv").exists()
-    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True)
+    run_whole(kind, out)
     for name in TABLES:
-        assert (out / name).read_bytes() == (finished.folder / name).read_bytes()
+        assert (out / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_a_joint_search_finds_the_stem_too(joint: Outputs) -> None:
+    (found,) = joint.architectures()
+    assert found["architecture"]["stem"] in STEM_CANDIDATES
+    rows, candidates = joint.accuracy(), joint.evolution()
+    assert set(rows["stem"]) == {"search"}
+    assert set(rows["chosen_stem"]) == {found["architecture"]["stem"]}
+    assert candidates["architecture"].str.split("-").str[0].nunique() > 1
+    best = candidates.sort_values(["source_accuracy", "flops"], ascending=[False, True]).iloc[0]
+    assert found["source_accuracy"] == best["source_accuracy"]
+    assert found["flops"] == best["flops"]
 
 
 @pytest.mark.slow
@@ -133,13 +160,12 @@ def test_the_saved_supernet_gives_the_accuracy_in_the_table(finished: Outputs) -
     )
     supernet = load_supernet(finished.supernet_path, found["run"], choice.build())
     network = subnet(supernet, found["architecture"])
-    from nasneurn.search.run import Job, JobRunner, Search
+    from nasneurn.search.run import all_work
     from search_spaces.supernet import recalibrate
 
     config = SearchConfig.read(finished.config_path)
-    shared = Search(config, finished, load_suite("builtin"), torch.device("cpu"))
-    runner = JobRunner(Job("optdigits", config.stems[0], 0), shared)
-    recalibrate(network, runner._calibration_batches())
+    (work,) = all_work(config, finished, torch.device("cpu"), None)
+    recalibrate(network, work.calibration_batches())
     test = DeviceImages.of(load_suite("builtin").load("street").test, torch.device("cpu"))
     assert accuracy(network, test) == rows.loc["street", "accuracy"]
 
@@ -177,6 +203,21 @@ def test_a_torn_line_of_scores_is_forgotten(tmp_path: Path) -> None:
     assert Evaluations(path) == {"k3": 0.5, "k7": 0.25}
 
 
+def test_fields_of_a_budget_can_be_changed() -> None:
+    changed = BUDGETS["spos"]["quick"].changed(
+        ["steps=7", "sampling=fair", "settings={width: 0.5}"]
+    )
+    assert (changed.steps, changed.sampling, changed.settings) == (7, "fair", {"width": 0.5})
+    for change, told in (
+        ("step=7", "did you mean 'steps'"),
+        ("steps", "must be field=value"),
+        ("steps=none", "budget: steps is 'none'"),
+        ("ema=1.5", "ema is 1.5: Input should be less than 1"),
+    ):
+        with pytest.raises(InputError, match=told):
+            BUDGETS["spos"]["quick"].changed([change])
+
+
 def test_stems_of_the_options() -> None:
     assert [str(s) for s in choose_stems(neurn=True, compare=False, stem=None)] == ["neurn"]
     assert [str(s) for s in choose_stems(neurn=False, compare=False, stem=None)] == ["none"]
@@ -186,6 +227,12 @@ def test_stems_of_the_options() -> None:
         choose_stems(neurn=False, compare=True, stem=None)
     with pytest.raises(InputError, match="leaves nothing"):
         choose_stems(neurn=True, compare=True, stem="none")
+    joint = choose_stems(neurn=True, compare=False, stem=None, search_stem=True)
+    assert joint == (SEARCHED,)
+    three = choose_stems(neurn=True, compare=True, stem="instance_norm", search_stem=True)
+    assert [str(one) for one in three] == ["none", "instance_norm", "search"]
+    with pytest.raises(InputError, match="--search-stem chooses the stem"):
+        choose_stems(neurn=True, compare=False, stem="neurn", search_stem=True)
     with pytest.raises(InputError, match="must be option=value"):
         StemChoice.parse("neurn:k")
 

@@ -1,9 +1,10 @@
-"""A search that ends in seconds: ``python tiny_search.py OUT``, for tests that kill it."""
+"""A search of seconds: ``python tiny_search.py OUT plain|joint``, for tests that kill it."""
 
 import sys
 from pathlib import Path
 
 from nasneurn.search import BUDGETS, SearchConfig, StemChoice, search
+from nasneurn.search.config import SEARCHED
 
 TINY = BUDGETS["spos"]["quick"].model_copy(
     update={
@@ -18,6 +19,25 @@ TINY = BUDGETS["spos"]["quick"].model_copy(
         "retrain_steps": 10,
     }
 )
+
+
+#: The AutoFormer space with all that a search can be asked for besides.
+JOINT = {
+    "space": "autoformer",
+    "stems": (SEARCHED,),
+    "select_under": "shifts",
+    "objective": "flops",
+    "budget": TINY.model_copy(
+        update={
+            "settings": {"size": "micro", "depths": [1, 2], "patch_size": 8},
+            "accumulate": 3,
+            "sampling": "sandwich",
+            "steps": 15,
+            "ema": 0.8,
+            "label_smoothing": 0.1,
+        }
+    ),
+}
 
 
 def tiny_config(**changes: object) -> SearchConfig:
@@ -42,4 +62,5 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)  # tests run beside each other
     run.CHECKPOINT_SECONDS = 0.0
-    search(tiny_config(), Path(sys.argv[1]), device="cpu")
+    changes = {"plain": {}, "joint": JOINT}[sys.argv[2]]
+    search(tiny_config(**changes), Path(sys.argv[1]), device="cpu")

@@ -39,12 +39,16 @@ def search(
     data_dir: Path | None = None,
     engine: str | None = None,
     workers: int = 1,
+    devices: int = 1,
+    nodes: int = 1,
+    strategy: str = "auto",
 ) -> Outputs:
     """Run a search, or continue one, and write its outputs into ``out``.
 
     Args:
         engine: where supernets and candidates are worked on: by default this process, or local
             processes for several ``workers``.
+        devices: that train a supernet together, on each of ``nodes``, by Lightning's ``strategy``.
 
     Raises:
         InputError: NNI is missing, the folder holds another search, or the input cannot be used.
@@ -52,6 +56,7 @@ def search(
     _need_nni()
     # Here, because it takes seconds and everything else works without NNI.
     from nasneurn.search.run import run_search
+    from nasneurn.training import Machines
 
     return run_search(
         config,
@@ -60,6 +65,7 @@ def search(
         data_dir=data_dir,
         engine=_engine(engine, workers),
         workers=workers,
+        machines=Machines(devices, nodes, strategy),
     )
 
 

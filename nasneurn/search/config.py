@@ -244,7 +244,8 @@ class SearchConfig(RunConfig):
     Every domain of the suite is a target. ``max_flops`` and ``max_params`` bound the candidates.
     ``select_under`` says what held-out source images score a candidate: ``clean``, or ``shifts``,
     under those of :mod:`nasneurn.shifts`. ``objective`` is what the evolution lowers beside the
-    error: nothing, ``flops``, ``params`` or ``latency``.
+    error: nothing, ``flops``, ``params`` or ``latency``. ``precision`` is that of the supernet's
+    training; candidates are measured in float32.
     """
 
     space: str
@@ -260,6 +261,7 @@ class SearchConfig(RunConfig):
     max_params: int | None = None
     select_under: Literal["clean", "shifts"] = "clean"
     objective: Literal["accuracy", "flops", "params", "latency"] = "accuracy"
+    precision: Literal["32", "bf16"] = "32"
 
     @property
     def folder_name(self) -> str:

@@ -15,7 +15,9 @@ from nasneurn.search.spaces import SpaceChoice
 from nasneurn.seeds import stream
 from nasneurn.shifts import under_shifts
 from nasneurn.training import (
+    ALONE,
     DeviceImages,
+    Machines,
     Recipe,
     ShuffledBatches,
     SourceImages,
@@ -53,6 +55,7 @@ class JobWork:
     state: Path
     data_dir: Path | None
     device: torch.device
+    machines: Machines = ALONE
 
     @property
     def folder(self) -> Path:

@@ -25,11 +25,14 @@ from nasneurn.search.outputs import Evaluations, Outputs
 from nasneurn.search.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import (
+    ALONE,
     ClassificationModule,
     DeviceImages,
+    Machines,
     MeterCallback,
     averaging,
     choose_device,
+    process_rank,
 )
 from search_spaces.conformance import check_space
 from search_spaces.costs import costs_of, latency, limit
@@ -63,6 +66,7 @@ def run_search(
     data_dir: Path | None = None,
     engine: str = "here",
     workers: int = 1,
+    machines: Machines = ALONE,
 ) -> Outputs:
     """Run a search, or continue one, and write its outputs into ``out``.
 
@@ -79,9 +83,14 @@ def run_search(
             )
         if outputs.complete:
             return outputs
-    runners = [
-        JobRunner(work) for work in all_work(config, outputs, choose_device(device), data_dir)
-    ]
+    if machines.several and engine != "here":
+        raise InputError("several --devices train one supernet at a time: not with --workers")
+    works = all_work(config, outputs, choose_device(device), data_dir, machines)
+    runners = [JobRunner(work) for work in works]
+    if process_rank():  # one of several processes that train, and no more
+        for runner in runners:
+            runner.train()
+        raise SystemExit(0)
     outputs.begin(config)
     records: list[dict[str, Any]] = []
     for record in _records(runners, engine, workers):
@@ -98,7 +107,11 @@ def run_search(
 
 
 def all_work(
-    config: SearchConfig, outputs: Outputs, device: torch.device, data_dir: Path | None
+    config: SearchConfig,
+    outputs: Outputs,
+    device: torch.device,
+    data_dir: Path | None,
+    machines: Machines = ALONE,
 ) -> list[JobWork]:
     """All supernets of a search, seeds outermost, so that a table fills evenly.
 
@@ -122,6 +135,7 @@ def all_work(
             state=outputs.state.resolve(),
             data_dir=data_dir,
             device=device,
+            machines=machines,
         )
         for seed in config.seeds
         for source in config.sources
@@ -182,12 +196,11 @@ class JobRunner:
         """What this job found: ``architecture``, ``rows`` and ``candidates``."""
         if self.done:
             return json.loads(self._record_path.read_text())  # type: ignore[no-any-return]
-        if not self.work.supernet_path.exists():
-            self._train_supernet(title)
+        self.train(title)
         # Loaded also when just trained: a continued search must see the very same network.
         supernet = self.work.load_supernet()
         candidates = self._evolve(supernet, title, engine, workers)
-        best = min(candidates, key=lambda candidate: (-candidate.score, *candidate.rank[1:]))
+        best = min(candidates, key=lambda candidate: candidate.rank)
         record = {
             "architecture": self._describe(best),
             "rows": list(self._rows(supernet, best, title)),
@@ -199,7 +212,10 @@ class JobRunner:
 
     # --- stage 1: the supernet ---
 
-    def _train_supernet(self, title: str) -> None:
+    def train(self, title: str = "") -> None:
+        """Train the supernet, if that is not done."""
+        if self.done or self.work.supernet_path.exists():
+            return
         budget, job, choice = self._config.budget, self.work.job, self.work.choice
         torch.manual_seed(stream(job.seed, "weights"))
         space = choice.build().to(memory_format=torch.channels_last)
@@ -215,8 +231,11 @@ class JobRunner:
                 checkpoint_seconds=CHECKPOINT_SECONDS,
                 accumulate=budget.accumulate,
                 accelerator=self.work.device.type,
-                devices=1,
+                precision={"32": "32-true", "bf16": "bf16-mixed"}[self._config.precision],
+                **self.work.machines.trainer_options,
             )
+        if process_rank():
+            return
         weights = {job.name: space.state_dict()}
         save_supernets(self.work.supernet_path, weights, choice.about)
         shutil.rmtree(self.work.folder / "supernet")
