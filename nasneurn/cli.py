@@ -338,6 +338,9 @@ def bench_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="By torch.compile: pays in long trainings on a GPU.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/bench"),
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -375,6 +378,7 @@ def bench_command(
         workers=workers,
         device=device,
         data_dir=data_dir,
+        compiled=compiled,
         retry_failed=retry_failed,
         dry_run=dry_run,
     )

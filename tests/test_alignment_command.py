@@ -193,6 +193,30 @@ def test_found_architectures(tmp_path: Path) -> None:
     assert (7, 7) in kernels
     run("--models", f"test_resnet,{path}", "--no-figures", "--out", str(tmp_path))
     assert len(read(tmp_path / "scores.csv")) == 4
+    nearest = read(tmp_path / "nearest.csv")
+    assert [row[:4] for row in nearest[1:]] == [
+        [one.name, "1", "test_resnet", "resnet"] for one in (first, second)
+    ]
+
+
+def test_found_transformers_are_like_known_ones(tmp_path: Path) -> None:
+    pytest.importorskip("nni")
+    layers = range(5)
+    architecture = {
+        "embed_dim": 64, "depth": 4, **{f"mlp_ratio_{i}": 2.0 for i in layers},
+        **{f"num_head_{i}": 3 for i in layers}, "stem": "neurn:k=3",
+    }  # fmt: skip
+    settings = {"num_classes": 10, "image_size": 32, "size": "micro"}
+    record = found_record(space="autoformer", settings=settings, architecture=architecture)
+    path = tmp_path / "architecture.json"
+    path.write_text(json.dumps([record]))
+    (found,) = found_architectures(path)
+    kinds = [layer.kind for layer in found.layers]
+    assert kinds.count("layer_norm") == 9
+    assert kinds.count("gelu") == kinds.count("softmax") == 4
+    names = ["vit_tiny_patch16_224", "test_resnet", str(path)]
+    run("--models", ",".join(names), "--no-figures", "--out", str(tmp_path))
+    assert read(tmp_path / "nearest.csv")[1][2] == "vit_tiny_patch16_224"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +225,7 @@ def test_found_architectures(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "no list"),
         ("[3]", "no object"),
-        (json.dumps([found_record(space="other")]), "spos known"),
+        (json.dumps([found_record(space="other")]), "space is 'other', must be one of spos"),
         (json.dumps([found_record(architecture={"layer_1": "k3"})]), "cannot be built"),
         (json.dumps([found_record(settings={"nonsense": 1})]), "cannot be built"),
     ],

@@ -311,3 +311,22 @@ def test_weights_and_order_are_those_of_the_other_stem(monkeypatch: pytest.Monke
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert np.array_equal(one.detach().numpy(), other.detach().numpy())
     assert json.dumps(str(first[0])) != json.dumps(str(second[0]))
+
+
+def test_a_compiled_training_gives_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.nn.Module] = []
+
+    def compile_(network: torch.nn.Module) -> None:
+        compiled.append(network)  # what the compiler makes of it is PyTorch's affair
+        network._compiled_call_impl = torch.compile(network._call_impl, backend="eager")
+
+    # NeuRN has another path under a compiler, the same to rounding only.
+    config = tiny_config(stems=(StemChoice(name="none"),))
+    plain, fast = tmp_path / "plain", tmp_path / "fast"
+    Grid(config, plain, device="cpu").run(engine="here", workers=1)
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_)
+    Grid(config, fast, device="cpu", compiled=True).run(engine="here", workers=1)
+    assert len(compiled) == len(config.stems) * len(config.backbones)
+    same_results(BenchOutputs(plain), BenchOutputs(fast))

@@ -14,6 +14,7 @@ def bench(
     workers: int = 1,
     device: str = "auto",
     data_dir: Path | None = None,
+    compiled: bool = False,
     retry_failed: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -21,6 +22,7 @@ def bench(
 
     Args:
         engine: where jobs run; by default this process, or local processes for several ``workers``.
+        compiled: by torch.compile, which pays in long trainings on a GPU.
         dry_run: only print the jobs that are left, with an estimate of time.
 
     Raises:
@@ -33,7 +35,7 @@ def bench(
     from nasneurn.report.remake import remake
 
     chosen = engine or ("here" if workers == 1 else "local")
-    grid = Grid(config, out, device=device, data_dir=data_dir)
+    grid = Grid(config, out, device=device, data_dir=data_dir, compiled=compiled)
     if dry_run:
         print_plan(estimates(grid, grid.left(retry_failed=retry_failed), workers), workers)
         return

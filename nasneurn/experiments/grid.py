@@ -62,7 +62,13 @@ class Grid:
     """
 
     def __init__(
-        self, config: BenchConfig, out: Path, *, device: str = "auto", data_dir: Path | None = None
+        self,
+        config: BenchConfig,
+        out: Path,
+        *,
+        device: str = "auto",
+        data_dir: Path | None = None,
+        compiled: bool = False,
     ) -> None:
         self.config = config
         self.outputs = BenchOutputs(out)
@@ -75,6 +81,7 @@ class Grid:
                 )
         self.device = choose_device(device)
         self._data_dir = data_dir
+        self._compiled = compiled
         self._suite = load_suite(config.suite, data_dir=data_dir, size=config.image_size)
         self._check()
         self.jobs = jobs_of(config, self._suite)
@@ -186,4 +193,5 @@ class Grid:
             device=self.device.type,
             title=title,
             shown=shown,
+            compiled=self._compiled,
         )

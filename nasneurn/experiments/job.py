@@ -10,7 +10,8 @@ from nasneurn.backbones import Backbone
 from nasneurn.experiments.config import Precision, TrainingBudget
 from nasneurn.search.config import StemChoice
 
-#: Raised whenever a change of the code changes what a training gives.
+#: Raised whenever a change of the code changes what a training gives, beyond the rounding that
+#: also differs between machines and versions of PyTorch.
 PROTOCOL = 1
 
 

@@ -37,6 +37,7 @@ class Assignment:
     device: str
     title: str
     shown: bool
+    compiled: bool = False
 
     @property
     def checkpoint(self) -> Path:
@@ -134,7 +135,10 @@ class _Training:
             self._job.backbone, len(self._suite.classes), self._job.image_size
         )
         network = nn.Sequential(stem, backbone).to(memory_format=torch.channels_last)
-        return network.to(self._device), adaptation
+        network = network.to(self._device)
+        if self._assignment.compiled:
+            network.compile()
+        return network, adaptation
 
     def _train(self, network: nn.Module) -> HeldOutSelection:
         budget, seed = self._job.budget, self._job.seed
