@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from search_spaces.costs import Cost
 from search_spaces.errors import SpaceError
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
+from search_spaces.pareto import hypervolume
 
 CHOICES = {f"layer_{number}": ("a", "b", "c", "d") for number in range(8)}
 VALUE = {"a": 0, "b": 1, "c": 2, "d": 3}
@@ -84,6 +86,37 @@ def test_the_limit_holds(limit: int, seed: int) -> None:
 def test_a_limit_that_nothing_meets() -> None:
     with pytest.raises(SpaceError, match="no architecture within the limits"):
         run(within=lambda architecture: False)
+
+
+def test_two_aims_are_both_followed() -> None:
+    def area(found: list[Candidate]) -> float:
+        points = np.array([(1 - c.score / 24, c.cost.flops / 24) for c in found])
+        return hypervolume(points, (1.0, 1.0))
+
+    # Score and cost pull apart here: accuracy alone ends in the corner, both on the whole front.
+    def dear(architecture: Mapping[str, Any]) -> Cost:
+        return Cost(flops=sum(VALUE[v] ** 2 for v in architecture.values()) // 3, params=1)
+
+    options: dict[str, Any] = {"settings": EvolutionSettings(20, 8, 8), "seed": 0}
+    alone = evolve(CHOICES, totals, dear, **options)
+    both = evolve(CHOICES, totals, dear, burden=lambda a: float(dear(a).flops), **options)
+    assert area(both) > area(alone)
+    assert min(c.cost.flops for c in both) < min(c.cost.flops for c in alone)
+
+
+def test_architectures_of_one_network_are_scored_once() -> None:
+    def canonical(architecture: dict[str, Any]) -> dict[str, Any]:
+        return {**architecture, "layer_7": "a"}  # as if the last layer had no effect
+
+    found = run(canonical=canonical)
+    assert all(c.architecture["layer_7"] == "a" for c in found)
+    assert len({tuple(c.architecture.values()) for c in found}) == len(found)
+
+
+@pytest.mark.parametrize("choices", [{}, {"x": ("a",)}])
+def test_nothing_to_choose(choices: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(SpaceError, match="a single architecture"):
+        evolve(choices, totals, cost, settings=EvolutionSettings(), seed=0)
 
 
 def test_a_small_space_is_searched_whole() -> None:

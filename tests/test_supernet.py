@@ -10,7 +10,7 @@ from nni.nas.nn.pytorch import ModelSpace
 from torch import Tensor, nn
 
 from nasneurn.search.run import SupernetModule
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches
+from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, averaging
 from search_spaces.errors import SpaceError
 from search_spaces.nni_fixes import activate, draw_architecture
 from search_spaces.spos import CANDIDATES, SPOS
@@ -170,7 +170,9 @@ class StopAt(SupernetModule):
         return super().training_step(batch, batch_idx)
 
 
-def train(folder: Path, stop: int = 10**9, accumulate: int = 1) -> dict[str, Tensor]:
+def train(
+    folder: Path, stop: int = 10**9, accumulate: int = 1, ema: float = 0.0
+) -> dict[str, Tensor]:
     torch.manual_seed(0)
     space = small_space()
     module = StopAt(Recipe(shift=1), 8, seed=3)
@@ -179,19 +181,29 @@ def train(folder: Path, stop: int = 10**9, accumulate: int = 1) -> dict[str, Ten
     trained = train_supernet(
         space, module, loader, path_of=lambda batch: draw_architecture(space, 5, batch),
         folder=folder, accumulate=accumulate,
-        checkpoint_seconds=0.0, accelerator="cpu", devices=1,
+        callbacks=averaging(ema), checkpoint_seconds=0.0, accelerator="cpu", devices=1,
     )  # fmt: skip
     return trained.state_dict()
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_training_broken_off_ends_in_the_same_weights(tmp_path: Path, accumulate: int) -> None:
-    whole = train(tmp_path / "whole", accumulate=accumulate)
+@pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.0), (2, 0.5)])
+def test_training_broken_off_ends_in_the_same_weights(
+    tmp_path: Path, accumulate: int, ema: float
+) -> None:
+    whole = train(tmp_path / "whole", accumulate=accumulate, ema=ema)
     with pytest.raises(ConnectionError):
-        train(tmp_path / "broken", stop=5, accumulate=accumulate)
+        train(tmp_path / "broken", stop=5, accumulate=accumulate, ema=ema)
     assert (tmp_path / "broken" / "training.ckpt").exists()
-    continued = train(tmp_path / "broken", accumulate=accumulate)
+    continued = train(tmp_path / "broken", accumulate=accumulate, ema=ema)
     assert all(torch.equal(value, continued[key]) for key, value in whole.items())
+
+
+def test_the_average_lags_behind_the_weights(tmp_path: Path) -> None:
+    start = as_supernet(small_space()).state_dict()
+    last, average = train(tmp_path / "last"), train(tmp_path / "average", ema=0.9)
+    key = "classifier.0.weight"
+    moved = (last[key] - start[key]).norm()
+    assert 0 < (average[key] - start[key]).norm() < 0.8 * moved
 
 
 def test_training_moves_only_what_a_path_can_reach(tmp_path: Path) -> None:
