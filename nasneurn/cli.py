@@ -50,6 +50,21 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the prepared npz files; by default $NASNEURN_DATA."),
 ]
+Space = Annotated[str, typer.Option(help="spos, autoformer, or package.module:Class of one's own.")]
+Suite = Annotated[str, typer.Option(help="builtin, digits or a folder.")]
+ImageSize = Annotated[
+    int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
+]
+SearchSources = Annotated[
+    list[str] | None,
+    typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
+]
+SeedList = Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")]
+BudgetName = Annotated[str, typer.Option(help="quick, standard or paper.")]
+BudgetChanges = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field of the budget: field=value; may be repeated."),
+]
 Stems = Annotated[
     list[str] | None, typer.Option(help="Stems: NAME or NAME:option=value; commas or repeated.")
 ]
@@ -100,7 +115,7 @@ def data_list(
 
 @data_app.command("preview")
 def data_preview(
-    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
+    suite: Suite = "builtin",
     stem: Annotated[str, typer.Option(help="The stem that the second rows pass.")] = "neurn",
     out: Annotated[Path, typer.Option(help="The PNG file.")] = Path("domains.png"),
     data_dir: DataDir = None,
@@ -117,9 +132,7 @@ def data_preview(
 
 @app.command("search")
 def search_command(
-    space: Annotated[
-        str, typer.Option(help="spos, autoformer, or package.module:Class of one's own.")
-    ] = "spos",
+    space: Space = "spos",
     neurn: Annotated[
         bool, typer.Option("--neurn/--no-neurn", help="With the NeuRN stem, or with no stem.")
     ] = True,
@@ -133,20 +146,12 @@ def search_command(
         bool,
         typer.Option("--search-stem", help="Choose the stem together with the architecture."),
     ] = False,
-    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
-    ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
-    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a field of the budget: field=value; may be repeated."),
-    ] = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
+    source: SearchSources = None,
+    seed: SeedList = None,
+    budget: BudgetName = "quick",
+    changes: BudgetChanges = None,
     select_under: Annotated[
         str | None,
         typer.Option(help="What scores candidates: clean or shifts; with --search-stem shifts."),
@@ -181,7 +186,7 @@ def search_command(
         str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
     ] = "auto",
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -233,24 +238,14 @@ def search_command(
 
 @app.command("search-quality")
 def search_quality_command(
-    space: Annotated[
-        str, typer.Option(help="spos, autoformer, or package.module:Class of one's own.")
-    ] = "spos",
+    space: Space = "spos",
     stems: Stems = None,
-    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option(help="A domain to search on; may be repeated; 'all' for every domain."),
-    ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="A seed; may be repeated.")] = None,
-    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a field of the budget: field=value; may be repeated."),
-    ] = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
+    source: SearchSources = None,
+    seed: SeedList = None,
+    budget: BudgetName = "quick",
+    changes: BudgetChanges = None,
     architectures: Annotated[
         int, typer.Option(min=2, help="Architectures of each supernet trained from scratch.")
     ] = 12,
@@ -305,15 +300,13 @@ def bench_command(
         ),
     ] = None,
     stems: Stems = None,
-    suite: Annotated[str, typer.Option(help="builtin, digits or a folder.")] = "builtin",
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
-    ] = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
     source: Annotated[
         list[str] | None, typer.Option(help="A domain to train on; may be repeated; default all.")
     ] = None,
     seeds: Seeds = 5,
-    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "quick",
+    budget: BudgetName = "quick",
     train_images: Annotated[
         int | None, typer.Option(min=1, help="Most training images, in place of the budget's.")
     ] = None,
@@ -395,7 +388,7 @@ def recipe_command(
         list[str] | None, typer.Option(help="Other sources than the recipe's.")
     ] = None,
     seeds: Seeds = 5,
-    budget: Annotated[str, typer.Option(help="quick, standard or paper.")] = "paper",
+    budget: BudgetName = "paper",
     workers: Workers = 1,
     engine: Engine = None,
     dry_run: Annotated[

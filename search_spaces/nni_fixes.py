@@ -116,22 +116,21 @@ class SeededPathSampling(RandomSamplingLightningModule):
         self.training_module.on_validation_epoch_end()
 
 
-class BiasFreeConv2d(MixedConv2d):
-    """NNI's mixed convolution, whose ``freeze`` fails where the convolution has no bias."""
+class _WithoutNone:
+    """Mends ``freeze`` of NNI's mixed layers, which fails where a layer has no bias."""
 
     def freeze_weight(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The weights of a frozen one, without entries that are None."""
-        weights = super().freeze_weight(*args, **kwargs)
+        weights = super().freeze_weight(*args, **kwargs)  # type: ignore[misc]
         return {name: weight for name, weight in weights.items() if weight is not None}
 
 
-class BiasFreeLinear(MixedLinear):
-    """NNI's mixed linear layer, whose ``freeze`` fails where the layer has no bias."""
+class BiasFreeConv2d(_WithoutNone, MixedConv2d):
+    """NNI's mixed convolution, that may have no bias."""
 
-    def freeze_weight(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The weights of a frozen one, without entries that are None."""
-        weights = super().freeze_weight(*args, **kwargs)
-        return {name: weight for name, weight in weights.items() if weight is not None}
+
+class BiasFreeLinear(_WithoutNone, MixedLinear):
+    """NNI's mixed linear layer, that may have no bias."""
 
 
 class SeededRandomOneShot(RandomOneShot):

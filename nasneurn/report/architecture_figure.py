@@ -47,7 +47,7 @@ def draw_architectures(records: Sequence[Mapping[str, Any]], path: Path) -> None
             axis.text(-3.1, row + 0.3, str(record["run"]), va="center", weight="bold")
             about = (
                 f"{record['flops'] / 1e6:.1f} M multiply-adds, {record['params'] / 1e3:.0f} k "
-                f"weights, {100 * record['source_accuracy']:.1f}%"
+                f"weights, {100 * record['source_accuracy']:.1f}% held-out"
             )
             axis.text(-3.1, row + 0.62, about, va="center", fontsize=7, color="0.4")
             for column, (text, kind) in enumerate(line):

@@ -122,7 +122,7 @@ def mean_transfer(accuracy: pd.DataFrame, stem: str) -> pd.DataFrame:
 
 
 def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
-    """Source x target heatmap of each stem, and of what each adds to the first.
+    """Source x target heatmap of each stem, and below it what the stem adds to the first.
 
     Drawn from the retrained networks where there are any, else from the inherited weights.
     """
@@ -130,41 +130,47 @@ def draw_transfer(accuracy: pd.DataFrame, path: Path) -> None:
     weights = "retrained" if "retrained" in kinds else kinds[0]
     accuracy = accuracy[accuracy["weights"] == weights]
     stems = list(dict.fromkeys(accuracy["stem"]))
-    tables = {f"stem {stem}": mean_transfer(accuracy, stem) for stem in stems}
-    first = tables[f"stem {stems[0]}"]
-    for stem in stems[1:]:
-        tables[f"{stem} minus {stems[0]}"] = tables[f"stem {stem}"] - first
-
-    height, width = next(iter(tables.values())).shape
+    tables = {stem: mean_transfer(accuracy, stem) for stem in stems}
+    height, width = tables[stems[0]].shape
+    rows = min(2, len(stems))
     seeds = accuracy["seed"].nunique()
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(
-            figsize=(1.4 + len(tables) * (0.9 + 0.75 * width), 1.7 + 0.62 * height),
+            figsize=(1.4 + len(stems) * (0.9 + 0.75 * width), 1.1 + rows * (0.6 + 0.62 * height)),
             layout="constrained",
         )
-        axes = figure.subplots(1, len(tables), squeeze=False)[0]
-        for number, (axis, (title, table)) in enumerate(zip(axes, tables.items(), strict=True)):
-            difference = number >= len(stems)
-            reach = max(1.0, float(np.nanmax(np.abs(table)))) if difference else 100.0
-            sns.heatmap(
-                table,
-                ax=axis,
-                annot=True,
-                fmt="+.1f" if difference else ".1f",
-                cmap="vlag" if difference else "crest",
-                vmin=-reach if difference else 0,
-                vmax=reach,
-                cbar=False,
-                linewidths=1,
-                linecolor="white",
-                yticklabels=number == 0,
-            )
-            axis.set_title(title)
+        axes = figure.subplots(rows, len(stems), squeeze=False, sharey=True)
+        for column, (stem, table) in enumerate(tables.items()):
+            _heatmap(axes[0, column], table, f"stem {stem}", difference=False)
+            if column:
+                below = table - tables[stems[0]]
+                _heatmap(axes[1, column], below, f"{stem} minus {stems[0]}", difference=True)
+        if rows == 2:
+            axes[1, 0].set_axis_off()
+        for axis in axes[-1, 1:] if rows == 2 else axes[0]:
             axis.set_xlabel("target")
-            axis.set_ylabel("source" if number == 0 else "")
-            axis.tick_params(length=0)
-            axis.tick_params(axis="y", rotation=0)
-            axis.set_xticklabels(axis.get_xticklabels(), rotation=30, ha="right")
+        axes[0, 0].set_ylabel("source")
         over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
         figure.suptitle(f"Test accuracy (%), {weights} weights, {over}", fontsize=11)
         figure.savefig(path, dpi=DPI)
+
+
+def _heatmap(axis: Axes, table: pd.DataFrame, title: str, *, difference: bool) -> None:
+    reach = max(1.0, float(np.nanmax(np.abs(table)))) if difference else 100.0
+    sns.heatmap(
+        table,
+        ax=axis,
+        annot=True,
+        fmt="+.1f" if difference else ".1f",
+        cmap="vlag" if difference else "crest",
+        vmin=-reach if difference else 0,
+        vmax=reach,
+        cbar=False,
+        linewidths=1,
+        linecolor="white",
+    )
+    axis.set_title(title)
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(length=0)
+    axis.tick_params(axis="y", rotation=0)
+    axis.set_xticklabels(axis.get_xticklabels(), rotation=30, ha="right")

@@ -9,6 +9,9 @@ from rich.table import Table
 from nasneurn.analysis.paired import PairedDifference, paired_difference
 from nasneurn.search.outputs import Outputs
 
+#: Characters of a line where there is no terminal to fit.
+WIDTH = 160
+
 
 def print_search(outputs: Outputs) -> None:
     """Print accuracy on every target, for each stem, and the paired difference of two."""
@@ -31,6 +34,8 @@ def print_search(outputs: Outputs) -> None:
         cells += [_shown(_difference(rows, stem, stems[0])) for stem in stems[1:]]
         table.add_row(*cells)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     console.print(table)
     for found in outputs.architectures():
         console.print(
