@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nasneurn.analysis.paired import paired_difference
+from nasneurn.analysis.transfer import transfer_table
 from nasneurn.report.search_figures import draw_search, draw_transfer, front_of, mean_transfer
 from nasneurn.report.search_table import print_search
 from nasneurn.search import Outputs
@@ -66,6 +67,21 @@ def accuracies(stems: list[str], sources: list[str], seeds: int) -> pd.DataFrame
     )
 
 
+def test_differences_to_the_first_stem_with_scipys_intervals() -> None:
+    rows = accuracies(["none", "neurn"], ["photo", "sketch"], seeds=4)
+    table = transfer_table(rows).set_index(["source", "target", "stem"])
+    assert len(table) == (2 * 3 + 1) * 2
+    across = rows[rows["source"] != rows["target"]]
+    wide = across.groupby(["seed", "stem"])["accuracy"].mean().unstack()
+    last = table.loc["all", "others", "neurn"]
+    assert last["accuracy"] == pytest.approx(wide["neurn"].mean())
+    interval = stats.ttest_rel(wide["neurn"], wide["none"]).confidence_interval(0.95)
+    assert (last["low"], last["high"]) == pytest.approx((interval.low, interval.high))
+    one = transfer_table(rows[rows["seed"] == 0])
+    assert one["low"].isna().all()
+    assert one.query("stem == 'none'")["difference"].isna().all()
+
+
 def test_transfer_is_the_mean_over_seeds() -> None:
     rows = accuracies(["none", "neurn"], ["photo", "sketch"], seeds=3)
     table = mean_transfer(rows, "neurn")
@@ -118,6 +134,7 @@ def test_figures_of_a_search_that_is_still_running(tmp_path: Path) -> None:
     rows = accuracies(["none", "neurn"], ["photo", "sketch"], 1)
     rows = rows[~((rows["stem"] == "neurn") & (rows["source"] == "sketch"))]
     assert mean_transfer(rows, "neurn").loc["sketch"].isna().all()
+    assert len(transfer_table(rows)) == (3 + 3 + 1) * 2 - 3
     draw_transfer(rows, tmp_path / "transfer.png")
     candidates = rows.rename(columns={"accuracy": "source_accuracy"})
     draw_search(candidates.assign(generation=0, flops=range(len(rows))), tmp_path / "search.png")

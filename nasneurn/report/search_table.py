@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import pandas as pd
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from nasneurn.analysis.paired import PairedDifference, paired_difference
+from nasneurn.analysis.transfer import transfer_table
 from nasneurn.search.outputs import Outputs
 
 #: Characters of a line where there is no terminal to fit.
@@ -14,10 +14,10 @@ WIDTH = 160
 
 
 def print_search(outputs: Outputs) -> None:
-    """Print accuracy on every target, for each stem, and the paired difference of two."""
-    accuracy = outputs.accuracy()
-    stems = list(dict.fromkeys(accuracy["stem"]))
-    seeds = accuracy["seed"].nunique()
+    """Print accuracy on every target, for each stem, and what each adds to the first."""
+    means = transfer_table(outputs.accuracy())
+    stems = list(dict.fromkeys(means["stem"]))
+    seeds = int(means["seeds"].max())
     over = "one seed, so no interval" if seeds == 1 else f"means of {seeds} seeds"
     table = Table(title=f"Test accuracy of the architectures found (%), {over}")
     for heading in ("weights", "source", "target"):
@@ -26,12 +26,13 @@ def print_search(outputs: Outputs) -> None:
         table.add_column(stem, justify="right")
     for stem in stems[1:]:
         table.add_column(f"{stem} - {stems[0]}", justify="right")
-    for (weights, source, target), rows in accuracy.groupby(
-        ["weights", "source", "target"], sort=False
-    ):
-        cells = [str(weights), str(source), str(target)]
-        cells += [f"{100 * rows[rows['stem'] == stem]['accuracy'].mean():.1f}" for stem in stems]
-        cells += [_shown(_difference(rows, stem, stems[0])) for stem in stems[1:]]
+    for case, rows in means.groupby(["weights", "source", "target"], sort=False):
+        assert isinstance(case, tuple)
+        by_stem = rows.set_index("stem").reindex(stems)
+        cells = [str(part) for part in case]
+        cells += [f"{100 * value:.1f}" for value in by_stem["accuracy"]]
+        differences = by_stem[["difference", "low", "high"]].to_numpy(float)
+        cells += [_shown(*difference) for difference in differences[1:]]
         table.add_row(*cells)
     console = Console()
     if not console.is_terminal:
@@ -48,17 +49,10 @@ def print_search(outputs: Outputs) -> None:
     console.print(f"written to {outputs.folder}", highlight=False, soft_wrap=True)
 
 
-def _difference(rows: pd.DataFrame, stem: str, against: str) -> PairedDifference:
-    by_seed = rows.pivot_table(index="seed", columns="stem", values="accuracy")
-    pairs = by_seed[[stem, against]].dropna()
-    return paired_difference(pairs[stem].tolist(), pairs[against].tolist())
-
-
-def _shown(difference: PairedDifference) -> str:
-    mean = f"{100 * difference.mean:+.1f}"
-    if difference.low is None or difference.high is None:
-        return mean
-    return f"{mean} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+def _shown(mean: float, low: float, high: float) -> str:
+    if np.isnan(low):
+        return f"{100 * mean:+.1f}"
+    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def search_json(outputs: Outputs) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Outputs:
     ``config.yaml`` is all that is needed to run it again; ``accuracy.csv`` has one row for each
     source, target, stem, seed and kind of weights; ``evolution.csv`` one for each candidate;
     ``architecture.json`` one record for each architecture found; ``supernet.ckpt`` the weights of
-    every supernet (safetensors). ``hypervolume.csv`` says how far the front of accuracy and cost
+    every supernet (safetensors). ``transfer.csv`` has means over seeds and what each stem adds to
+    the first, with intervals; ``hypervolume.csv`` says how far the front of accuracy and cost
     has come after each generation. ``search.png``, ``hypervolume.png`` and ``transfer.png`` draw
     the tables, and ``architecture.png`` the networks found.
     """
@@ -56,6 +57,7 @@ class Outputs:
         self.evolution_path = folder / "evolution.csv"
         self.architecture_path = folder / "architecture.json"
         self.supernet_path = folder / "supernet.ckpt"
+        self.transfer_path = folder / "transfer.csv"
         self.hypervolume_path = folder / "hypervolume.csv"
         self.search_figure = folder / "search.png"
         self.transfer_figure = folder / "transfer.png"
@@ -90,13 +92,19 @@ class Outputs:
     def draw(self) -> list[Path]:
         """Make from the tables what follows from them; gives the paths."""
         from nasneurn.analysis.hypervolumes import hypervolumes
+        from nasneurn.analysis.transfer import transfer_table
         from nasneurn.report.architecture_figure import draw_architectures
         from nasneurn.report.search_figures import draw_hypervolumes, draw_search, draw_transfer
 
         evolution = self.evolution()
         volumes = hypervolumes(evolution, "latency" if "latency" in evolution else "flops")
-        with written_atomically(self.hypervolume_path) as draft:
-            volumes.to_csv(draft, index=False)
+        tables = {
+            self.transfer_path: transfer_table(self.accuracy()),
+            self.hypervolume_path: volumes,
+        }
+        for path, table in tables.items():
+            with written_atomically(path) as draft:
+                table.to_csv(draft, index=False)
         drawings: dict[Path, Callable[[Path], None]] = {
             self.search_figure: partial(draw_search, evolution),
             self.hypervolume_figure: partial(draw_hypervolumes, volumes),
@@ -106,7 +114,7 @@ class Outputs:
         for path, draw in drawings.items():
             with written_atomically(path) as draft:
                 draw(draft)
-        return [self.hypervolume_path, *drawings]
+        return [*tables, *drawings]
 
     def accuracy(self) -> pd.DataFrame:
         """The table of accuracies."""
