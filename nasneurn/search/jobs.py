@@ -1,5 +1,6 @@
 """One supernet of a search: what it is, the images it sees, and one of its networks alone."""
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from nasneurn.training import (
     as_pixels,
     fit,
 )
+from search_spaces.costs import Costs, costs_of
 from search_spaces.nni_fixes import Architecture, ModelSpace
 from search_spaces.supernet import load_supernet
 
@@ -72,6 +74,14 @@ class JobWork:
         supernet = load_supernet(self.supernet_path, self.job.name, self.choice.build())
         return supernet.to(self.device).eval()
 
+    def costs(self) -> Costs:
+        """The costs of all architectures of the space, counted once in a process."""
+        size = self.config.image_size
+        key = json.dumps([self.choice.about, size], sort_keys=True)
+        if key not in _costs:
+            _costs[key] = costs_of(self.choice.build, (3, size, size))
+        return _costs[key]
+
     def images(self) -> SourceImages:
         """The source's images: to train on, and held out to score on."""
         config = self.config
@@ -110,6 +120,10 @@ class JobWork:
         count = min(self.config.budget.calibration_images, len(fit))
         rows = torch.from_numpy(rng.permutation(len(fit))[:count]).to(fit.labels.device)
         return [as_pixels(fit.images[chosen]) for chosen in rows.split(256)]
+
+
+#: Costs by space, settings, stem and image size.
+_costs: dict[str, Costs] = {}
 
 
 @lru_cache(maxsize=2)

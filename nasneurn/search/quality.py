@@ -32,7 +32,6 @@ from nasneurn.search.run import all_work, run_search
 from nasneurn.search.spaces import architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import choose_device
-from search_spaces.costs import costs_of
 from search_spaces.evolution import EvolutionSettings, evolve
 from search_spaces.nni_fixes import Architecture, ModelSpace, activate, choices, draw_architecture
 from search_spaces.supernet import load_weights, save_supernets
@@ -164,8 +163,7 @@ def sample(work: JobWork, count: int) -> list[Architecture]:
     Uniform draws are sorted by cost and cut into ``count`` strata; the middle of each is taken.
     The draws are a function of the seed alone, so that two stems get the same architectures.
     """
-    size = work.config.image_size
-    costs = costs_of(work.choice.build, (3, size, size))
+    costs = work.costs()
     space = work.choice.build()
     canonical = getattr(space, "canonical", dict)
     seed = stream(work.job.seed, "sample")
@@ -203,11 +201,11 @@ def measure(task: Task) -> None:
 
 def _random_search(work: JobWork, supernet: ModelSpace, scorer: Scorer) -> list[float]:
     """Scores of as many uniform draws as the evolution has candidates, none twice."""
-    budget, size = work.config.budget, work.config.image_size
+    budget = work.config.budget
     drawn = evolve(
         choices(supernet),
         lambda architectures: map(scorer, architectures),
-        costs_of(work.choice.build, (3, size, size)),
+        work.costs(),
         settings=EvolutionSettings(budget.population * budget.generations, generations=1),
         seed=stream(work.job.seed, "random search"),
         canonical=getattr(supernet, "canonical", dict),
@@ -218,7 +216,6 @@ def _random_search(work: JobWork, supernet: ModelSpace, scorer: Scorer) -> list[
 def _row(
     work: JobWork, supernet: ModelSpace, scorer: Scorer, architecture: Architecture
 ) -> dict[str, Any]:
-    size = work.config.image_size
     held_out = work.images().held_out
     activate(supernet, architecture)
     raw = accuracy(supernet, held_out)
@@ -228,7 +225,7 @@ def _row(
     alone = accuracy(train_alone(work, architecture, silent), held_out)
     return {
         "architecture": architecture_name(architecture),
-        "flops": costs_of(work.choice.build, (3, size, size))(architecture).flops,
+        "flops": work.costs()(architecture).flops,
         "raw": raw,
         "recalibrated": recalibrated,
         "alone": alone,

@@ -35,7 +35,7 @@ from nasneurn.training import (
     process_rank,
 )
 from search_spaces.conformance import check_space
-from search_spaces.costs import costs_of, latency, limit
+from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
 from search_spaces.nni_fixes import Architecture, ModelSpace, NNILightningModule, activate, choices
 from search_spaces.sampling import PathRule, path_rule
@@ -86,6 +86,8 @@ def run_search(
     if machines.several and engine != "here":
         raise InputError("several --devices train one supernet at a time: not with --workers")
     works = all_work(config, outputs, choose_device(device), data_dir, machines)
+    if config.space not in SPACES:
+        check_space(works[0].choice.build, (3, config.image_size, config.image_size))
     runners = [JobRunner(work) for work in works]
     if process_rank():  # one of several processes that train, and no more
         for runner in runners:
@@ -176,11 +178,8 @@ class JobRunner:
         self.work = work
         self._config = work.config
         self._shown = shown
-        size = self._config.image_size
-        self._cost = costs_of(work.choice.build, (3, size, size))
+        self._cost = work.costs()
         self._within = limit(self._cost, self._config.max_flops, self._config.max_params)
-        if work.choice.space not in SPACES:
-            check_space(work.choice.build, (3, size, size))
         self._path_of(work.choice.build())  # a sampling rule that cannot be
 
     @property
