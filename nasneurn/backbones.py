@@ -150,7 +150,7 @@ def _chosen(path: Path) -> list[str]:
 def _best_found() -> list[Backbone]:
     """Of each search space, what did best on held-out source images, in all searches there are."""
     best: dict[str, dict[str, Any]] = {}
-    for path in sorted(RESULTS.glob("search-*/architecture.json")):
+    for path in sorted(RESULTS.glob("search-*/**/architecture.json")):
         for record in _records(path):
             rival = best.setdefault(record["space"], record)
             if record.get("source_accuracy", 0.0) > rival.get("source_accuracy", 0.0):

@@ -27,7 +27,7 @@ from nasneurn.search.config import SEARCHED, STEM_CANDIDATES
 from nasneurn.search.outputs import Evaluations
 from nasneurn.training import DeviceImages
 from search_spaces.spos import SPOS
-from search_spaces.supernet import load_supernet, subnet
+from search_spaces.supernet import load_supernet, load_weights, subnet
 
 SCRIPT = Path(__file__).with_name("tiny_search.py")
 TABLES = ("accuracy.csv", "evolution.csv", "architecture.json")
@@ -182,6 +182,22 @@ def test_compare_pairs_the_stems_and_retrains(tmp_path: Path) -> None:
     # The pair starts from the same first generation, drawn from the same seed.
     names = outputs.evolution().groupby("stem")["architecture"].apply(list)
     assert names["none"] == names["neurn"]
+
+
+@pytest.mark.parametrize("space", ["spos", "autoformer"])
+def test_training_in_bf16(tmp_path: Path, space: str) -> None:
+    changes = {"steps": 3, "population": 2, "generations": 1}
+    if space == "autoformer":
+        changes["settings"] = {"patch_size": 8}
+    budget = TINY.model_copy(update=changes)
+    config = tiny_config(space=space, precision="bf16", budget=budget)
+    outputs = search(config, tmp_path / "out", device="cpu")
+    weights = load_weights(outputs.supernet_path, "optdigits-neurn-0")
+    assert all(weight.dtype != torch.bfloat16 for weight in weights.values())  # mixed, not pure
+    full = search(tiny_config(space=space, budget=budget), tmp_path / "full", device="cpu")
+    other = load_weights(full.supernet_path, "optdigits-neurn-0")
+    changed = [key for key in weights if not torch.equal(weights[key], other[key])]
+    assert changed
 
 
 def test_limits_hold_for_every_candidate(tmp_path: Path) -> None:
