@@ -124,8 +124,6 @@ def measure_all(
             )
         if outputs.quality_path.exists() and not outputs.state.exists():
             return outputs
-    outputs.state.mkdir(parents=True, exist_ok=True)
-    config.write(outputs.config_path, environment())
     found = run_search(
         config.search,
         outputs.search.folder,
@@ -134,6 +132,8 @@ def measure_all(
         engine=engine,
         workers=workers,
     )
+    outputs.state.mkdir(parents=True, exist_ok=True)
+    config.write(outputs.config_path, environment())
     # The search's own state is gone; each supernet is unpacked once more, for the tasks.
     state = outputs.state.resolve()
     works = [
