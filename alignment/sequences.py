@@ -6,10 +6,11 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def serialize(
         jobs: processes to trace in; by default one a core.
         strict: raise instead of leaving out.
         step: called with 1 whenever another architecture was traced.
-        meanwhile: called once while others trace, if they do.
+        meanwhile: called once, in another thread, while others trace, if they do.
 
     Raises:
         AlignmentError: ``strict`` and one cannot be traced; ``jobs`` below 1; or a worker died.
@@ -196,6 +197,18 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
+def _clean_context() -> BaseContext:
+    """How workers start. Not as forks of this process: one with threads may hang.
+
+    A fork server imports what they need once for all of them; Windows has none.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["timm", "alignment.graphs", "alignment.meta"])
+    return context
+
+
 def _in_processes(
     requests: list[Request],
     cache_folder: Path | None,
@@ -203,20 +216,18 @@ def _in_processes(
     tell: Callable[[int], None],
     meanwhile: Callable[[], None] | None,
 ) -> dict[str, Architecture | str]:
-    # Spawned: a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(
-        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    pool = ProcessPoolExecutor(jobs, mp_context=_clean_context(), initializer=_start_worker)
     futures: dict[Future[Architecture | str], str] = {}
+    beside = ThreadPoolExecutor(1)  # the first submission waits for the fork server
     try:
+        ready = beside.submit(meanwhile or (lambda: None))
         for request in requests:
             futures[pool.submit(partial(_traced, cache_folder), request)] = request.name
-        if meanwhile is not None:
-            meanwhile()
         answers = {}
         for future in as_completed(futures):
             answers[futures[future]] = future.result()
             tell(1)
+        ready.result()
         return answers
     except BrokenProcessPool as error:
         raise AlignmentError(
@@ -229,3 +240,4 @@ def _in_processes(
         for future in futures:
             future.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
+        beside.shutdown(wait=False)

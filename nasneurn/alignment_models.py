@@ -65,10 +65,14 @@ def gather(
 
 
 def _get_ready(figures: bool) -> None:
-    """Have the kernel compiled (or read from numba's cache), and the drawing library loaded."""
+    """Have the kernels compiled (or read from numba's cache), and the drawing library loaded."""
+    import numpy as np
+
+    from alignment.kernels import fold_repeats
     from alignment.needleman_wunsch import score
 
     score([0], [0])
+    fold_repeats(np.zeros(1, np.int32))
     if figures:
         import alignment.figures  # noqa: F401
 
