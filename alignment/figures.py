@@ -68,7 +68,6 @@ def draw_heatmap(outcome: "Outcome", path: Path) -> None:
     tree = linkage(outcome.similarity)
     colours = family_colours(outcome.tokens.families)
     strip = [colours[family] for family in outcome.tokens.families]
-    labels = [_mark(outcome, name) for name in outcome.names]
     side = max(6.0, 2.9 + 0.235 * count)
     with plt.rc_context({"font.family": "DejaVu Sans", "lines.linewidth": 1.0}):
         grid = sns.clustermap(
@@ -80,8 +79,8 @@ def draw_heatmap(outcome: "Outcome", path: Path) -> None:
             cmap="mako",
             vmin=0.0,
             vmax=1.0,
-            xticklabels=labels,
-            yticklabels=labels,
+            xticklabels=False,
+            yticklabels=False,
             figsize=(side + 1.3, side),
             dendrogram_ratio=(0.11, 0.09),
             colors_ratio=0.014,
@@ -91,9 +90,12 @@ def draw_heatmap(outcome: "Outcome", path: Path) -> None:
             tree_kws={"linewidths": 1.0, "colors": "#444444"},
         )
         axes = grid.ax_heatmap
+        # Named here: seaborn would draw the figure twice to see whether the names overlap.
         size = 8.5 if count > 25 else 10
-        axes.set_xticklabels(axes.get_xticklabels(), rotation=90, fontsize=size)
-        axes.set_yticklabels(axes.get_yticklabels(), rotation=0, fontsize=size)
+        order = grid.dendrogram_row.reordered_ind
+        names = [_mark(outcome, outcome.names[one]) for one in order]
+        axes.set_xticks(np.arange(count) + 0.5, names, rotation=90, fontsize=size)
+        axes.set_yticks(np.arange(count) + 0.5, names, rotation=0, fontsize=size)
         axes.tick_params(length=0, pad=3)
         # The upper dendrogram repeats the left one.
         grid.ax_col_dendrogram.set_visible(False)

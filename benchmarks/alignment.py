@@ -21,8 +21,6 @@ average, when the run began, over its cores).
 """
 
 import argparse
-import csv
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,14 +28,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from benchmark_rows import load, report
 
-# Run as a script, this file would be found under the name of the package that it measures.
-sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
-
-from alignment import Scoring, catalogue, resolve, score_matrix, serialize, tokenize  # noqa: E402
-from nasneurn.paths import cache_dir  # noqa: E402
+from alignment import Scoring, catalogue, resolve, score_matrix, serialize, tokenize
+from nasneurn.paths import cache_dir
 
 COLUMNS = (
     "what", "scheme", "gaps", "way", "pairs", "cells", "wrong", "repeats", "seconds",
@@ -174,7 +168,7 @@ def measure(what: str, scheme: str, gaps: str, sequences: Sequences, quick: bool
             way(pairs)
             spent.append(time.perf_counter() - start)
     speeds = {name: cells(sequences, ways[name][1]) / min(spent) for name, spent in times.items()}
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    busy = load()
     rows = []
     for name, (_, pairs) in ways.items():
         timed = name in times
@@ -186,19 +180,10 @@ def measure(what: str, scheme: str, gaps: str, sequences: Sequences, quick: bool
                 "seconds": f"{min(times[name]):.5f}" if timed else "",
                 "gcells_per_s": f"{speeds[name] / 1e9:.4f}" if timed else "",
                 "ratio": f"{speeds[name] / speeds[KERNEL]:.4f}" if timed else "",
-                "load": f"{load:.2f}",
+                "load": busy,
             }
         )  # fmt: skip
     return rows
-
-
-def show(rows: list[dict]) -> None:
-    table = Table()
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("what", "way") else "right")
-    for one in rows:
-        table.add_row(*(str(one[column]) for column in COLUMNS))
-    Console(width=150).print(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -220,13 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for scheme, gaps in (("layer", "linear"), ("layer", "affine"), ("geometry", "linear")):
             sequences = tokenize(found, scheme).sequences
             rows += measure(what, scheme, gaps, sequences, options.quick)
-    show(rows)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows(rows)
+    report(rows, COLUMNS, "All pairs, on one core", options.out)
     return 0
 
 

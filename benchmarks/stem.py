@@ -12,7 +12,6 @@ Columns: `what` ("forward", "forward+backward", "resnet50 step", "first call"), 
 """
 
 import argparse
-import csv
 import os
 import statistics
 import subprocess
@@ -25,8 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
+from benchmark_rows import report
 from torch import Tensor
 
 from nasneurn import stems
@@ -241,15 +239,7 @@ def main() -> None:
     if device == "cpu":
         rows += first_call()
 
-    table = Table(*COLUMNS, title=f"NeuRN, torch {torch.__version__}")
-    for each in rows:
-        table.add_row(*(str(each[column]) for column in COLUMNS))
-    Console(width=140).print(table)
-    if options.out:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+    report(rows, COLUMNS, f"NeuRN, torch {torch.__version__}", options.out)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,6 @@ Columns: `what` ("step" or "candidate"), `space`, `size`, `device`, `threads`, `
 
 import argparse
 import copy
-import csv
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,22 +26,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from rich.console import Console
-from rich.table import Table
+from benchmark_rows import load, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Beside this script lies another of the name of a package that it imports.
-sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
-
-from nasneurn.evaluation import accuracy  # noqa: E402
-from nasneurn.search.config import budget_named  # noqa: E402
-from nasneurn.search.run import SupernetModule  # noqa: E402
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, as_pixels  # noqa: E402
-from search_spaces.autoformer import AutoFormer, Transformer, transformer_sizes  # noqa: E402
-from search_spaces.nni_fixes import Architecture, ModelSpace, activate, draw_architecture  # noqa: E402
-from search_spaces.spos import SPOS  # noqa: E402
-from search_spaces.supernet import as_supernet, recalibrate, recalibrated, train_supernet  # noqa: E402
+from nasneurn.evaluation import accuracy
+from nasneurn.search.config import budget_named
+from nasneurn.search.run import SupernetModule
+from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, as_pixels
+from search_spaces.autoformer import AutoFormer, Transformer, transformer_sizes
+from search_spaces.nni_fixes import Architecture, ModelSpace, activate, draw_architecture
+from search_spaces.spos import SPOS
+from search_spaces.supernet import as_supernet, recalibrate, recalibrated, train_supernet
 
 COLUMNS = (
     "what", "space", "size", "device", "threads", "batch", "count", "way", "ms", "per_minute",
@@ -257,22 +250,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
     parser.add_argument("--quick", action="store_true", help="a few steps")
     options = parser.parse_args()
-    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+    busy = load()
     found = []
     for row in rows(options.device, options.quick):
         seconds = row["ms"]
         row |= {"ms": round(1000 * seconds, 2), "per_minute": round(60 / seconds)}
-        row |= {"ratio": round(row["ratio"], 3), "device": options.device, "load": load}
+        row |= {"ratio": round(row["ratio"], 3), "device": options.device, "load": busy}
         found.append({**row, "threads": torch.get_num_threads()})
-    table = Table(*COLUMNS, title=f"Supernets, torch {torch.__version__}")
-    for each in found:
-        table.add_row(*(str(each[column]) for column in COLUMNS))
-    Console(width=140).print(table)
-    if options.out:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(found)
+    report(found, COLUMNS, f"Supernets, torch {torch.__version__}", options.out)
 
 
 if __name__ == "__main__":

@@ -14,33 +14,30 @@ Run again, it continues where it stopped.
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import benchmark_rows  # noqa: F401 - puts this folder last on the path
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-# Beside this script lies another of the name of a package that it imports.
-sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
-
-from nasneurn.analysis.paired import paired_difference  # noqa: E402
-from nasneurn.domains.atomic import written_atomically  # noqa: E402
-from nasneurn.evaluation import accuracy  # noqa: E402
-from nasneurn.experiments import engines  # noqa: E402
-from nasneurn.progress import meter  # noqa: E402
-from nasneurn.report.style import DPI, STYLE  # noqa: E402
-from nasneurn.search import Outputs, SearchConfig, StemChoice, budget_named  # noqa: E402
-from nasneurn.search.candidates import Scorer  # noqa: E402
-from nasneurn.search.jobs import JobWork  # noqa: E402
-from nasneurn.search.run import JobRunner, all_work  # noqa: E402
-from nasneurn.search.spaces import architecture_name  # noqa: E402
-from search_spaces.nni_fixes import activate, draw_architecture  # noqa: E402
+from nasneurn.analysis.paired import paired_difference
+from nasneurn.domains.atomic import written_atomically
+from nasneurn.evaluation import accuracy
+from nasneurn.experiments import engines
+from nasneurn.progress import meter
+from nasneurn.report.style import DPI, STYLE
+from nasneurn.search import Outputs, SearchConfig, StemChoice, budget_named
+from nasneurn.search.candidates import Scorer
+from nasneurn.search.jobs import JobWork
+from nasneurn.search.run import JobRunner, all_work
+from nasneurn.search.spaces import architecture_name
+from search_spaces.nni_fixes import activate, draw_architecture
 
 PATHS = 32
 BATCHES = 400

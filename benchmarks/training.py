@@ -13,31 +13,24 @@ ours), `load` (the machine's load average when the run began, over its cores).
 """
 
 import argparse
-import csv
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 import torch
 import torch.nn.functional as F
+from benchmark_rows import load, report
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import VisionDataset
 
-# Beside this script lies another of the name of a package that it imports.
-sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != Path(__file__).parent]
-
-from nasneurn.backbones import create_backbone, resolve_backbones  # noqa: E402
-from nasneurn.domains import Split, load_suite, subsample  # noqa: E402
-from nasneurn.progress import meter  # noqa: E402
-from nasneurn.stems import create_stem  # noqa: E402
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit  # noqa: E402
+from nasneurn.backbones import create_backbone, resolve_backbones
+from nasneurn.domains import Split, load_suite, subsample
+from nasneurn.progress import meter
+from nasneurn.stems import create_stem
+from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
 
 COLUMNS = (
     "domain", "images", "architecture", "stem", "batch", "threads", "way", "repeats", "seconds",
@@ -165,17 +158,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
     parser.add_argument("--quick", action="store_true", help="one small case")
     options = parser.parse_args()
-    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
-    found = [{**row, "load": load} for row in rows(options.suite, options.quick)]
-    table = Table(*COLUMNS, title=f"An epoch of training, torch {torch.__version__}")
-    for each in found:
-        table.add_row(*(str(each[column]) for column in COLUMNS))
-    Console(width=140).print(table)
-    if options.out:
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(found)
+    busy = load()
+    found = [{**row, "load": busy} for row in rows(options.suite, options.quick)]
+    report(found, COLUMNS, f"An epoch of training, torch {torch.__version__}", options.out)
 
 
 if __name__ == "__main__":

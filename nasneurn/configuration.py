@@ -54,6 +54,25 @@ class RunConfig(BaseModel):
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise InputError(f"{path}: {where}: {first['msg']}") from None
 
+    def check_folder(self, path: Path, what: str) -> None:
+        """Refuse a folder that is marked as another run's.
+
+        Args:
+            path: the folder's configuration, if it has one.
+            what: what a run of this kind is called.
+
+        Raises:
+            InputError: with what differs.
+        """
+        if not path.exists():
+            return
+        before = type(self).read(path)
+        if before != self:
+            raise InputError(
+                f"{path.parent} holds another {what} ({'; '.join(before.differences(self))}); "
+                "choose another --out, or delete it"
+            )
+
     def differences(self, other: Self) -> list[str]:
         """What differs, one entry a field: ``field: own value -> other value``."""
         mine, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))

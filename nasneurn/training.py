@@ -58,6 +58,12 @@ class Machines:
         return {"devices": self.devices, "num_nodes": self.nodes, "strategy": strategy}
 
 
+#: What Lightning calls each precision.
+LIGHTNING_PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+}
+
 #: One device of one machine.
 ALONE = Machines()
 

@@ -28,6 +28,7 @@ __all__ = [
     "SeededRandomOneShot",
     "activate",
     "arguments_of",
+    "canonical_form",
     "choices",
     "draw_architecture",
 ]
@@ -52,6 +53,12 @@ def draw_architecture(space: ModelSpace, *stream: int) -> Architecture:
 def choices(space: ModelSpace) -> dict[str, tuple[Any, ...]]:
     """The values of every choice of a space, by label."""
     return {label: tuple(mutable.grid()) for label, mutable in space.simplify().items()}
+
+
+def canonical_form(space: ModelSpace) -> Callable[[Architecture], Architecture]:
+    """The one name of a network among several: the space's own rule, if it has one."""
+    rule: Callable[[Architecture], Architecture] = getattr(space, "canonical", dict)
+    return rule
 
 
 def arguments_of(space: type[ModelSpace]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import cast
 from nni.nas.nn.pytorch import LayerChoice
 from torch import Tensor, nn
 
-from search_spaces.nni_fixes import Architecture, ModelSpace
+from search_spaces.nni_fixes import Architecture, ModelSpace, canonical_form
 
 #: No stem, one, or several by name.
 Stem = nn.Module | Mapping[str, nn.Module] | None
@@ -41,8 +41,7 @@ class Stemmed(ModelSpace):
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one name of a network among several, by the space's own rule where it has one."""
-        own = getattr(self.space, "canonical", dict)
-        return cast(Architecture, own(architecture))
+        return canonical_form(self.space)(architecture)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> logits (N, classes)."""

@@ -72,13 +72,7 @@ class Grid:
     ) -> None:
         self.config = config
         self.outputs = BenchOutputs(out)
-        if self.outputs.config_path.exists():
-            before = self.outputs.config()
-            if before != config:
-                raise InputError(
-                    f"{out} holds another grid ({'; '.join(before.differences(config))}); "
-                    "choose another --out, or delete it"
-                )
+        config.check_folder(self.outputs.config_path, "grid")
         self.device = choose_device(device)
         self._data_dir = data_dir
         self._compiled = compiled

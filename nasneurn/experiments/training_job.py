@@ -19,7 +19,14 @@ from nasneurn.progress import meter
 from nasneurn.seeds import stream
 from nasneurn.selection import HeldOutSelection
 from nasneurn.stems import create_stem
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, SourceImages, fit
+from nasneurn.training import (
+    LIGHTNING_PRECISION,
+    DeviceImages,
+    Recipe,
+    ShuffledBatches,
+    SourceImages,
+    fit,
+)
 from search_spaces.checkpointing import TimedCheckpoint
 
 #: Seconds of training that a killed job may lose.
@@ -164,7 +171,7 @@ class _Training:
                 progress,
                 callbacks=[selection, TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS)],
                 resume_from=checkpoint if checkpoint.exists() else None,
-                precision="bf16-mixed" if self._job.precision == "bf16" else "32-true",
+                precision=LIGHTNING_PRECISION[self._job.precision],
                 accumulate_grad_batches=self._halves,
             )
         return selection

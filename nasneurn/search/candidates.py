@@ -13,13 +13,13 @@ class Scorer:
     """Scores the paths of one supernet: each with batch-norm statistics of its own."""
 
     def __init__(self, work: JobWork, supernet: ModelSpace) -> None:
-        self._supernet = supernet
+        self.supernet = supernet
         self._held_out = work.images().held_out
         self._calibration = work.calibration_batches()
 
     def __call__(self, architecture: Architecture) -> float:
         """Accuracy on held-out source images."""
-        with recalibrated(self._supernet, architecture, self._calibration) as network:
+        with recalibrated(self.supernet, architecture, self._calibration) as network:
             return accuracy(network, self._held_out)
 
 
@@ -32,14 +32,20 @@ class Batch:
 
 
 def score_batch(batch: Batch) -> list[float]:
-    """Score the candidates of a batch; the supernet is read once in a process."""
+    """Score the candidates of a batch."""
+    scorer = scorer_of(batch.work)
+    return [scorer(architecture) for architecture in batch.architectures]
+
+
+def scorer_of(work: JobWork) -> Scorer:
+    """The scorer of a job whose supernet is trained; read once for all calls in a row."""
     global _scorer
-    if _scorer is None or _scorer[0] != batch.work:
-        _scorer = batch.work, Scorer(batch.work, batch.work.load_supernet())
-    return [_scorer[1](architecture) for architecture in batch.architectures]
+    if _scorer is None or _scorer[0] != work:
+        _scorer = work, Scorer(work, work.load_supernet())
+    return _scorer[1]
 
 
-#: The scorer of this worker, with the work that it belongs to.
+#: The scorer of this process, with the work that it belongs to.
 _scorer: tuple[JobWork, Scorer] | None = None
 
 

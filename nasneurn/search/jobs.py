@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,6 +59,18 @@ class JobWork:
     data_dir: Path | None
     device: torch.device
     machines: Machines = ALONE
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The columns with which each row of the job begins."""
+        return {
+            "space": self.config.space,
+            "suite": self.config.suite_name,
+            "budget": self.config.budget_name,
+            "source": self.job.source,
+            "stem": str(self.job.stem),
+            "seed": self.job.seed,
+        }
 
     @property
     def folder(self) -> Path:

@@ -24,7 +24,7 @@ from nasneurn.errors import InputError
 from nasneurn.evaluation import accuracy
 from nasneurn.experiments import engines
 from nasneurn.progress import Meter, meter
-from nasneurn.search.candidates import Scorer
+from nasneurn.search.candidates import Scorer, scorer_of
 from nasneurn.search.config import SearchConfig
 from nasneurn.search.jobs import JobWork, train_alone
 from nasneurn.search.outputs import Outputs
@@ -33,7 +33,13 @@ from nasneurn.search.spaces import architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import choose_device
 from search_spaces.evolution import EvolutionSettings, evolve
-from search_spaces.nni_fixes import Architecture, ModelSpace, activate, choices, draw_architecture
+from search_spaces.nni_fixes import (
+    Architecture,
+    activate,
+    canonical_form,
+    choices,
+    draw_architecture,
+)
 from search_spaces.supernet import load_weights, save_supernets
 
 #: Uniform draws for one architecture of the sample.
@@ -65,6 +71,11 @@ class QualityOutputs:
         self.figure = folder / "quality.png"
         self.search = Outputs(folder / "search")
         self.state = folder / "state"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the measurement has run to its end."""
+        return self.quality_path.exists() and not self.state.exists()
 
     def quality(self) -> pd.DataFrame:
         """The table of architectures."""
@@ -115,15 +126,9 @@ def measure_all(
         InputError: the folder holds another measurement, or the input cannot be used.
     """
     outputs = QualityOutputs(out)
-    if outputs.config_path.exists():
-        before = QualityConfig.read(outputs.config_path)
-        if before != config:
-            raise InputError(
-                f"{out} holds another measurement ({'; '.join(before.differences(config))}); "
-                "choose another --out, or delete it"
-            )
-        if outputs.quality_path.exists() and not outputs.state.exists():
-            return outputs
+    config.check_folder(outputs.config_path, "measurement")
+    if outputs.complete:
+        return outputs
     found = run_search(
         config.search,
         outputs.search.folder,
@@ -165,7 +170,7 @@ def sample(work: JobWork, count: int) -> list[Architecture]:
     """
     costs = work.costs()
     space = work.choice.build()
-    canonical = getattr(space, "canonical", dict)
+    canonical = canonical_form(space)
     seed = stream(work.job.seed, "sample")
     drawn = [canonical(draw_architecture(space, seed, number)) for number in range(DRAWS * count)]
     unique = {architecture_name(one): one for one in drawn}
@@ -189,36 +194,33 @@ def measure(task: Task) -> None:
         weights = load_weights(task.supernet, work.job.name)
         work.folder.mkdir(parents=True, exist_ok=True)
         save_supernets(work.supernet_path, {work.job.name: weights}, work.choice.about)
-    supernet = work.load_supernet()
-    scorer = Scorer(work, supernet)
+    scorer = scorer_of(work)
     if task.architecture is None:
-        result: dict[str, Any] = {"scores": _random_search(work, supernet, scorer)}
+        result: dict[str, Any] = {"scores": _random_search(work, scorer)}
     else:
-        result = {"row": _row(work, supernet, scorer, task.architecture)}
+        result = {"row": _row(work, scorer, task.architecture)}
     with written_atomically(task.path) as draft:
-        draft.write_text(json.dumps({"identity": _identity(work), **result}))
+        draft.write_text(json.dumps({"identity": work.identity, **result}))
 
 
-def _random_search(work: JobWork, supernet: ModelSpace, scorer: Scorer) -> list[float]:
+def _random_search(work: JobWork, scorer: Scorer) -> list[float]:
     """Scores of as many uniform draws as the evolution has candidates, none twice."""
     budget = work.config.budget
     drawn = evolve(
-        choices(supernet),
+        choices(scorer.supernet),
         lambda architectures: map(scorer, architectures),
         work.costs(),
         settings=EvolutionSettings(budget.population * budget.generations, generations=1),
         seed=stream(work.job.seed, "random search"),
-        canonical=getattr(supernet, "canonical", dict),
+        canonical=canonical_form(scorer.supernet),
     )
     return [candidate.score for candidate in drawn]
 
 
-def _row(
-    work: JobWork, supernet: ModelSpace, scorer: Scorer, architecture: Architecture
-) -> dict[str, Any]:
+def _row(work: JobWork, scorer: Scorer, architecture: Architecture) -> dict[str, Any]:
     held_out = work.images().held_out
-    activate(supernet, architecture)
-    raw = accuracy(supernet, held_out)
+    activate(scorer.supernet, architecture)
+    raw = accuracy(scorer.supernet, held_out)
     recalibrated = scorer(architecture)
     steps = work.config.budget.retrain_steps
     silent = Meter("", steps, None, shown=False)
@@ -230,17 +232,6 @@ def _row(
         "recalibrated": recalibrated,
         "alone": alone,
         "n": len(held_out),
-    }
-
-
-def _identity(work: JobWork) -> dict[str, Any]:
-    return {
-        "space": work.config.space,
-        "suite": work.config.suite_name,
-        "budget": work.config.budget_name,
-        "source": work.job.source,
-        "stem": str(work.job.stem),
-        "seed": work.job.seed,
     }
 
 

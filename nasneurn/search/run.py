@@ -26,6 +26,7 @@ from nasneurn.search.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import (
     ALONE,
+    LIGHTNING_PRECISION,
     ClassificationModule,
     DeviceImages,
     Machines,
@@ -37,7 +38,14 @@ from nasneurn.training import (
 from search_spaces.conformance import check_space
 from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
-from search_spaces.nni_fixes import Architecture, ModelSpace, NNILightningModule, activate, choices
+from search_spaces.nni_fixes import (
+    Architecture,
+    ModelSpace,
+    NNILightningModule,
+    activate,
+    canonical_form,
+    choices,
+)
 from search_spaces.sampling import PathRule, path_rule
 from search_spaces.supernet import (
     load_weights,
@@ -74,15 +82,9 @@ def run_search(
         InputError: the folder holds another search, or the input cannot be used.
     """
     outputs = Outputs(out)
-    if outputs.config_path.exists():
-        before = SearchConfig.read(outputs.config_path)
-        if before != config:
-            raise InputError(
-                f"{out} holds another search ({'; '.join(before.differences(config))}); "
-                "choose another --out, or delete it"
-            )
-        if outputs.complete:
-            return outputs
+    config.check_folder(outputs.config_path, "search")
+    if outputs.complete:
+        return outputs
     if machines.several and engine != "here":
         raise InputError("several --devices train one supernet at a time: not with --workers")
     works = all_work(config, outputs, choose_device(device), data_dir, machines)
@@ -230,7 +232,7 @@ class JobRunner:
                 checkpoint_seconds=CHECKPOINT_SECONDS,
                 accumulate=budget.accumulate,
                 accelerator=self.work.device.type,
-                precision={"32": "32-true", "bf16": "bf16-mixed"}[self._config.precision],
+                precision=LIGHTNING_PRECISION[self._config.precision],
                 **self.work.machines.trainer_options,
             )
         if process_rank():
@@ -274,7 +276,7 @@ class JobRunner:
                 seed=stream(self.work.job.seed, "evolution"),
                 burden=self._burden(supernet),
                 within=self._within,
-                canonical=getattr(supernet, "canonical", dict),
+                canonical=canonical_form(supernet),
                 seen=lambda candidate: progress.advance(1, f"{candidate.score:.1%}"),
             )
 
@@ -330,7 +332,7 @@ class JobRunner:
             images = DeviceImages.of(suite.load(target).test, self.work.device)
             for weights, network in networks.items():
                 yield {
-                    **self._identity,
+                    **self.work.identity,
                     "target": target,
                     "weights": weights,
                     "chosen_stem": self.work.choice.chosen_stem(best.architecture),
@@ -343,17 +345,6 @@ class JobRunner:
                 }
 
     # --- rows ---
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "space": self._config.space,
-            "suite": self._config.suite_name,
-            "budget": self._config.budget_name,
-            "source": self.work.job.source,
-            "stem": str(self.work.job.stem),
-            "seed": self.work.job.seed,
-        }
 
     def _describe(self, best: Candidate) -> dict[str, Any]:
         return {
@@ -370,7 +361,7 @@ class JobRunner:
     def _candidate_rows(self, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
         rows = [
             {
-                **self._identity,
+                **self.work.identity,
                 "generation": candidate.generation,
                 "architecture": architecture_name(candidate.architecture),
                 "flops": candidate.cost.flops,
