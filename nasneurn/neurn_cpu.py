@@ -10,7 +10,7 @@ Imported at the first call that needs it, since numba takes a while to load. The
   one long loop, which the compiler vectorizes, merges them all: along the rows with shift 1,
   between rows with shift = length of a row. Windows that run over a row's end are computed too,
   and never read.
-- Rows are taken in bands that stay in the cache.
+- Rows are taken in bands, and these in strips, that stay in the caches.
 - Work is split over Python threads. numba's own parallel loops abort on concurrent calls or after
   a fork, depending on the threading layer.
 """
@@ -34,11 +34,14 @@ Array = NDArray[Any]
 #: Numbers of ``mode`` in the kernel.
 _MODES = {"local": 0, "contrast": 1, "reciprocal": 2}
 
-#: Floats of a band in one buffer: nine such buffers stay within a second-level cache.
+#: Floats of a band in one buffer: seven such buffers stay within a second-level cache.
 _BAND = 8192
 
-#: Pixels below which a second thread costs more than it saves.
-_SMALL = 524_288
+#: Floats whose windows along the rows are made at a time, within a first-level cache.
+_STRIP = 1024
+
+#: Pixels, times the merges along a row, below which a second thread costs more than it saves.
+_SMALL = 262_144
 
 # No reassociation in the merges: `a + (b - a) * w` is exact for a == b only as it stands. Nowhere
 # the leave to assume that no NaN occurs: it would hide one.
@@ -46,12 +49,21 @@ _MERGE = {"contract", "nsz"}
 _SUM = {"contract", "nsz", "reassoc"}
 
 
+def _loops(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """numba's njit for functions that own no memory: they are given all their arrays.
+
+    Slices of arrays then go uncounted. Counting them, by atomic instructions, took more than a
+    quarter of the time of a small image.
+    """
+    return cast(Callable[[Callable[..., Any]], Any], njit(**{**options, "_nrt": False}))
+
+
 def _compiled(kernel: Callable[..., None]) -> Callable[..., None]:
     """Compile a kernel, for this process alone where numba can not keep a cache on disk."""
     try:
-        cached = njit(nogil=True, cache=True)(kernel)
+        cached = _loops(nogil=True, cache=True)(kernel)
     except RuntimeError:  # no folder to write to
-        return cast(Callable[..., None], njit(nogil=True)(kernel))
+        return cast(Callable[..., None], _loops(nogil=True)(kernel))
     uncached: Callable[..., None] | None = None
 
     @wraps(kernel)
@@ -62,7 +74,7 @@ def _compiled(kernel: Callable[..., None]) -> Callable[..., None]:
                 cached(*arguments)
                 return
             except OSError:  # it could not be written after all
-                uncached = njit(nogil=True)(kernel)
+                uncached = _loops(nogil=True)(kernel)
         uncached(*arguments)
 
     return call
@@ -71,7 +83,7 @@ def _compiled(kernel: Callable[..., None]) -> Callable[..., None]:
 # ---------------------------------------------------------------- windows of one plane
 
 
-@njit(fastmath=_SUM)
+@_loops(fastmath=_SUM)
 def _anchor(plane: Array) -> Any:
     """Mean of a plane. Sigma does not change with a shift; its rounding does."""
     total = np.float32(0)
@@ -81,7 +93,7 @@ def _anchor(plane: Array) -> Any:
     return mean if np.isfinite(mean) else np.float32(0)
 
 
-@njit()
+@_loops()
 def _pad(
     x: Array, rows: Array, columns: Array, padded: Array, anchor: Any, r: int, width: int
 ) -> None:  # fmt: skip
@@ -105,21 +117,21 @@ def _pad(
             whole[i, r + width + j] = inner[i, right] if right >= 0 else -anchor
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _double(a: Any, a2: Any, b: Any, b2: Any, gain: Any) -> Any:
     """Mean and squared deviations of two windows of n cells each; gain = n / 2."""
     d = b - a
     return a + np.float32(0.5) * d, (a2 + b2) + gain * (d * d)
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _extend(a: Any, a2: Any, b: Any, b2: Any, part: Any, gain: Any) -> Any:
     """The same for a window of n cells and one cell; part = 1 / (n + 1), gain = n / (n + 1)."""
     d = b - a
     return a + part * d, (a2 + b2) + gain * (d * d)
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _first(x: Array, to: Array, to2: Array, odd: bool, size: int) -> None:
     """Windows of two cells, or three with ``odd``, along a row of plain values."""
     zero, half = np.float32(0), np.float32(0.5)
@@ -134,15 +146,31 @@ def _first(x: Array, to: Array, to2: Array, odd: bool, size: int) -> None:
             o[i], o2[i] = _double(a[i], zero, b[i], zero, half)
 
 
-@njit(fastmath=_MERGE)
-def _next(
+@_loops(fastmath=_MERGE)
+def _along(
+    m: Array, m2: Array, x: Array, to: Array, to2: Array, n: int, odd: bool, size: int
+) -> None:  # fmt: skip
+    """Windows of 2n values from (m, m2) of n; of 2n + 1 with ``odd``, the last one plain, of x."""
+    half_n = np.float32(0.5 * n)
+    part, gain = np.float32(1 / (2 * n + 1)), np.float32(2 * n / (2 * n + 1))
+    a, a2, b, b2 = m[:size], m2[:size], m[n : n + size], m2[n : n + size]
+    o, o2 = to[:size], to2[:size]
+    if odd:
+        c = x[2 * n : 2 * n + size]
+        for i in range(size):
+            w, w2 = _double(a[i], a2[i], b[i], b2[i], half_n)
+            o[i], o2[i] = _extend(w, w2, c[i], np.float32(0), part, gain)
+    else:
+        for i in range(size):
+            o[i], o2[i] = _double(a[i], a2[i], b[i], b2[i], half_n)
+
+
+@_loops(fastmath=_MERGE)
+def _across(
     m: Array, m2: Array, x: Array, x2: Array, to: Array, to2: Array,
     n: int, shift: int, odd: bool, size: int, weight: int,
 ) -> None:  # fmt: skip
-    """Windows of 2n cells from (m, m2) of n; of 2n + 1 with ``odd``, the last cell from (x, x2).
-
-    ``weight`` is the number of values that one cell stands for.
-    """
+    """The same between rows, of cells that stand for ``weight`` values each."""
     half_n = np.float32(0.5 * n * weight)
     part, gain = np.float32(1 / (2 * n + 1)), np.float32(2 * n / (2 * n + 1) * weight)
     at, end = n * shift, 2 * n * shift
@@ -158,7 +186,7 @@ def _next(
             o[i], o2[i] = _double(a[i], a2[i], b[i], b2[i], half_n)
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _last(
     m: Array, m2: Array, x: Array, x2: Array, to: Array, n: int, shift: int, size: int
 ) -> None:  # fmt: skip
@@ -175,25 +203,24 @@ def _last(
         o[i] = np.sqrt(w2 * scale)
 
 
-@njit()
+@_loops()
 def _rows_windows(padded: Array, m: Array, m2: Array, spare: Array, k: int, size: int) -> None:
     """Along the rows, by the binary digits of k from the second highest down."""
-    one: Any = np.int64(1)  # a literal would have numba compile _next once more for it
     digit, at = 0, 0
     while k >> (digit + 2):
         digit += 1
-    to, to2 = (m, m2) if digit == 0 else (spare[0], spare[1])
-    _first(padded, to, to2, (k >> digit) & 1 == 1, size)
+    n = k >> digit
+    to, to2 = (spare[0], spare[1]) if digit else (m, m2)
+    _first(padded, to, to2, n & 1 == 1, size + k - n)
     while digit > 0:
         digit -= 1
-        at = 2 - at
-        a, a2 = to, to2
-        to, to2 = (m, m2) if digit == 0 else (spare[at], spare[at + 1])
-        odd = (k >> digit) & 1 == 1
-        _next(a, a2, padded, spare[4], to, to2, k >> (digit + 1), one, odd, size, one)
+        a, a2, at = to, to2, 2 - at
+        to, to2 = (spare[at], spare[at + 1]) if digit else (m, m2)
+        n = k >> digit
+        _along(a, a2, padded, to, to2, n >> 1, n & 1 == 1, size + k - n)
 
 
-@njit()
+@_loops()
 def _columns_windows(
     m: Array, m2: Array, to: Array, spare: Array, k: int, stride: int, size: int
 ) -> None:  # fmt: skip
@@ -203,16 +230,15 @@ def _columns_windows(
         digit += 1
     a, a2 = m, m2
     while digit > 0:
-        n, odd = k >> (digit + 1), (k >> digit) & 1 == 1
-        length = size + (k - 2 * n - odd) * stride
+        n = k >> digit
         b, b2 = spare[at], spare[at + 1]
-        _next(a, a2, m, m2, b, b2, n, stride, odd, length, k)
+        _across(a, a2, m, m2, b, b2, n >> 1, stride, n & 1 == 1, size + (k - n) * stride, k)
         a, a2, at = b, b2, 2 - at
         digit -= 1
     _last(a, a2, m, m2, to, k >> 1, stride, size)
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _sigma(
     x: Array, out: Array, rows: Array, columns: Array, k: int, band: int, buffers: Array
 ) -> Any:  # fmt: skip
@@ -224,7 +250,10 @@ def _sigma(
     r = k // 2
     height, width = rows.size - 2 * r, columns.size - 2 * r
     stride = width + 2 * r
-    padded, m, m2, sigma, spare = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4:]
+    # Sigma takes the place of the rows that it was made from: what fits a cache is quick.
+    padded, m, m2, sigma, spare = buffers[0], buffers[1], buffers[2], buffers[0], buffers[3:]
+    bits = sigma.view(np.uint32)
+    peak = np.uint32(0)
     anchor = _anchor(x)
     for top in range(0, height, band):
         here = min(band, height - top)
@@ -232,26 +261,26 @@ def _sigma(
         _pad(x, rows[top + held : top + here + 2 * r], columns, padded, anchor, r, width)
         at = held * stride
         fresh = (here + 2 * r) * stride - at
-        _rows_windows(padded, m[at:], m2[at:], spare, k, fresh)
+        for done in range(0, fresh, _STRIP):
+            size = min(_STRIP, fresh - done)
+            _rows_windows(padded[done:], m[at + done :], m2[at + done :], spare, k, size)
         _columns_windows(m, m2, sigma, spare, k, stride, here * stride)
-        source = sigma[: here * stride].reshape(here, stride)
-        target = out[top * width : (top + here) * width].reshape(here, width)
         for i in range(here):
+            row = sigma[i * stride : i * stride + width]
+            row_bits = bits[i * stride : i * stride + width]
+            to = out[(top + i) * width : (top + i + 1) * width]
             for j in range(width):
-                target[i, j] = source[i, j]
+                to[j] = row[j]
+                peak = max(peak, row_bits[j])
         if top + here < height:  # the next band begins with the rows that this one ends with
             at = here * stride
             for i in range(2 * r * stride):
                 m[i] = m[at + i]
                 m2[i] = m2[at + i]
-    bits = out.view(np.uint32)
-    peak = np.uint32(0)
-    for i in range(bits.size):
-        peak = max(peak, bits[i])
     return peak
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _scale(sigma: Array, c: Any, mode: int, eps: Any) -> None:
     if c == 0:  # blank: sigma is zero everywhere, and so is the answer
         return
@@ -266,13 +295,14 @@ def _scale(sigma: Array, c: Any, mode: int, eps: Any) -> None:
 @_compiled
 def _forward(
     x: Array, out: Array, rows: Array, columns: Array, k: int, band: int,
-    group: int, mode: int, eps: Any, first: int, last: int,
+    group: int, mode: int, eps: Any, first: int, last: int, buffers: Array, c: Array,
 ) -> None:  # fmt: skip
-    """Groups first to last of ``group`` planes each, whose maximum is c."""
+    """Groups first to last of ``group`` planes each, whose maximum is c.
+
+    ``buffers`` are seven, each for the padded rows of a band and k values more; ``c`` is one.
+    """
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
-    buffers = np.zeros((9, (band + 2 * r) * columns.size + k), np.float32)
-    c = np.zeros(1, np.float32)
     for g in range(first, last):
         top = np.uint32(0)
         for plane in range(g * group, (g + 1) * group):
@@ -286,7 +316,7 @@ def _forward(
 # ---------------------------------------------------------------- gradient
 
 
-@njit(fastmath=_SUM)
+@_loops(fastmath=_SUM)
 def _sums(x: Array, to: Array, spare: Array, k: int, shift: int, size: int) -> None:
     """Sums over windows of k cells, by the binary digits of k like the moments above."""
     digit = 0
@@ -309,14 +339,14 @@ def _sums(x: Array, to: Array, spare: Array, k: int, shift: int, size: int) -> N
         source, at = target, 1 - at
 
 
-@njit()
+@_loops()
 def _boxes(x: Array, to: Array, spare: Array, k: int, stride: int, count: int) -> None:
     """Sums over k x k boxes, for ``count`` rows of them."""
     _sums(x, spare[2], spare, k, 1, (count + k - 1) * stride)
     _sums(spare[2], to, spare, k, stride, count * stride)
 
 
-@njit(fastmath=_MERGE)
+@_loops(fastmath=_MERGE)
 def _adjoint(
     x: Array, sigma: Array, grad: Array, out: Array,
     rows: Array, columns: Array, k: int, buffers: Array,
@@ -367,12 +397,11 @@ def _adjoint(
 @_compiled
 def _backward(
     x: Array, sigma: Array, grad: Array, out: Array,
-    rows: Array, columns: Array, k: int, first: int, last: int,
+    rows: Array, columns: Array, k: int, first: int, last: int, buffers: Array,
 ) -> None:  # fmt: skip
-    """Planes first to last."""
+    """Planes first to last; ``buffers`` are seven, each for 2r rows more than the padded plane."""
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
-    buffers = np.zeros((7, (rows.size + 2 * r) * columns.size + k), np.float32)
     for plane in range(first, last):
         a, b = plane * size, (plane + 1) * size
         _adjoint(x[a:b], sigma[a:b], grad[a:b], out[a:b], rows, columns, k, buffers)
@@ -401,9 +430,10 @@ def _pool() -> ThreadPoolExecutor:
         return _threads
 
 
-def _share(work: Callable[[int, int], None], units: int, pixels: int) -> None:
+def _share(work: Callable[[int, int], None], units: int, pixels: int, k: int) -> None:
     """Do ``work(first, last)`` over all units; this thread takes a part of it."""
-    parts = max(1, min(torch.get_num_threads(), units, pixels // _SMALL))
+    merges = k.bit_length() - 1
+    parts = max(1, min(torch.get_num_threads(), units, pixels * merges // _SMALL))
     bounds = [units * i // parts for i in range(parts + 1)]
     others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, parts)]
     try:
@@ -423,6 +453,11 @@ def _border(size: int, r: int, border: str) -> Array:
         line = np.abs(line)
         return np.minimum(line, 2 * (size - 1) - line)
     return np.where((line < 0) | (line >= size), -1, line)
+
+
+def _buffers(rows: int, columns: int, k: int) -> Array:
+    # Zeros: the windows that nobody reads are computed too, and odd values would slow that down.
+    return np.zeros((7, rows * columns + k), np.float32)
 
 
 def _flat(x: Tensor) -> Array:
@@ -445,9 +480,10 @@ def forward(x: Tensor, k: int, border: str, group: int, mode: str, eps: float) -
         _forward(
             source, target, rows, columns, k, band,
             group, _MODES[mode], np.float32(eps), first, last,
+            _buffers(band + 2 * r, columns.size, k), np.zeros(1, np.float32),
         )  # fmt: skip
 
-    _share(work, planes // group, x.numel())
+    _share(work, planes // group, x.numel(), k)
     return out
 
 
@@ -474,7 +510,8 @@ class Sigma(torch.autograd.Function):
         given = _flat(x), _flat(sigma), _flat(grad.contiguous()), _flat(out)
 
         def work(first: int, last: int) -> None:
-            _backward(*given, rows, columns, k, first, last)
+            buffers = _buffers(rows.size + k - 1, columns.size, k)
+            _backward(*given, rows, columns, k, first, last, buffers)
 
-        _share(work, x.shape[0] * x.shape[1], x.numel())
+        _share(work, x.shape[0] * x.shape[1], x.numel(), k)
         return out, None, None
