@@ -25,13 +25,16 @@ Nodes are numbered in the order of execution, which is a topological order of th
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
 import networkx as nx
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from alignment.errors import TraceError
@@ -101,6 +104,9 @@ _ARITHMETIC: dict[str, tuple[str, str]] = {
     ),
 }
 
+#: What calls of meta tensors have given, in any model.
+_REPLIES = Replies()
+
 _Numbers = int | Sequence[int]
 
 #: A directed graph whose nodes are numbers.
@@ -146,7 +152,7 @@ class _Tracer(TorchFunctionMode):
         self._channels: dict[int, int] = {}
         self._image_channels = int(image.shape[1])
         self._path: list[str] = []
-        self._replies = Replies()
+        self._names = {id(module): name for name, module in model.named_modules() if name}
         for name, parameter in model.named_parameters():
             self._constants[id(parameter)] = frozenset((name,))
             self._sizes[name] = parameter.numel()
@@ -179,7 +185,7 @@ class _Tracer(TorchFunctionMode):
         name = (resolve_name(func) or getattr(func, "__name__", "") or "unknown").split(".")[-1]
         if not name.startswith("__"):
             name = name.rstrip("_")
-        result = self._replies.call(func, name, args, kwargs)
+        result = _REPLIES.call(func, name, args, kwargs)
         results = list(_tensors(result))
         if name == "__setitem__":
             results = [args[0]]
@@ -269,11 +275,13 @@ class _Tracer(TorchFunctionMode):
 
     # -- the modules, for the nodes' attribute "module"
 
-    def enter_module(self, name: str, *_: object) -> None:
-        self._path.append(name)
+    def enter_module(self, module: nn.Module, *_: object) -> None:
+        if id(module) in self._names:
+            self._path.append(self._names[id(module)])
 
-    def leave_module(self, *_: object) -> None:
-        self._path.pop()
+    def leave_module(self, module: nn.Module, *_: object) -> None:
+        if id(module) in self._names:
+            self._path.pop()
 
 
 def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -554,15 +562,11 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
     dtype = tensor.dtype if tensor is not None and tensor.is_floating_point() else torch.float32
     image = torch.zeros(1, *image_shape, device=device, dtype=dtype)
     tracer = _Tracer(model, image)
-    handles = []
-    for name, module in model.named_modules():
-        if name:
-            handles.append(
-                module.register_forward_pre_hook(
-                    partial(tracer.enter_module, name)  # called with the module and its input
-                )
-            )
-            handles.append(module.register_forward_hook(tracer.leave_module))
+    # Two hooks for all modules: two for each would take longer than the model's run.
+    handles = [
+        register_module_forward_pre_hook(tracer.enter_module),
+        register_module_forward_hook(tracer.leave_module),
+    ]
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:

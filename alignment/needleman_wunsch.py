@@ -179,12 +179,11 @@ def score_matrix(
     for row, source in enumerate(order):
         tokens[row, : lengths[row]] = arrays[source]
     shifted = _shifted(matrix, scoring, int(lengths[0]))
+    opening = shifted.opening if shifted.opening[0] else None
     answers = np.zeros((len(arrays), len(arrays)), shifted.matrix.dtype)
 
     def one(first: int) -> None:
-        score_query(
-            tokens, lengths, first, shifted.matrix, shifted.border, shifted.opening, answers[first]
-        )
+        score_query(tokens, lengths, first, shifted.matrix, shifted.border, opening, answers[first])
 
     if threads == 1 or float(lengths.sum()) ** 2 < FEW_CELLS:
         for first in range(len(arrays)):

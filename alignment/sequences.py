@@ -1,5 +1,6 @@
 """Requests to architectures: from the cache, else traced, in worker processes if there are many."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -195,6 +196,7 @@ def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)
+    gc.freeze()  # what was imported need not be searched for garbage
 
 
 def _clean_context() -> BaseContext:
