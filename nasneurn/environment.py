@@ -12,7 +12,10 @@ PACKAGES = ("nasneurn", "torch", "timm", "nni", "numpy")
 
 @cache
 def environment() -> dict[str, str]:
-    """Versions by package, of Python, and the ``commit`` of this code if it lies in a checkout."""
+    """Versions by package, of Python, and the ``commit`` of this code if it lies in a checkout.
+
+    A commit is marked as dirty if other files than results differ from it: these a run changes.
+    """
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -23,7 +26,12 @@ def environment() -> dict[str, str]:
     try:
         # Only where this very file is under version control: a wheel may lie in another's checkout.
         _git("ls-files", "--error-unmatch", here.name, folder=here.parent)
-        found["commit"] = _git("describe", "--always", "--dirty", "--abbrev=12", folder=here.parent)
+        commit = _git("rev-parse", "--short=12", "HEAD", folder=here.parent)
+        changed = _git(
+            "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results",
+            folder=here.parent,
+        )  # fmt: skip
+        found["commit"] = f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         pass
     return found
