@@ -543,11 +543,16 @@ def align_command(
 # --- the command itself --------------------------------------------------------------------------
 
 
+def _end_quickly() -> None:
+    """Leave out Python's last search for garbage, half a second long behind seaborn."""
+    if "torch" not in sys.modules:  # of whose extensions some complain of what is left
+        gc.freeze()
+
+
 def main() -> None:
     """Run the command; a mistake in the input is one line on stderr and exit code 2."""
     raise_on_signals()
-    # Python's last search for garbage visits every module: half a second behind torch or seaborn.
-    atexit.register(gc.freeze)
+    atexit.register(_end_quickly)
     try:
         status = app(standalone_mode=False)
     except INPUT_ERRORS as error:

@@ -11,14 +11,11 @@ Imported at the first call that needs it, since numba takes a while to load. The
   between rows with shift = length of a row. Windows that run over a row's end are computed too,
   and never read.
 - Rows are taken in bands, and these in strips, that stay in the caches.
-- Work is split over Python threads. numba's own parallel loops abort on concurrent calls or after
-  a fork, depending on the threading layer.
+- Work is split over torch's own threads. numba's own parallel loops abort on concurrent calls or
+  after a fork, depending on the threading layer.
 """
 
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, wraps
 from typing import Any, cast
 
@@ -28,6 +25,8 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from nasneurn.torch_threads import share
 
 Array = NDArray[Any]
 
@@ -409,38 +408,11 @@ def _backward(
 
 # ---------------------------------------------------------------- from tensors, over threads
 
-_lock = threading.Lock()
-_threads: ThreadPoolExecutor | None = None
-
-
-def _forget_threads() -> None:
-    global _lock, _threads
-    _lock, _threads = threading.Lock(), None
-
-
-if hasattr(os, "register_at_fork"):  # a forked child has the pool, and none of its threads
-    os.register_at_fork(after_in_child=_forget_threads)
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _threads
-    with _lock:
-        if _threads is None:
-            _threads = ThreadPoolExecutor(os.cpu_count(), "neurn")
-        return _threads
-
 
 def _share(work: Callable[[int, int], None], units: int, pixels: int, k: int) -> None:
-    """Do ``work(first, last)`` over all units; this thread takes a part of it."""
+    """Do ``work(first, last)`` over all units, in as many threads as pay."""
     merges = k.bit_length() - 1
-    parts = max(1, min(torch.get_num_threads(), units, pixels * merges // _SMALL))
-    bounds = [units * i // parts for i in range(parts + 1)]
-    others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, parts)]
-    try:
-        work(bounds[0], bounds[1])
-    finally:
-        for other in others:
-            other.result()
+    share(work, units, max(1, min(torch.get_num_threads(), units, pixels * merges // _SMALL)))
 
 
 @lru_cache(maxsize=64)
