@@ -333,6 +333,10 @@ def bench_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
     ] = False,
+    extend: Annotated[
+        bool,
+        typer.Option("--extend", help="Add these models, stems, sources and seeds to the grid."),
+    ] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="By torch.compile: pays in long trainings on a GPU.")
     ] = False,
@@ -376,6 +380,7 @@ def bench_command(
         compiled=compiled,
         retry_failed=retry_failed,
         dry_run=dry_run,
+        extend=extend,
     )
 
 

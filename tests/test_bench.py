@@ -1,6 +1,7 @@
 """The grid from end to end, on a budget of seconds: rows, resuming, failures, refusals."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,6 +243,27 @@ def test_what_cannot_run_is_told_before_the_first_training(
 def test_another_grid_in_the_same_folder_is_refused(finished: BenchOutputs) -> None:
     with pytest.raises(InputError, match=r"seeds: \[0\] -> \[0, 1\]"):
         Grid(tiny_config(seeds=(0, 1)), finished.folder, device="cpu")
+
+
+def test_a_grid_grows_and_keeps_what_it_has(finished: BenchOutputs, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    more = tiny_config(stems=parse_stems(["sobel,none"]))
+    grid = Grid(more, tmp_path / "out", device="cpu", extend=True)
+    assert [job.title for job in grid.left()] == ["lcnet_050, sobel, optdigits, seed 0"]
+    grid.run(engine="here", workers=1)
+    table = grid.outputs.accuracy()
+    assert list(dict.fromkeys(table["stem"])) == ["none", "neurn", "sobel"]
+    pd.testing.assert_frame_equal(table[table["stem"] != "sobel"], finished.accuracy())
+    assert grid.outputs.config() == grid.config
+    assert [str(stem) for stem in grid.config.stems] == ["none", "neurn", "sobel"]
+
+
+def test_a_grid_grows_by_no_other_way_of_training(finished: BenchOutputs) -> None:
+    other = tiny_config(seeds=(0, 1), budget=training_budget("quick"))
+    with pytest.raises(InputError, match=r"budget.max_epochs: 3 -> 8") as told:
+        Grid(other, finished.folder, device="cpu", extend=True)
+    assert "seeds" not in str(told.value)
+    assert finished.config() == tiny_config()
 
 
 def test_options_that_cannot_be_used_are_told() -> None:

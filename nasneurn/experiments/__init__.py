@@ -17,6 +17,7 @@ def bench(
     compiled: bool = False,
     retry_failed: bool = False,
     dry_run: bool = False,
+    extend: bool = False,
 ) -> None:
     """Run a grid, or continue one, write its tables and figures into ``out``, and print them.
 
@@ -24,6 +25,7 @@ def bench(
         engine: where jobs run; by default this process, or local processes for several ``workers``.
         compiled: by torch.compile, which pays in long trainings on a GPU.
         dry_run: only print the jobs that are left, with an estimate of time.
+        extend: add what is new in ``config`` to the grid that the folder holds.
 
     Raises:
         InputError: the folder holds another grid, the configuration cannot be run, or every
@@ -35,7 +37,7 @@ def bench(
     from nasneurn.report.remake import remake
 
     chosen = engine or ("here" if workers == 1 else "local")
-    grid = Grid(config, out, device=device, data_dir=data_dir, compiled=compiled)
+    grid = Grid(config, out, device=device, data_dir=data_dir, compiled=compiled, extend=extend)
     if dry_run:
         print_plan(estimates(grid, grid.left(retry_failed=retry_failed), workers), workers)
         return

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -83,6 +83,25 @@ class BenchConfig(RunConfig):
     budget_name: str
     budget: TrainingBudget
     precision: Precision = "32"
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """What the grid runs over; no training depends on which others there are."""
+        return {
+            "backbones": self.backbones,
+            "stems": self.stems,
+            "sources": self.sources,
+            "seeds": self.seeds,
+        }
+
+    def added_to(self, before: Self) -> Self:
+        """Both grids as one: the axes of ``before``, each with what this grid adds to it."""
+        return self.model_copy(
+            update={
+                axis: (*old, *(value for value in self.axes[axis] if value not in old))
+                for axis, old in before.axes.items()
+            }
+        )
 
 
 def plan(

@@ -56,6 +56,9 @@ class ImageCounts:
 class Grid:
     """A configuration bound to its folder and its data.
 
+    With ``extend`` the folder may hold a smaller grid, whose trainings are kept: the two are one
+    grid then.
+
     Raises:
         InputError: the folder holds another grid, or the configuration cannot be run: told before
             the first training.
@@ -69,10 +72,18 @@ class Grid:
         device: str = "auto",
         data_dir: Path | None = None,
         compiled: bool = False,
+        extend: bool = False,
     ) -> None:
-        self.config = config
         self.outputs = BenchOutputs(out)
-        config.check_folder(self.outputs.config_path, "grid")
+        written = self.outputs.config_path
+        self._extends = extend and written.exists()
+        if self._extends:
+            before = BenchConfig.read(written)
+            config = config.added_to(before)
+            config.model_copy(update=before.axes).check_folder(written, "grid")
+        else:
+            config.check_folder(written, "grid")
+        self.config = config
         self.device = choose_device(device)
         self._data_dir = data_dir
         self._compiled = compiled
@@ -140,7 +151,7 @@ class Grid:
         grid continues. Jobs that another process is doing at the time are left to it.
         """
         self.outputs.state.mkdir(parents=True, exist_ok=True)
-        if not self.outputs.config_path.exists():
+        if self._extends or not self.outputs.config_path.exists():
             self.config.write(self.outputs.config_path, environment())
         try:
             self._work(self.left(retry_failed=retry_failed), engine, workers)
