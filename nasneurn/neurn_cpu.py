@@ -24,7 +24,6 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from nasneurn.torch_threads import share
 
@@ -294,12 +293,13 @@ def _scale(sigma: Array, c: Any, mode: int, eps: Any) -> None:
 @_compiled
 def _forward(
     x: Array, out: Array, rows: Array, columns: Array, k: int, band: int,
-    group: int, mode: int, eps: Any, first: int, last: int, buffers: Array, c: Array,
+    group: int, mode: int, eps: Any, first: int, last: int, buffers: Array, peaks: Array,
 ) -> None:  # fmt: skip
-    """Groups first to last of ``group`` planes each, whose maximum is c.
+    """Groups first to last of ``group`` planes each; ``peaks`` gets the maximum of each group.
 
-    ``buffers`` are seven, each for the padded rows of a band and k values more; ``c`` is one.
+    ``buffers`` are seven, each for the padded rows of a band and k values more.
     """
+    bits = peaks.view(np.uint32)
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
     for g in range(first, last):
@@ -307,9 +307,9 @@ def _forward(
         for plane in range(g * group, (g + 1) * group):
             a, b = plane * size, (plane + 1) * size
             top = max(top, _sigma(x[a:b], out[a:b], rows, columns, k, band, buffers))
+        bits[g] = top
         if mode != 0:
-            c.view(np.uint32)[0] = top
-            _scale(out[g * group * size : (g + 1) * group * size], c[0], mode, eps)
+            _scale(out[g * group * size : (g + 1) * group * size], peaks[g], mode, eps)
 
 
 # ---------------------------------------------------------------- gradient
@@ -345,14 +345,25 @@ def _boxes(x: Array, to: Array, spare: Array, k: int, stride: int, count: int) -
     _sums(spare[2], to, spare, k, stride, count * stride)
 
 
+@_loops(fastmath=_SUM)
+def _through_peak(y: Array, grad: Array) -> Any:
+    """What of dL/dy, y = sigma / c, goes to each of the sigmas that are c, for y = 1 there."""
+    total, ties = np.float32(0), 0
+    for i in range(y.size):
+        total += grad[i] * y[i]
+        ties += y[i] == np.float32(1)
+    return total / np.float32(ties) if ties else total
+
+
 @_loops(fastmath=_MERGE)
 def _adjoint(
-    x: Array, sigma: Array, grad: Array, out: Array,
+    x: Array, y: Array, grad: Array, out: Array, c: Any, peak: Any,
     rows: Array, columns: Array, k: int, buffers: Array,
 ) -> None:  # fmt: skip
-    """dL/dx of one plane from dL/dsigma: each x collects a * (x - mu) from the patches it is in.
+    """dL/dx of one plane from dL/dy, y = sigma / c.
 
-    a = dL/dsigma / (k^2 sigma), and zero where sigma is zero.
+    Each x collects a * (x - mu) from the patches it is in, where a = dL/dsigma / (k^2 sigma), and
+    zero where sigma is zero. ``peak`` is taken from dL/dy where sigma is c.
     """
     r = k // 2
     height, width = rows.size - 2 * r, columns.size - 2 * r
@@ -370,8 +381,10 @@ def _adjoint(
     for i in range(height):
         at = (i + 2 * r) * stride + 2 * r
         for j in range(width):
-            s = sigma[i * width + j]
-            a = grad[i * width + j] / (area * s) if s != 0 else np.float32(0)
+            s, g = y[i * width + j], grad[i * width + j]
+            if s == 1:
+                g -= peak
+            a = g / c / (area * (s * c)) if s != 0 else np.float32(0)
             weights[at + j] = a
             moments[at + j] = a * (mean[i * stride + j] / area)
     _boxes(weights, mean, spare, k, stride, tall)
@@ -395,15 +408,20 @@ def _adjoint(
 
 @_compiled
 def _backward(
-    x: Array, sigma: Array, grad: Array, out: Array,
-    rows: Array, columns: Array, k: int, first: int, last: int, buffers: Array,
+    x: Array, y: Array, grad: Array, out: Array, rows: Array, columns: Array, k: int,
+    group: int, mode: int, first: int, last: int, buffers: Array, peaks: Array,
 ) -> None:  # fmt: skip
-    """Planes first to last; ``buffers`` are seven, each for 2r rows more than the padded plane."""
+    """Groups first to last; ``buffers`` are seven, each for 2r rows more than the padded plane."""
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
-    for plane in range(first, last):
-        a, b = plane * size, (plane + 1) * size
-        _adjoint(x[a:b], sigma[a:b], grad[a:b], out[a:b], rows, columns, k, buffers)
+    c, peak = np.float32(1), np.float32(0)
+    for g in range(first, last):
+        if mode == 1:
+            a, b = g * group * size, (g + 1) * group * size
+            c, peak = peaks[g], _through_peak(y[a:b], grad[a:b])
+        for plane in range(g * group, (g + 1) * group):
+            a, b = plane * size, (plane + 1) * size
+            _adjoint(x[a:b], y[a:b], grad[a:b], out[a:b], c, peak, rows, columns, k, buffers)
 
 
 # ---------------------------------------------------------------- from tensors, over threads
@@ -436,10 +454,12 @@ def _flat(x: Tensor) -> Array:
     return x.detach().view(-1).numpy()
 
 
-def forward(x: Tensor, k: int, border: str, group: int, mode: str, eps: float) -> Tensor:
+def forward(
+    x: Tensor, k: int, border: str, group: int, mode: str, eps: float
+) -> tuple[Tensor, Array]:
     """Sigma of contiguous float32 planes, scaled by the peak of each ``group`` planes together.
 
-    Mode "local" leaves sigma as it is.
+    Mode "local" leaves sigma as it is. The second answer are the peaks.
     """
     out = torch.empty_like(x)
     planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
@@ -447,43 +467,65 @@ def forward(x: Tensor, k: int, border: str, group: int, mode: str, eps: float) -
     rows, columns = _border(height, r, border), _border(width, r, border)
     band = min(height, max(4 * r, _BAND // columns.size))
     source, target = _flat(x), _flat(out)
+    peaks = np.empty(planes // group, np.float32)
 
     def work(first: int, last: int) -> None:
         _forward(
             source, target, rows, columns, k, band,
             group, _MODES[mode], np.float32(eps), first, last,
-            _buffers(band + 2 * r, columns.size, k), np.zeros(1, np.float32),
+            _buffers(band + 2 * r, columns.size, k), peaks,
         )  # fmt: skip
 
     _share(work, planes // group, x.numel(), k)
-    return out
+    return out, peaks
 
 
-class Sigma(torch.autograd.Function):
-    """Sigma of every patch of contiguous float32 planes, with its gradient."""
+class Response(torch.autograd.Function):
+    """The modes "local" and "contrast" of contiguous float32 planes, with their gradient.
+
+    ``plain`` computes the same by PyTorch's operations, of which derivatives of the gradient are
+    made where they are asked for.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, k: int, border: str) -> Tensor:
-        """Compute sigma; see :func:`forward`."""
-        out = forward(x, k, border, 1, "local", 0.0)
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        k: int,
+        border: str,
+        group: int,
+        mode: str,
+        plain: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """Compute the response; see :func:`forward`."""
+        out, peaks = forward(x, k, border, group, mode, 0.0)
         ctx.save_for_backward(x, out)
-        ctx.options = k, border
+        ctx.options = k, border, group, _MODES[mode], peaks
+        ctx.plain = plain
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dL/dx."""
-        x, sigma = ctx.saved_tensors
-        k, border = ctx.options
-        out = torch.empty_like(x)
-        height, width = x.shape[2:]
-        rows, columns = _border(height, k // 2, border), _border(width, k // 2, border)
-        given = _flat(x), _flat(sigma), _flat(grad.contiguous()), _flat(out)
+        x, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True
+            (gradient,) = torch.autograd.grad(ctx.plain(x), x, grad, create_graph=True)
+        else:
+            gradient = _gradient(x, y, grad.contiguous(), *ctx.options)
+        return gradient, None, None, None, None, None
 
-        def work(first: int, last: int) -> None:
-            buffers = _buffers(rows.size + k - 1, columns.size, k)
-            _backward(*given, rows, columns, k, first, last, buffers)
 
-        _share(work, x.shape[0] * x.shape[1], x.numel(), k)
-        return out, None, None
+def _gradient(
+    x: Tensor, y: Tensor, grad: Tensor, k: int, border: str, group: int, mode: int, peaks: Array
+) -> Tensor:
+    out = torch.empty_like(x)
+    height, width = x.shape[2:]
+    rows, columns = _border(height, k // 2, border), _border(width, k // 2, border)
+    given = _flat(x), _flat(y), _flat(grad), _flat(out)
+
+    def work(first: int, last: int) -> None:
+        buffers = _buffers(rows.size + k - 1, columns.size, k)
+        _backward(*given, rows, columns, k, group, mode, first, last, buffers, peaks)
+
+    _share(work, len(peaks), x.numel(), k)
+    return out

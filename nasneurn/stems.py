@@ -123,8 +123,8 @@ def neurn(
     On a CPU, float32 and half precision go through a compiled kernel
     (:mod:`nasneurn.neurn_cpu`). Everything else, a GPU, float64, meta tensors,
     ``torch.compile``, ``torch.export`` and ``torch.func``, takes plain PyTorch operations, whose
-    element-wise steps ``torch.compile`` fuses. The kernel can be differentiated once, the plain
-    path any number of times.
+    element-wise steps ``torch.compile`` fuses. The kernel has a gradient of its own; derivatives of
+    that are made by plain operations.
 
     Args:
         x: images (N, C, H, W), of any floating point dtype. Half precision is computed in float32.
@@ -242,14 +242,20 @@ def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float
     from nasneurn import neurn_cpu
 
     plain = x.float().contiguous()
-    if torch.is_grad_enabled() and x.requires_grad:
-        sigma: Tensor = neurn_cpu.Sigma.apply(plain, k, border)
-        return _scale(sigma, scope, mode, eps).to(x.dtype)
-    if scope == "batch":
-        sigma = neurn_cpu.forward(plain, k, border, 1, "local", eps)
-        return _scale(sigma, scope, mode, eps).to(x.dtype)
+    differentiated = torch.is_grad_enabled() and x.requires_grad
     group = 1 if scope == "channel" else x.shape[1]
-    return neurn_cpu.forward(plain, k, border, group, mode, eps).to(x.dtype)
+    # Plain operations do the rest: a maximum over the batch, and the gradient of "reciprocal".
+    rest = scope == "batch" or (differentiated and mode == "reciprocal")
+    kernel_mode = "local" if rest else mode
+    response: Tensor
+    if differentiated:
+        response = neurn_cpu.Response.apply(
+            plain, k, border, group, kernel_mode,
+            lambda x: _scale(_sigma(x, k, border), scope, kernel_mode, eps),
+        )  # fmt: skip
+    else:
+        response, _ = neurn_cpu.forward(plain, k, border, group, kernel_mode, eps)
+    return (_scale(response, scope, mode, eps) if rest else response).to(x.dtype)
 
 
 class NeuRN(nn.Module):

@@ -113,11 +113,24 @@ def test_half_precision_gradients_keep_their_dtype():
     assert x.grad.isfinite().all()
 
 
-def test_second_derivative_is_refused_in_words():
-    x = images(1, 1, 8, 8).requires_grad_()
-    (grad,) = torch.autograd.grad(neurn(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
+@pytest.mark.parametrize("mode", MODES)
+def test_second_derivatives_equal_those_of_float64_autograd(mode):
+    """As a penalty on the gradient takes them."""
+    x = images(2, 3, 8, 8)
+
+    def penalty(response, x):
+        (grad,) = torch.autograd.grad((response**3).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad((grad**2).sum(), x)
+        return second
+
+    exact = x.double().requires_grad_()
+    quick = x.clone().requires_grad_()
+    expected = penalty(plain(exact, mode=mode), exact)
+    found = penalty(neurn(quick, mode=mode), quick)
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(
+        found.double(), expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item()
+    )
 
 
 @pytest.mark.parametrize("size", [40, 120])
