@@ -68,9 +68,10 @@ def test_latex_escapes_and_shows_missing_numbers() -> None:
 
 
 def told(rows: pd.DataFrame) -> str:
-    console = Console(width=120, record=True, file=io.StringIO())
+    """The terminal's table, as words with one space between, where there is no terminal."""
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(overall_view(rows))
-    return console.export_text()
+    return " ".join(console.export_text().split())
 
 
 def test_the_terminal_table_says_that_one_seed_has_no_interval() -> None:
@@ -79,6 +80,13 @@ def test_the_terminal_table_says_that_one_seed_has_no_interval() -> None:
     assert "3 seeds" in several
     assert "+10.0" in several
     assert "[" in several
+
+
+def test_the_terminal_table_cuts_nothing_off_in_80_columns() -> None:
+    rows = grid_rows(stems=("none", "local_contrast_norm"), effect=-0.1, noise=0.02)
+    text = told(rows)
+    assert "local_contrast_norm" in text
+    assert "…" not in text
 
 
 def test_published_figures_stand_beside_the_same_pairs() -> None:
