@@ -243,10 +243,11 @@ def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float
 
     plain = x.float().contiguous()
     differentiated = torch.is_grad_enabled() and x.requires_grad
-    group = 1 if scope == "channel" else x.shape[1]
     # Plain operations do the rest: a maximum over the batch, and the gradient of "reciprocal".
     rest = scope == "batch" or (differentiated and mode == "reciprocal")
     kernel_mode = "local" if rest else mode
+    # Planes that share a maximum are one piece of work; those that need none are shared out.
+    group = 1 if scope == "channel" or kernel_mode == "local" else x.shape[1]
     response: Tensor
     if differentiated:
         response = neurn_cpu.Response.apply(

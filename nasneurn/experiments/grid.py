@@ -75,14 +75,12 @@ class Grid:
         extend: bool = False,
     ) -> None:
         self.outputs = BenchOutputs(out)
-        written = self.outputs.config_path
-        self._extends = extend and written.exists()
-        if self._extends:
-            before = BenchConfig.read(written)
+        alike = config
+        if extend and self.outputs.config_path.exists():
+            before = self.outputs.config()
             config = config.added_to(before)
-            config.model_copy(update=before.axes).check_folder(written, "grid")
-        else:
-            config.check_folder(written, "grid")
+            alike = config.model_copy(update=before.axes)
+        alike.check_folder(self.outputs.config_path, "grid")
         self.config = config
         self.device = choose_device(device)
         self._data_dir = data_dir
@@ -151,7 +149,7 @@ class Grid:
         grid continues. Jobs that another process is doing at the time are left to it.
         """
         self.outputs.state.mkdir(parents=True, exist_ok=True)
-        if self._extends or not self.outputs.config_path.exists():
+        if not self.outputs.config_path.exists() or self.outputs.config() != self.config:
             self.config.write(self.outputs.config_path, environment())
         try:
             self._work(self.left(retry_failed=retry_failed), engine, workers)
