@@ -30,10 +30,10 @@ from benchmark_rows import load, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasneurn.evaluation import accuracy
 from nasneurn.search.config import budget_named
 from nasneurn.search.run import SupernetModule
 from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, as_pixels
+from nasneurn.training.evaluation import accuracy
 from search_spaces.autoformer import AutoFormer, Transformer, transformer_sizes
 from search_spaces.nni_fixes import Architecture, ModelSpace, activate, draw_architecture
 from search_spaces.spos import SPOS

@@ -26,17 +26,17 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
+from nasneurn import engines
 from nasneurn.analysis.paired import paired_difference
-from nasneurn.domains.atomic import written_atomically
-from nasneurn.evaluation import accuracy
-from nasneurn.experiments import engines
+from nasneurn.files import written_atomically
+from nasneurn.networks.spaces import architecture_name
 from nasneurn.progress import meter
 from nasneurn.report.style import DPI, STYLE
 from nasneurn.search import Outputs, SearchConfig, StemChoice, budget_named
 from nasneurn.search.candidates import Scorer
 from nasneurn.search.jobs import JobWork
 from nasneurn.search.run import JobRunner, all_work
-from nasneurn.search.spaces import architecture_name
+from nasneurn.training.evaluation import accuracy
 from search_spaces.nni_fixes import activate, draw_architecture
 
 PATHS = 32

@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import VisionDataset
 
-from nasneurn.backbones import create_backbone, resolve_backbones
 from nasneurn.domains import Split, load_suite, subsample
+from nasneurn.networks import create_backbone, resolve_backbones
 from nasneurn.progress import meter
 from nasneurn.stems import create_stem
 from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit

@@ -6,8 +6,8 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
 
 
 class RunConfig(BaseModel):

@@ -41,7 +41,7 @@ def note_and_wait(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    from nasneurn.experiments.engines import run
+    from nasneurn.engines import run
     from nasneurn.interruption import Interrupted, raise_on_signals
 
     raise_on_signals()

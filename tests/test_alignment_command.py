@@ -14,9 +14,9 @@ from alignment.figures import PALETTE, embed, family_colours
 from alignment.page import map_page
 from alignment.run import silhouette_curve, write_figures, write_tables
 from alignment.zoo import ZOO
-from nasneurn.alignment_models import found_architectures, gather
 from nasneurn.cli import app
 from nasneurn.errors import InputError
+from nasneurn.networks.alignment_models import found_architectures, gather
 
 SMALL = "test_resnet,test_vit,test_convnext,test_byobnet,test_efficientnet"
 

@@ -18,11 +18,11 @@ from tiny_bench import tiny_config
 from alignment.errors import AlignmentError
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
-from nasneurn.experiments import training_job
-from nasneurn.experiments.config import BenchConfig, parse_stems, plan, training_budget
-from nasneurn.experiments.grid import Grid, jobs_of
-from nasneurn.experiments.outputs import ACCURACY, BenchOutputs
 from nasneurn.search.config import StemChoice
+from nasneurn.studies import training_job
+from nasneurn.studies.config import BenchConfig, parse_stems, plan, training_budget
+from nasneurn.studies.grid import Grid, jobs_of
+from nasneurn.studies.outputs import ACCURACY, BenchOutputs
 
 SCRIPT = Path(__file__).with_name("tiny_bench.py")
 #: What is another in each run of the same training.
@@ -313,7 +313,7 @@ def test_status_figures_and_plan_by_command(finished: BenchOutputs, tmp_path: Pa
 def test_a_suite_of_one_domain_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from nasneurn.experiments import grid
+    from nasneurn.studies import grid
 
     suite = load_suite("builtin")
     monkeypatch.setattr(grid, "load_suite", lambda *_, **__: replace(suite, domains=("optdigits",)))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nasneurn.errors import InputError
+from nasneurn.networks.spaces import SPACES, SpaceChoice, space_class
 from nasneurn.search.config import SEARCHED, StemChoice, budget_named
-from nasneurn.search.spaces import SPACES, SpaceChoice, space_class
 from search_spaces.conformance import CHECKS, check_space
 from search_spaces.costs import CountedCosts, costs_of, network_cost
 from search_spaces.errors import SpaceError

@@ -11,8 +11,8 @@ from pathlib import Path
 import engine_work
 import pytest
 
+from nasneurn.engines import Failure, run, threads_each
 from nasneurn.errors import InputError
-from nasneurn.experiments.engines import Failure, run, threads_each
 
 HERE = Path(__file__).parent
 

@@ -15,8 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasneurn import neurn_cpu, stems
-from nasneurn.stems import NeuRN, neurn
+from nasneurn.stems import NeuRN, neurn, neurn_cpu, stems
 
 BORDERS = ("reflect", "zero", "replicate")
 SCOPES = ("image", "channel", "batch")
@@ -263,7 +262,7 @@ def function(tmp_path, monkeypatch):
 
 
 def test_kernels_are_cached(function, tmp_path):
-    from nasneurn.neurn_cpu import _compiled
+    from nasneurn.stems.neurn_cpu import _compiled
 
     a = torch.ones(3)
     _compiled(function)(a.numpy())
@@ -272,7 +271,7 @@ def test_kernels_are_cached(function, tmp_path):
 
 
 def test_a_cache_that_can_not_be_written(function, tmp_path):
-    from nasneurn.neurn_cpu import _compiled
+    from nasneurn.stems.neurn_cpu import _compiled
 
     call = _compiled(function)
     shutil.rmtree(tmp_path / "__pycache__")
@@ -284,7 +283,7 @@ def test_a_cache_that_can_not_be_written(function, tmp_path):
 
 
 def test_no_place_for_a_cache():
-    from nasneurn.neurn_cpu import _compiled
+    from nasneurn.stems.neurn_cpu import _compiled
 
     names = {}
     exec("def double(a):\n    for i in range(a.size):\n        a[i] *= 2\n", names)

@@ -21,11 +21,11 @@ from tiny_search import TINY, tiny_config
 
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
-from nasneurn.evaluation import accuracy
 from nasneurn.search import BUDGETS, Outputs, SearchConfig, StemChoice, choose_stems, search
 from nasneurn.search.config import SEARCHED, STEM_CANDIDATES
 from nasneurn.search.outputs import Evaluations
 from nasneurn.training import DeviceImages
+from nasneurn.training.evaluation import accuracy
 from search_spaces.spos import SPOS
 from search_spaces.supernet import load_supernet, load_weights, subnet
 
@@ -153,7 +153,7 @@ def test_another_search_in_the_same_folder_is_refused(finished: Outputs) -> None
 def test_the_saved_supernet_gives_the_accuracy_in_the_table(finished: Outputs) -> None:
     (found,) = finished.architectures()
     rows = finished.accuracy().set_index("target")
-    from nasneurn.search.spaces import SpaceChoice
+    from nasneurn.networks.spaces import SpaceChoice
 
     choice = SpaceChoice(
         found["space"], found["settings"], StemChoice.model_validate(found["stem"])

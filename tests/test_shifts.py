@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nasneurn.shifts import SHIFTS, under_shifts
+from nasneurn.search.shifts import SHIFTS, under_shifts
 from nasneurn.training import DeviceImages
 
 

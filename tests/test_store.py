@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasneurn.errors import InputError
-from nasneurn.experiments.store import Store
+from nasneurn.studies.store import Store
 
 ROWS = [{"target": "mnist", "accuracy": 0.5}, {"target": "svhn", "accuracy": 0.25}]
 EPOCHS = [{"epoch": 1, "loss": 2.0}]

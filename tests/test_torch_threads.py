@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nasneurn import torch_threads
-from nasneurn.torch_threads import share
+from nasneurn.stems.torch_threads import share
 
 OPENMP = "ATen parallel backend: OpenMP" in torch.__config__.parallel_info()
 

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from nasneurn.errors import InputError
-from nasneurn.evaluation import accuracy
 from nasneurn.interruption import Interrupted
 from nasneurn.progress import meter
 from nasneurn.training import (
@@ -19,6 +18,7 @@ from nasneurn.training import (
     fit,
     shifted,
 )
+from nasneurn.training.evaluation import accuracy
 
 
 def striped(count: int = 60) -> DeviceImages:

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from nasneurn.experiments.config import BenchConfig, TrainingBudget, plan
+from nasneurn.studies.config import BenchConfig, TrainingBudget, plan
 
 BUDGET = TrainingBudget(train_images=400, max_epochs=3, batch_size=32, patience=2, shift=2)
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
     import torch
 
-    from nasneurn.experiments import bench, training_job
+    from nasneurn.studies import bench, training_job
 
     torch.set_num_threads(1)
     training_job.CHECKPOINT_SECONDS = 0.0

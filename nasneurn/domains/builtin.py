@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import resize, three_channels, zero_pad
 from nasneurn.domains.suite import Domain, Split, Suite
 from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
 from nasneurn.paths import cache_dir
 
 NAME = "builtin"

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.domains.suite import Domain, Split, Suite
 from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
 from nasneurn.paths import cache_dir
 from nasneurn.progress import meter
 

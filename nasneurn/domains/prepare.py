@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.domains.digits import (
     DOMAINS,
     MARGIN,
@@ -32,6 +31,7 @@ from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
 from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
 from nasneurn.paths import data_dir as default_data_dir
 
 #: Seconds without a byte after which a download is given up.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.domains.suite import Split, Suite
+from nasneurn.files import written_atomically
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nasneurn.analysis.comparisons import compare_stems, cross_domain, differences
 from nasneurn.analysis.ranks import Ranking, rank_stems
-from nasneurn.domains.atomic import written_atomically
+from nasneurn.files import written_atomically
 from nasneurn.report.style import DPI, NEUTRAL, STYLE, stem_colours
 
 #: Share of a row's height over which the marks of several stems are spread.

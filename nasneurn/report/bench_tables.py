@@ -9,7 +9,7 @@ from rich.table import Table
 from nasneurn.analysis.comparisons import compare_stems, cross_domain, same_domain
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank_stems
-from nasneurn.domains.atomic import written_atomically
+from nasneurn.files import written_atomically
 
 PERCENT = ("control_mean", "stem_mean", "difference", "low", "high")
 

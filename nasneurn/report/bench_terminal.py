@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from nasneurn.experiments.estimate import Estimate
-from nasneurn.experiments.outputs import BenchOutputs
+from nasneurn.studies.estimate import Estimate
+from nasneurn.studies.outputs import BenchOutputs
 
 
 def print_plan(estimates: Sequence[Estimate], workers: int) -> None:

@@ -20,9 +20,9 @@ def remake(folder: Path) -> list[Path]:
 
         return Outputs(folder).draw()
     if (folder / "accuracy.csv").is_file():
-        from nasneurn.experiments.outputs import BenchOutputs
         from nasneurn.report.bench_figures import draw_all
         from nasneurn.report.bench_tables import write_tables
+        from nasneurn.studies.outputs import BenchOutputs
 
         outputs = BenchOutputs(folder)
         accuracy = outputs.accuracy()

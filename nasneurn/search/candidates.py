@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nasneurn.evaluation import accuracy
 from nasneurn.search.jobs import JobWork
+from nasneurn.training.evaluation import accuracy
 from search_spaces.nni_fixes import Architecture, ModelSpace
 from search_spaces.supernet import recalibrated
 

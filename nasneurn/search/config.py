@@ -243,7 +243,7 @@ class SearchConfig(RunConfig):
 
     Every domain of the suite is a target. ``max_flops`` and ``max_params`` bound the candidates.
     ``select_under`` says what held-out source images score a candidate: ``clean``, or ``shifts``,
-    under those of :mod:`nasneurn.shifts`. ``objective`` is what the evolution lowers beside the
+    under those of :mod:`nasneurn.search.shifts`. ``objective`` is what the evolution lowers beside the
     error: nothing, ``flops``, ``params`` or ``latency``. ``precision`` is that of the supernet's
     training; candidates are measured in float32.
     """

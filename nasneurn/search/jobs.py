@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from nasneurn.domains import hold_out, load_suite, subsample
+from nasneurn.networks.spaces import SpaceChoice
 from nasneurn.progress import Meter
 from nasneurn.search.config import SearchConfig, StemChoice
-from nasneurn.search.spaces import SpaceChoice
+from nasneurn.search.shifts import under_shifts
 from nasneurn.seeds import stream
-from nasneurn.shifts import under_shifts
 from nasneurn.training import (
     ALONE,
     DeviceImages,

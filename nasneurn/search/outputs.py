@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.environment import environment
+from nasneurn.files import written_atomically
 from nasneurn.search.config import SearchConfig
 
 

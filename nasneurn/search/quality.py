@@ -16,22 +16,22 @@ import numpy as np
 import pandas as pd
 from pydantic import PositiveInt
 
+from nasneurn import engines
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.configuration import RunConfig
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
-from nasneurn.evaluation import accuracy
-from nasneurn.experiments import engines
+from nasneurn.files import written_atomically
+from nasneurn.networks.spaces import architecture_name
 from nasneurn.progress import Meter, meter
 from nasneurn.search.candidates import Scorer, scorer_of
 from nasneurn.search.config import SearchConfig
 from nasneurn.search.jobs import JobWork, train_alone
 from nasneurn.search.outputs import Outputs
 from nasneurn.search.run import all_work, run_search
-from nasneurn.search.spaces import architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import choose_device
+from nasneurn.training.evaluation import accuracy
 from search_spaces.evolution import EvolutionSettings, evolve
 from search_spaces.nni_fixes import (
     Architecture,

@@ -12,17 +12,16 @@ from typing import Any
 
 import torch
 
+from nasneurn import engines
 from nasneurn.domains import load_suite
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
-from nasneurn.evaluation import accuracy
-from nasneurn.experiments import engines
+from nasneurn.files import written_atomically
+from nasneurn.networks.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.progress import meter
 from nasneurn.search.candidates import Scorer, batches, score_batch
 from nasneurn.search.config import SearchConfig
 from nasneurn.search.jobs import Job, JobWork, train_alone
 from nasneurn.search.outputs import Evaluations, Outputs
-from nasneurn.search.spaces import SPACES, SpaceChoice, architecture_name
 from nasneurn.seeds import stream
 from nasneurn.training import (
     ALONE,
@@ -35,6 +34,7 @@ from nasneurn.training import (
     choose_device,
     process_rank,
 )
+from nasneurn.training.evaluation import accuracy
 from search_spaces.conformance import check_space
 from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from nasneurn.evaluation import accuracy
 from nasneurn.training import ClassificationModule, DeviceImages
+from nasneurn.training.evaluation import accuracy
 
 
 class HeldOutSelection(pl.Callback):

@@ -121,7 +121,7 @@ def neurn(
     never hidden. Squares must fit into float32: contrasts below about 1e-22 count as none.
 
     On a CPU, float32 and half precision go through a compiled kernel
-    (:mod:`nasneurn.neurn_cpu`). Everything else, a GPU, float64, meta tensors,
+    (:mod:`nasneurn.stems.neurn_cpu`). Everything else, a GPU, float64, meta tensors,
     ``torch.compile``, ``torch.export`` and ``torch.func``, takes plain PyTorch operations, whose
     element-wise steps ``torch.compile`` fuses. The kernel has a gradient of its own; derivatives of
     that are made by plain operations.
@@ -239,7 +239,7 @@ def _fits_kernel(x: Tensor) -> bool:
 
 
 def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float) -> Tensor:
-    from nasneurn import neurn_cpu
+    from nasneurn.stems import neurn_cpu
 
     plain = x.float().contiguous()
     differentiated = torch.is_grad_enabled() and x.requires_grad

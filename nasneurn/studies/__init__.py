@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nasneurn.errors import InputError
-from nasneurn.experiments.config import BenchConfig
+from nasneurn.studies.config import BenchConfig
 
 
 def bench(
@@ -31,10 +31,10 @@ def bench(
         InputError: the folder holds another grid, the configuration cannot be run, or every
             training failed.
     """
-    from nasneurn.experiments.estimate import estimates
-    from nasneurn.experiments.grid import Grid
     from nasneurn.report.bench_terminal import print_plan, print_result
     from nasneurn.report.remake import remake
+    from nasneurn.studies.estimate import estimates
+    from nasneurn.studies.grid import Grid
 
     chosen = engine or ("here" if workers == 1 else "local")
     grid = Grid(config, out, device=device, data_dir=data_dir, compiled=compiled, extend=extend)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
-from nasneurn.experiments.claims import Claims
-from nasneurn.experiments.config import BenchConfig
-from nasneurn.experiments.job import Job
-from nasneurn.experiments.store import Store
+from nasneurn.files import written_atomically
+from nasneurn.studies.config import BenchConfig
+from nasneurn.studies.job import Job
+from nasneurn.studies.locks import Claims
+from nasneurn.studies.store import Store
 
 #: The columns of the accuracy table, in their order.
 ACCURACY = (

@@ -10,15 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasneurn.backbones import create_backbone
 from nasneurn.domains import hold_out, load_suite, subsample
 from nasneurn.environment import environment
-from nasneurn.evaluation import accuracy
-from nasneurn.experiments.job import Job
+from nasneurn.networks import create_backbone
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
-from nasneurn.selection import HeldOutSelection
 from nasneurn.stems import create_stem
+from nasneurn.studies.job import Job
 from nasneurn.training import (
     LIGHTNING_PRECISION,
     DeviceImages,
@@ -27,6 +25,8 @@ from nasneurn.training import (
     SourceImages,
     fit,
 )
+from nasneurn.training.early_stopping import HeldOutSelection
+from nasneurn.training.evaluation import accuracy
 from search_spaces.checkpointing import TimedCheckpoint
 
 #: Seconds of training that a killed job may lose.

@@ -9,8 +9,8 @@ from torch import nn
 
 from nasneurn.domains import Split
 from nasneurn.progress import meter
-from nasneurn.selection import HeldOutSelection
 from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
+from nasneurn.training.early_stopping import HeldOutSelection
 from search_spaces.checkpointing import TimedCheckpoint
 
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ def train(net: nn.Module, *, epochs: int, patience: int, callbacks=(), resume_fr
 
 
 def test_the_best_epochs_weights_are_kept():
-    from nasneurn.evaluation import accuracy
+    from nasneurn.training.evaluation import accuracy
 
     net = network()
     selection = train(net, epochs=12, patience=12)

@@ -1,7 +1,7 @@
 import pytest
 
-from nasneurn.domains.atomic import written_atomically
 from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):

@@ -5,21 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nasneurn import engines
 from nasneurn.domains import Suite, load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
-from nasneurn.experiments import engines
-from nasneurn.experiments.config import BenchConfig
-from nasneurn.experiments.job import Job
-from nasneurn.experiments.outputs import BenchOutputs
-from nasneurn.experiments.training_job import (
+from nasneurn.progress import meter
+from nasneurn.stems import create_stem
+from nasneurn.studies.config import BenchConfig
+from nasneurn.studies.job import Job
+from nasneurn.studies.outputs import BenchOutputs
+from nasneurn.studies.training_job import (
     Assignment,
     Record,
     run_job,
     source_images,
 )
-from nasneurn.progress import meter
-from nasneurn.stems import create_stem
 from nasneurn.training import SourceImages, choose_device
 
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nasneurn.engines import THREAD_VARIABLES, Failure, threads_each
 from nasneurn.errors import InputError
-from nasneurn.experiments.engines import THREAD_VARIABLES, Failure, threads_each
 
 #: Times that work is done again when its worker dies.
 RETRIES = 3
@@ -14,7 +14,7 @@ RETRIES = 3
 def run_on_ray(
     work: Callable[[Any], Any], payloads: Iterator[Any], workers: int
 ) -> Iterator[tuple[Any, Any]]:
-    """See :func:`nasneurn.experiments.engines.run`.
+    """See :func:`nasneurn.engines.run`.
 
     A cluster is joined if ``RAY_ADDRESS`` names one; else Ray is started here, and stopped at the
     end. On a cluster, folders must be on a file system that all machines share.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nasneurn.experiments import claims
-from nasneurn.experiments.claims import Claims
+from nasneurn.studies import claims
+from nasneurn.studies.locks import Claims
 
 
 def test_a_claim_is_one_processs_alone(tmp_path: Path) -> None:

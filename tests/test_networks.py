@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from alignment.zoo import ZOO
 from nasneurn import backbones
-from nasneurn.backbones import Backbone, create_backbone, resolve_backbones
 from nasneurn.errors import InputError
+from nasneurn.networks import Backbone, create_backbone, resolve_backbones
 from nasneurn.stems import NeuRN
 
 ROOT = Path(__file__).parents[1]
@@ -104,7 +104,7 @@ def test_unknown_names_are_told_in_one_line(word: str, told: str) -> None:
 
 def test_the_module_is_light_and_backbones_are_plain_data(tmp_path: Path) -> None:
     code = (
-        "import sys, nasneurn.backbones\n"
+        "import sys, nasneurn.networks\n"
         "print(sorted({'torch', 'numpy', 'pandas', 'timm', 'nni'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -197,9 +197,9 @@ def search_command(
     The same command continues where it was stopped.
     """
     from nasneurn.domains import load_suite
-    from nasneurn.experiments.config import choose_precision
     from nasneurn.report.search_table import print_search, search_json
     from nasneurn.search import SearchConfig, budget_named, choose_stems, search
+    from nasneurn.studies.config import choose_precision
 
     config = SearchConfig.read(config_file) if config_file else None
     if config is None:
@@ -262,9 +262,9 @@ def search_quality_command(
     The same command continues where it was stopped.
     """
     from nasneurn.domains import load_suite
-    from nasneurn.experiments.config import parse_stems
     from nasneurn.report.quality_table import print_quality
     from nasneurn.search import SearchConfig, budget_named, measure_quality
+    from nasneurn.studies.config import parse_stems
 
     domains = load_suite(suite, data_dir=data_dir, size=image_size)
     config = SearchConfig.checked(
@@ -348,8 +348,8 @@ def bench_command(
 
     The same command continues where it was stopped; several may work on one folder.
     """
-    from nasneurn.experiments import bench
-    from nasneurn.experiments.config import BenchConfig, plan
+    from nasneurn.studies import bench
+    from nasneurn.studies.config import BenchConfig, plan
 
     config = BenchConfig.read(config_file) if config_file else None
     if config is None:
@@ -406,9 +406,9 @@ def recipe_command(
     data_dir: DataDir = None,
 ) -> None:
     """Run one of the paper's first experiments by its name."""
-    from nasneurn.experiments import bench
-    from nasneurn.experiments.config import plan
-    from nasneurn.recipes import recipe_named
+    from nasneurn.studies import bench
+    from nasneurn.studies.config import plan
+    from nasneurn.studies.paper_experiments import recipe_named
 
     recipe = recipe_named(name)
     config = plan(
@@ -440,8 +440,8 @@ def status_command(
     folder: Annotated[Path, typer.Argument(help="The folder of a grid.")],
 ) -> None:
     """Show how far a grid is, also while it runs."""
-    from nasneurn.experiments.outputs import BenchOutputs
     from nasneurn.report.bench_terminal import print_status
+    from nasneurn.studies.outputs import BenchOutputs
 
     print_status(BenchOutputs(folder))
 
@@ -515,7 +515,7 @@ def align_command(
     from alignment.run import Options, compute, write_figures, write_tables
     from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
-    from nasneurn.alignment_models import gather
+    from nasneurn.networks.alignment_models import gather
 
     # Modules and figures make many objects and little garbage; searching them takes a tenth of
     # the command's time.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from nasneurn.backbones import Backbone, create_backbone
-from nasneurn.experiments.grid import Grid
-from nasneurn.experiments.job import Job
+from nasneurn.networks import Backbone, create_backbone
+from nasneurn.studies.grid import Grid
+from nasneurn.studies.job import Job
 
 #: Steps that are timed, behind one that is not.
 STEPS = 3

@@ -7,10 +7,10 @@ from typing import Any, Literal, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from nasneurn.backbones import Backbone, resolve_backbones
 from nasneurn.configuration import RunConfig
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
+from nasneurn.networks import Backbone, resolve_backbones
 from nasneurn.search.config import StemChoice
 
 Precision = Literal["32", "bf16"]

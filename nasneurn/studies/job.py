@@ -6,9 +6,9 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from nasneurn.backbones import Backbone
-from nasneurn.experiments.config import Precision, TrainingBudget
+from nasneurn.networks import Backbone
 from nasneurn.search.config import StemChoice
+from nasneurn.studies.config import Precision, TrainingBudget
 
 #: Raised whenever a change of the code changes what a training gives, beyond the rounding that
 #: also differs between machines and versions of PyTorch.

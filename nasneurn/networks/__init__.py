@@ -129,7 +129,7 @@ def _representatives() -> list[Backbone]:
         names = _chosen(path)
     else:
         from alignment.run import Options, compute
-        from nasneurn.alignment_models import gather
+        from nasneurn.networks.alignment_models import gather
 
         options = Options(representatives=REPRESENTATIVES)
         outcome = compute(gather(["all"]), options, with_variants=False)
@@ -377,8 +377,8 @@ def _build(backbone: Backbone, classes: int, options: tuple[tuple[str, int], ...
 
 def _found_network(name: str, found: dict[str, Any], classes: int, image_size: int) -> "nn.Module":
     """What a search found, without the stem that it was found behind: stems are chosen apart."""
+    from nasneurn.networks.spaces import SPACES, SpaceChoice
     from nasneurn.search.config import StemChoice
-    from nasneurn.search.spaces import SPACES, SpaceChoice
 
     space, settings = found["space"], found["settings"]
     if space not in SPACES:

@@ -25,7 +25,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nasneurn.torch_threads import share
+from nasneurn.stems.torch_threads import share
 
 Array = NDArray[Any]
 

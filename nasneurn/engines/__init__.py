@@ -202,7 +202,7 @@ def _local(work: Callable[[Any], Any], payloads: Iterator[Any], workers: int) ->
 
 
 def _ray(work: Callable[[Any], Any], payloads: Iterator[Any], workers: int) -> Iterator[Any]:
-    from nasneurn.experiments.ray_engine import run_on_ray
+    from nasneurn.engines.on_ray import run_on_ray
 
     return run_on_ray(work, payloads, workers)
 

@@ -112,8 +112,8 @@ def _serialize_found(path: Path, index: int, record: dict[str, Any], name: str) 
 
     try:
         # Known to NNI alone; all other architectures are aligned without it.
+        from nasneurn.networks.spaces import SpaceChoice
         from nasneurn.search.config import StemChoice
-        from nasneurn.search.spaces import SpaceChoice
 
         settings, architecture = dict(record["settings"]), dict(record["architecture"])
         choice = SpaceChoice(str(record["space"]), settings, StemChoice(name="none"))
