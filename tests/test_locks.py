@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nasneurn.studies import claims
+from nasneurn.studies import locks as claims
 from nasneurn.studies.locks import Claims
 
 
