@@ -37,7 +37,7 @@ from nasneurn.search.candidates import Scorer
 from nasneurn.search.jobs import JobWork
 from nasneurn.search.run import JobRunner, all_work
 from nasneurn.training.evaluation import accuracy
-from search_spaces.nni_fixes import activate, draw_architecture
+from search_spaces.interface import activate, draw_architecture
 
 PATHS = 32
 BATCHES = 400

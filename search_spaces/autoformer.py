@@ -21,7 +21,8 @@ from torchvision.ops import StochasticDepth
 
 from search_spaces.costs import Cost
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import Architecture, BaseSuperNetModule, ModelSpace, choices
+from search_spaces.interface import Architecture, ModelSpace, choices
+from search_spaces.nni_fixes import BaseSuperNetModule
 from search_spaces.stem_choice import Stem, stem_module
 
 #: The choices of the published supernets, as NNI's hub has them, and of one that two CPU cores

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import ModelSpace, activate, choices, draw_architecture
+from search_spaces.interface import ModelSpace, activate, choices, draw_architecture
 from search_spaces.supernet import as_supernet, recalibrate, subnet
 
 #: Images of a check, and paths that are drawn.

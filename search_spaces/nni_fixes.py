@@ -1,13 +1,12 @@
 """The few things that NNI 3.0 lacks or does wrongly, each mended through its own extension points.
 
-This is the only file that knows NNI's insides.
+This is the only file that knows NNI's insides. What spaces have in common is in
+:mod:`search_spaces.interface`.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 from nni.nas.evaluator.pytorch import LightningModule as NNILightningModule
 from nni.nas.experiment import NasExperiment
@@ -19,58 +18,23 @@ from nni.nas.strategy import RandomOneShot
 from torch import nn
 
 __all__ = [
-    "Architecture",
     "BaseSuperNetModule",
     "LocalExperiment",
-    "ModelSpace",
     "NNILightningModule",
     "SeededPathSampling",
     "SeededRandomOneShot",
-    "activate",
-    "arguments_of",
-    "canonical_form",
-    "choices",
-    "draw_architecture",
+    "take_path",
 ]
 
-#: One architecture: the chosen value of every choice, by label.
-Architecture = dict[str, Any]
 
+def take_path(supernet: nn.Module, path: Mapping[str, Any]) -> None:
+    """Make ``path``, which has a value of every choice, what a supernet's forward takes.
 
-def draw_architecture(space: ModelSpace, *stream: int) -> Architecture:
-    """Draw one architecture uniformly; the same ``stream`` of integers gives the same one.
-
-    NNI draws each choice from a fresh, unseeded ``RandomState``.
+    NNI's modules draw at random what ``path`` lacks.
     """
-    words = np.random.SeedSequence(stream).generate_state(8)
-    state = np.random.RandomState(words)  # what NNI's mutables take
-    drawn: Architecture = {}
-    for mutable in space.simplify().values():
-        mutable.random(drawn, state)
-    return drawn
-
-
-def choices(space: ModelSpace) -> dict[str, tuple[Any, ...]]:
-    """The values of every choice of a space, by label."""
-    return {label: tuple(mutable.grid()) for label, mutable in space.simplify().items()}
-
-
-def canonical_form(space: ModelSpace) -> Callable[[Architecture], Architecture]:
-    """The one name of a network among several: the space's own rule, if it has one."""
-    rule: Callable[[Architecture], Architecture] = getattr(space, "canonical", dict)
-    return rule
-
-
-def arguments_of(space: type[ModelSpace]) -> tuple[str, ...]:
-    """Names of the arguments that a space is constructed with; NNI wraps the constructor."""
-    return tuple(inspect.signature(getattr(space, "_init_wrapped", space.__init__)).parameters)[1:]
-
-
-def activate(supernet: nn.Module, architecture: Mapping[str, Any]) -> None:
-    """Make ``architecture`` the path that a supernet's forward takes from now on."""
     for module in supernet.modules():
         if isinstance(module, BaseSuperNetModule):
-            module.resample(memo=dict(architecture))
+            module.resample(memo=dict(path))
 
 
 class SeededPathSampling(RandomSamplingLightningModule):
@@ -84,13 +48,13 @@ class SeededPathSampling(RandomSamplingLightningModule):
     """
 
     def __init__(
-        self, training_module: pl.LightningModule, path_of: Callable[[int], Architecture]
+        self, training_module: pl.LightningModule, path_of: Callable[[int], dict[str, Any]]
     ) -> None:
         super().__init__(training_module)
         self._path_of = path_of
         self._batch = 0
 
-    def resample(self) -> Architecture:
+    def resample(self) -> dict[str, Any]:
         """Activate the path of this batch."""
         path = self._path_of(self._batch)
         for module in self._choices():
@@ -146,7 +110,7 @@ class SeededRandomOneShot(RandomOneShot):
     ``path_of`` gives the path of each batch; without it the strategy only makes supernets.
     """
 
-    def __init__(self, path_of: Callable[[int], Architecture] | None = None) -> None:
+    def __init__(self, path_of: Callable[[int], dict[str, Any]] | None = None) -> None:
         super().__init__(mutation_hooks=[BiasFreeConv2d.mutate, BiasFreeLinear.mutate])
         self._path_of = path_of
 

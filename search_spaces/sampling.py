@@ -12,7 +12,7 @@ import numpy as np
 
 from search_spaces.costs import Costs
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import Architecture, ModelSpace, choices, draw_architecture
+from search_spaces.interface import Architecture, ModelSpace, choices, draw_architecture
 
 #: The path of a batch, by its number.
 PathRule = Callable[[int], Architecture]

@@ -6,7 +6,7 @@ from typing import cast
 from nni.nas.nn.pytorch import LayerChoice
 from torch import Tensor, nn
 
-from search_spaces.nni_fixes import Architecture, ModelSpace, canonical_form
+from search_spaces.interface import Architecture, ModelSpace, canonical_form
 
 #: No stem, one, or several by name.
 Stem = nn.Module | Mapping[str, nn.Module] | None

@@ -20,11 +20,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.checkpointing import TimedCheckpoint
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import (
-    LocalExperiment,
-    SeededRandomOneShot,
-    activate,
-)
+from search_spaces.interface import activate
+from search_spaces.nni_fixes import LocalExperiment, SeededRandomOneShot
 from search_spaces.quiet import quiet
 from search_spaces.sampling import PathRule
 

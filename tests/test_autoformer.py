@@ -11,7 +11,7 @@ from nasneurn.stems import NeuRN
 from search_spaces.autoformer import SIZES, AutoFormer, Transformer
 from search_spaces.costs import FormulaCosts, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import ModelSpace, activate, choices, draw_architecture
+from search_spaces.interface import ModelSpace, activate, choices, draw_architecture
 from search_spaces.supernet import as_supernet, subnet
 
 MICRO = SIZES["micro"]

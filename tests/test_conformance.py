@@ -14,7 +14,7 @@ from nasneurn.search.config import SEARCHED, StemChoice, budget_named
 from search_spaces.conformance import CHECKS, check_space
 from search_spaces.costs import CountedCosts, costs_of, network_cost
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import ModelSpace, draw_architecture
+from search_spaces.interface import ModelSpace, draw_architecture
 
 HERE = Path(__file__).parent
 

@@ -7,7 +7,7 @@ import pytest
 from search_spaces.autoformer import AutoFormer
 from search_spaces.costs import Costs, costs_of
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import ModelSpace, choices
+from search_spaces.interface import ModelSpace, choices
 from search_spaces.sampling import RULES, extremes, path_rule
 from search_spaces.spos import CANDIDATES, SPOS
 

@@ -11,7 +11,7 @@ from torch import nn
 from nasneurn.stems import NeuRN
 from search_spaces.costs import CostTable, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import choices, draw_architecture
+from search_spaces.interface import choices, draw_architecture
 from search_spaces.spos import CANDIDATES, SPOS, ShuffleBlock, align_candidates, scaled_channels
 
 SMALL = {"width": 0.25, "blocks": (1, 1, 1, 1)}

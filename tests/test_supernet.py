@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nasneurn.search.run import SupernetModule
 from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, averaging
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import activate, draw_architecture
+from search_spaces.interface import activate, draw_architecture
 from search_spaces.spos import CANDIDATES, SPOS
 from search_spaces.supernet import (
     as_supernet,

@@ -8,7 +8,7 @@ import torch
 from nasneurn.search.run import SupernetModule
 from nasneurn.training import DeviceImages, Machines, Recipe, ShuffledBatches
 from search_spaces.autoformer import AutoFormer
-from search_spaces.nni_fixes import draw_architecture
+from search_spaces.interface import draw_architecture
 from search_spaces.spos import SPOS
 from search_spaces.supernet import train_supernet
 

@@ -14,7 +14,7 @@ from nasneurn.errors import InputError
 from nasneurn.search.config import SEARCHED, STEM_CANDIDATES, Budget, StemChoice
 from nasneurn.stems import create_stem
 from search_spaces.autoformer import AutoFormer
-from search_spaces.nni_fixes import Architecture, ModelSpace, arguments_of
+from search_spaces.interface import Architecture, ModelSpace, arguments_of
 from search_spaces.spos import SPOS
 from search_spaces.stem_choice import Stem, Stemmed
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nasneurn.search.jobs import JobWork
 from nasneurn.training.evaluation import accuracy
-from search_spaces.nni_fixes import Architecture, ModelSpace
+from search_spaces.interface import Architecture, ModelSpace
 from search_spaces.supernet import recalibrated
 
 

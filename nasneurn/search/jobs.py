@@ -27,7 +27,7 @@ from nasneurn.training import (
     fit,
 )
 from search_spaces.costs import Costs, costs_of
-from search_spaces.nni_fixes import Architecture, ModelSpace
+from search_spaces.interface import Architecture, ModelSpace
 from search_spaces.supernet import load_supernet
 
 

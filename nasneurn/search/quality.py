@@ -33,7 +33,7 @@ from nasneurn.seeds import stream
 from nasneurn.training import choose_device
 from nasneurn.training.evaluation import accuracy
 from search_spaces.evolution import EvolutionSettings, evolve
-from search_spaces.nni_fixes import (
+from search_spaces.interface import (
     Architecture,
     activate,
     canonical_form,

@@ -38,14 +38,8 @@ from nasneurn.training.evaluation import accuracy
 from search_spaces.conformance import check_space
 from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
-from search_spaces.nni_fixes import (
-    Architecture,
-    ModelSpace,
-    NNILightningModule,
-    activate,
-    canonical_form,
-    choices,
-)
+from search_spaces.interface import Architecture, ModelSpace, activate, canonical_form, choices
+from search_spaces.nni_fixes import NNILightningModule
 from search_spaces.sampling import PathRule, path_rule
 from search_spaces.supernet import (
     load_weights,
