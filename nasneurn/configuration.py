@@ -1,23 +1,35 @@
-"""A run's configuration as a file that makes the run again, and as the mark of its folder."""
+"""Settings as checked plain data, and configurations as files that make a run again."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nasneurn.choices import check_known
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 
 
-class RunConfig(BaseModel):
-    """All that decides the result of a run; each kind of run adds its fields."""
+def first_fault(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong, in a few words: ``epochs is -1: ...``."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "it"
+    if first["type"] in ("missing", "extra_forbidden"):
+        return f"{where}: {first['msg'].lower()}"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"{where} is {first['input']!r}: {reason[:1].lower()}{reason[1:]}"
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Settings(BaseModel):
+    """Plain data that no one changes; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def checked(cls, **fields: Any) -> Self:
-        """The configuration of these fields.
+        """The settings of these fields.
 
         Raises:
             InputError: a field has a value that it cannot have.
@@ -25,15 +37,34 @@ class RunConfig(BaseModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = "_".join(str(part) for part in first["loc"])
-            raise InputError(f"{name} is {first['input']!r}: {first['msg']}") from None
+            raise InputError(first_fault(error)) from None
 
-    def write(self, path: Path, environment: dict[str, str]) -> None:
+    def changed(self, changes: Mapping[str, Any], what: str) -> Self:
+        """These settings with some fields changed.
+
+        Args:
+            changes: values by field.
+            what: what the settings are called, in messages.
+
+        Raises:
+            InputError: there is no such field, or it cannot have that value.
+        """
+        for field in changes:
+            check_known(f"field of the {what}", field, type(self).model_fields)
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise InputError(f"{what}: {first_fault(error)}") from None
+
+
+class Configuration(Settings):
+    """All that decides the result of a run; each kind of run adds its fields."""
+
+    def write(self, path: Path, environment: Mapping[str, str]) -> None:
         """Write the configuration as YAML, with the versions that it ran on."""
-        content = {**self.model_dump(mode="json"), "environment": environment}
+        content = {**self.model_dump(mode="json"), "environment": dict(environment)}
         with written_atomically(path) as draft:
-            draft.write_text(yaml.safe_dump(content, sort_keys=False))
+            draft.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -42,36 +73,12 @@ class RunConfig(BaseModel):
         Raises:
             InputError: the file is no such configuration.
         """
+        content = read_yaml(path)
+        content.pop("environment", None)
         try:
-            content = yaml.safe_load(path.read_text())
-            if isinstance(content, dict):
-                content.pop("environment", None)
             return cls.model_validate(content)
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{path}: not a readable configuration ({error})") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise InputError(f"{path}: {where}: {first['msg']}") from None
-
-    def check_folder(self, path: Path, what: str) -> None:
-        """Refuse a folder that is marked as another run's.
-
-        Args:
-            path: the folder's configuration, if it has one.
-            what: what a run of this kind is called.
-
-        Raises:
-            InputError: with what differs.
-        """
-        if not path.exists():
-            return
-        before = type(self).read(path)
-        if before != self:
-            raise InputError(
-                f"{path.parent} holds another {what} ({'; '.join(before.differences(self))}); "
-                "choose another --out, or delete it"
-            )
+            raise InputError(f"{path}: {first_fault(error)}") from None
 
     def differences(self, other: Self) -> list[str]:
         """What differs, one entry a field: ``field: own value -> other value``."""
@@ -81,6 +88,22 @@ class RunConfig(BaseModel):
             for field in {**mine, **theirs}
             if mine.get(field) != theirs.get(field)
         ]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: not a readable configuration ({reason})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a configuration: it holds no fields")
+    return content
 
 
 def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:

@@ -8,8 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from nasneurn.training import ClassificationModule, DeviceImages
 from nasneurn.training.evaluation import accuracy
+from nasneurn.training.fit import batch_loss
+from nasneurn.training.images import Images
+from nasneurn.training.module import ClassificationModule
 
 
 class HeldOutSelection(pl.Callback):
@@ -18,25 +20,18 @@ class HeldOutSelection(pl.Callback):
     The held-out images are of the source: no target is seen. Of equal accuracies the earlier
     counts. The state, with the best weights, is part of Lightning's checkpoints.
 
-    Parameters
-    ----------
-    held_out:
-        The images that select.
-    every:
-        Batches in a pass ("epoch" below).
-    patience:
-        Passes without a better accuracy after which training stops.
+    Args:
+        held_out: the images that select.
+        every: batches in a pass ("epoch" below).
+        patience: passes without a better accuracy after which training stops.
 
-    Attributes
-    ----------
-    history:
-        One record a pass: ``epoch`` (from 1), ``loss`` (mean of its batches),
-        ``held_out_accuracy`` and ``seconds``.
-    best:
-        The record of the pass whose weights are the best.
+    Attributes:
+        history: one record a pass: ``epoch`` (from 1), ``loss`` (mean of its batches),
+            ``held_out_accuracy`` and ``seconds``.
+        best: the record of the pass whose weights are the best.
     """
 
-    def __init__(self, held_out: DeviceImages, every: int, patience: int) -> None:
+    def __init__(self, held_out: Images, every: int, patience: int) -> None:
         self._held_out = held_out
         self._every = every
         self._patience = patience
@@ -46,7 +41,7 @@ class HeldOutSelection(pl.Callback):
         self.best: dict[str, float] = {"epoch": 0, "held_out_accuracy": -1.0}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; a run killed behind its last pass is over."""
+        """Start the clock; a run killed after its last pass is over."""
         self._mark = time.monotonic()
         trainer.should_stop = self._over
 
@@ -58,8 +53,8 @@ class HeldOutSelection(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note the loss; behind the last batch of a pass, measure."""
-        self._losses.append(outputs["loss"].detach())
+        """Note the loss; after the last batch of a pass, measure."""
+        self._losses.append(batch_loss(trainer, outputs))
         if (batch_idx + 1) % self._every:
             return
         assert isinstance(pl_module, ClassificationModule)

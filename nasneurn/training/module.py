@@ -1,0 +1,93 @@
+"""The LightningModule that trains fixed networks and supernets alike."""
+
+import math
+from functools import partial
+from typing import Self
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nasneurn.algorithms import Algorithm
+from nasneurn.training.augmentation import shifted
+from nasneurn.training.protocol import Optimization
+
+
+class ClassificationModule(pl.LightningModule):
+    """Trains ``model`` (N, 3, H, W) -> (N, classes) by an algorithm, on labelled batches.
+
+    All that is random in a step (augmentation, an algorithm's draws, dropout) is a function of
+    ``seed`` and the batch, so that a resumed run draws what it would have drawn. No step waits for
+    the device: whether losses are finite is for :class:`nasneurn.training.fit.StepMonitor` to see.
+
+    Args:
+        optimization: optimizer, schedule and augmentation.
+        algorithm: gives the loss of a batch.
+        steps: optimizer steps of the whole training, which the schedule spans.
+        seed: of the draws in the steps; weights are drawn by whoever makes the network.
+    """
+
+    def __init__(
+        self, optimization: Optimization, algorithm: Algorithm, steps: int, seed: int
+    ) -> None:
+        super().__init__()
+        self._optimization = optimization
+        self._algorithm = algorithm
+        self._criterion = partial(F.cross_entropy, label_smoothing=optimization.label_smoothing)
+        self._steps = steps
+        self._seed = seed
+
+    @property
+    def model(self) -> nn.Module:
+        """The network under training."""
+        return self._model
+
+    def set_model(self, model: nn.Module) -> None:
+        """Choose the network to train."""
+        self._model = model
+
+    def cpu(self) -> Self:
+        """Stay on the device: Lightning's teardown would take the network to the CPU."""
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network's logits."""
+        return self._model(x)  # type: ignore[no-any-return]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch; of several ranks, each takes its share of the images."""
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        images, labels = (part[rank::ranks] for part in batch)
+        stream = np.random.SeedSequence([self._seed, batch_idx, *([rank] if rank else [])])
+        torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
+        images = shifted(images, self._optimization.shift)
+        return self._algorithm.loss(self, images, labels, self._criterion)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer with its schedule, advanced at every step."""
+        optimizer = torch.optim.AdamW(
+            self.parameters(),
+            lr=self._optimization.learning_rate,
+            weight_decay=self._optimization.weight_decay,
+            fused=True,
+        )
+        if self._optimization.schedule == "constant":
+            return optimizer
+        # Not the trainer's estimate of the steps: asking for it sets up the loader before a
+        # checkpoint is read, and the loader's position in the checkpoint is then passed over.
+        warm_up = max(1, self._steps // 10)
+
+        def factor(step: int) -> float:
+            if step < warm_up:
+                return (step + 1) / warm_up
+            done = (step - warm_up) / max(1, self._steps - warm_up)
+            return 0.5 * (1 + math.cos(math.pi * done))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

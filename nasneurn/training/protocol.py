@@ -1,0 +1,99 @@
+"""How a network is trained and selected, as plain data, and the named budgets."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from nasneurn.choices import check_known
+from nasneurn.configuration import Settings
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """The steps of a training: AdamW (Adam, where ``weight_decay`` is 0) on a smoothed loss.
+
+    ``schedule`` is ``"cosine"``, after a linear warm-up over a tenth of the steps, or
+    ``"constant"``. ``shift`` moves each training image by up to so many pixels.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "constant"] = "constant"
+    label_smoothing: float = 0.0
+    shift: int = 0
+
+
+class Protocol(Settings):
+    """How one network is trained: AdamW, and early stopping on held-out source images.
+
+    Attributes:
+        train_images: at most so many of the sources' training images are drawn; None is all.
+        hold_out: the share of these that is held out to select on.
+        epochs: passes over the others at most.
+        patience: training ends once the held-out accuracy has not risen for so many passes; the
+            best pass's weights are measured.
+        batch_size: images of a step.
+        learning_rate: of AdamW, which is Adam where ``weight_decay`` is 0.
+        weight_decay: of AdamW.
+        schedule: ``constant``, or ``cosine`` after a linear warm-up over a tenth of the steps.
+        label_smoothing: of the cross-entropy.
+        shift: each training image is moved by up to so many pixels.
+        scaling: what standardizes that which leaves the stem, channel by channel: ``source`` (the
+            mean and the deviation that the source's training images have there), ``half`` (0.5
+            and 0.5) or ``none``.
+    """
+
+    train_images: PositiveInt | None
+    hold_out: float = Field(0.15, gt=0, lt=1)
+    epochs: PositiveInt
+    patience: PositiveInt = 5
+    batch_size: int = Field(ge=2)
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    shift: NonNegativeInt = 0
+    scaling: Literal["source", "half", "none"] = "source"
+
+    @property
+    def optimization(self) -> Optimization:
+        """Those of its fields that steer the steps."""
+        return Optimization(
+            self.learning_rate, self.weight_decay, self.schedule, self.label_smoothing, self.shift
+        )
+
+
+#: By name. Batch and learning rate of ``paper`` are those of arXiv 2505.06881.
+BUDGETS = {
+    "quick": Protocol(train_images=1000, epochs=8, batch_size=64),
+    "standard": Protocol(train_images=7000, epochs=20, batch_size=128),
+    "paper": Protocol(train_images=None, epochs=100, batch_size=256),
+}
+
+
+def protocol_named(budget: str) -> Protocol:
+    """The protocol of a budget.
+
+    Raises:
+        InputError: there is no such budget.
+    """
+    check_known("budget", budget, BUDGETS)
+    return BUDGETS[budget]
+
+
+def protocol_label(budget: str, protocol: Protocol) -> str:
+    """A protocol in a few words: its budget, and what differs from that.
+
+    >>> protocol_label("quick", BUDGETS["quick"].changed({"epochs": 3}, "protocol"))
+    'quick:epochs=3'
+    """
+    usual = BUDGETS[budget].model_dump() if budget in BUDGETS else {}
+    changes = {
+        field: value
+        for field, value in protocol.model_dump().items()
+        if usual.get(field, ...) != value
+    }
+    if not changes:
+        return budget
+    return f"{budget}:" + ",".join(f"{field}={value}" for field, value in changes.items())
