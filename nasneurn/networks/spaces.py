@@ -1,24 +1,26 @@
-"""The search spaces by name or import path, built with a stem in front."""
+"""Search spaces by name or import path, and all that is needed to build one again."""
 
-import difflib
-import importlib
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from pydantic import Field
 
+from nasneurn.choices import imported, suggestion
+from nasneurn.configuration import Settings
 from nasneurn.errors import InputError
-from nasneurn.search.config import SEARCHED, STEM_CANDIDATES, Budget, StemChoice
-from nasneurn.stems import create_stem
-from search_spaces.autoformer import AutoFormer
-from search_spaces.interface import Architecture, ModelSpace, arguments_of
-from search_spaces.spos import SPOS
-from search_spaces.stem_choice import Stem, Stemmed
 
-SPACES: dict[str, type[ModelSpace]] = {"spos": SPOS, "autoformer": AutoFormer}
+if TYPE_CHECKING:
+    from torch import nn
+
+    from search_spaces.interface import ModelSpace
+    from search_spaces.stem_choice import Stem
+
+#: Where the spaces of this package are defined; they are imported only when one is built, since
+#: NNI takes seconds and everything but a search runs without it.
+_BUILT_IN = {"spos": "search_spaces.spos:SPOS", "autoformer": "search_spaces.autoformer:AutoFormer"}
+_registered: "dict[str, type[ModelSpace]]" = {}
 
 #: What a space of the user's own may call the arguments that a search gives.
 ARGUMENT_NAMES = {
@@ -27,45 +29,89 @@ ARGUMENT_NAMES = {
 }
 
 
-def space_class(name: str) -> type[ModelSpace]:
-    """The space of a name, or of an import path ``package.module:Class``.
+def need_nni() -> None:
+    """Say where NNI comes from.
 
     Raises:
-        InputError: there is no such space, or it is not one of NNI's model spaces.
+        InputError: it is not installed.
     """
-    if name in SPACES:
-        return SPACES[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        near = difflib.get_close_matches(name, SPACES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+    if find_spec("nni") is None:
         raise InputError(
-            f"space is {name!r}, must be one of {', '.join(SPACES)}, or package.module:Class{hint}"
+            "search spaces need NNI, which is not installed: it has wheels for x86-64 Linux, "
+            "Windows and macOS (pip install nni==3.0), and none for arm64 Linux"
         )
-    if str(Path.cwd()) not in sys.path:  # a command does not look where it is run
-        sys.path.append(str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"space {name!r} cannot be imported: {error}") from None
+
+
+def list_spaces() -> list[str]:
+    """Names that :func:`create_space` knows.
+
+    >>> list_spaces()
+    ['spos', 'autoformer']
+    """
+    return [*_BUILT_IN, *_registered]
+
+
+def register_space(name: str, space: "type[ModelSpace]") -> None:
+    """Add a space of one's own, a class of NNI's ``ModelSpace``, under a name.
+
+    Raises:
+        InputError: the name is taken.
+    """
+    if name in list_spaces() or ":" in name:
+        raise InputError(f"{name!r} cannot name a space: it is taken, or holds a ':'")
+    _registered[name] = space
+
+
+def create_space(name: str, **settings: Any) -> "ModelSpace":
+    """The space of a name, or of an import path ``package.module:Class``, with fresh weights.
+
+    Raises:
+        InputError: there is no such space, or its class does not take the settings.
+    """
+    return SpaceChoice(space=name, settings=settings).build()
+
+
+def space_class(name: str) -> "type[ModelSpace]":
+    """The class of a space.
+
+    Raises:
+        InputError: there is no such space, it is not one of NNI's, or NNI is missing.
+    """
+    need_nni()
+    if name in _registered:
+        return _registered[name]
+    if name not in _BUILT_IN and ":" not in name:
+        known = list_spaces()
+        raise InputError(
+            f"space is {name!r}, must be one of {', '.join(known)}, "
+            f"or package.module:Class{suggestion(name, known)}"
+        )
+    found: Any
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        found = getattr(import_module(module), attribute)
+    else:
+        found = imported(name, "space")
+    from search_spaces.interface import ModelSpace
+
     if not (isinstance(found, type) and issubclass(found, ModelSpace)):
         raise InputError(f"space {name!r} is no class of nni.nas.nn.pytorch.ModelSpace")
     return found
 
 
-@dataclass(frozen=True)
-class SpaceChoice:
-    """A space with its settings and its stem: all that is needed to build it again."""
+class SpaceChoice(Settings):
+    """A space with the arguments of its constructor, as plain data; the stem is apart."""
 
     space: str
-    settings: dict[str, Any]
-    stem: StemChoice
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, space: str, stem: StemChoice, classes: int, image_size: int, budget: Budget
+    def sized(
+        cls, space: str, settings: Mapping[str, Any], classes: int, image_size: int
     ) -> "SpaceChoice":
-        """The space at the size that a budget asks for."""
+        """The space for so many classes and such images, as far as its class takes these."""
+        from search_spaces.interface import arguments_of
+
         accepted = arguments_of(space_class(space))
         given = {"num_classes": classes, "image_size": image_size}
         named = {
@@ -74,47 +120,56 @@ class SpaceChoice:
             for name in ARGUMENT_NAMES[argument]
             if name in accepted
         }
-        return cls(space, {**named, **budget.settings}, stem)
+        return cls(space=space, settings={**named, **settings})
+
+    def resized(self, classes: int, image_size: int) -> "SpaceChoice":
+        """The same space for other classes and images."""
+        given = {"num_classes": classes, "image_size": image_size}
+        changed = {
+            name: value
+            for argument, value in given.items()
+            for name in ARGUMENT_NAMES[argument]
+            if name in self.settings
+        }
+        return SpaceChoice(space=self.space, settings={**self.settings, **changed})
 
     @property
-    def about(self) -> dict[str, Any]:
-        """The choice as plain data."""
-        return {
-            "space": self.space,
-            "settings": self.settings,
-            "stem": self.stem.model_dump(mode="json"),
-        }
+    def image_size(self) -> int:
+        """The side of the images that it is built for; 32 where its class does not ask."""
+        names = ARGUMENT_NAMES["image_size"]
+        return int(next((self.settings[name] for name in names if name in self.settings), 32))
 
-    def build(self) -> ModelSpace:
-        """The space with fresh weights.
+    def build(self, stem: "Stem" = None) -> "ModelSpace":
+        """The space with fresh weights, behind a stem, or several that become a choice of it.
 
         Raises:
             InputError: its class does not take the settings.
         """
         made = space_class(self.space)
+        from search_spaces.interface import arguments_of
+        from search_spaces.stem_choice import Stemmed
+
         try:
             if "stem" in arguments_of(made):
-                return made(**self.settings, stem=self._stem())
-            return Stemmed(lambda: made(**self.settings), self._stem())
-        except TypeError as error:
-            raise InputError(f"space {self.space!r} cannot be built: {error}") from None
+                return made(**self.settings, stem=stem)
+            if stem is None:
+                return made(**self.settings)
+            return Stemmed(lambda: made(**self.settings), stem)
+        except (TypeError, ValueError, AssertionError, KeyError) as error:
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"space {self.space!r} cannot be built: {told}") from error
 
-    def _stem(self) -> Stem:
-        if self.stem == SEARCHED:
-            named = {name: StemChoice.parse(name) for name in STEM_CANDIDATES}
-            return {name: create_stem(one.name, **one.options) for name, one in named.items()}
-        return create_stem(self.stem.name, **self.stem.options)
+    def network(self, choices: Mapping[str, Any]) -> "nn.Module":
+        """One architecture of the space as a network with fresh weights, without a stem.
 
-    def network(self, architecture: Mapping[str, Any]) -> nn.Module:
-        """One architecture with fresh weights of its own."""
-        frozen: nn.Module = self.build().freeze(dict(architecture))
+        Raises:
+            InputError: the space has no such architecture.
+        """
+        space = self.build()
+        without_stem = {label: value for label, value in choices.items() if label != "stem"}
+        try:
+            frozen: nn.Module = space.freeze(without_stem)
+        except Exception as error:  # NNI raises whatever a choice of a user's space raises
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"space {self.space!r} has no such architecture: {told}") from error
         return frozen
-
-    def chosen_stem(self, architecture: Architecture) -> str:
-        """The stem of an architecture, also where it was searched."""
-        return str(architecture.get("stem", self.stem))
-
-
-def architecture_name(architecture: Mapping[str, Any]) -> str:
-    """An architecture in one word: its choices in the order of the labels, ``k3-xcep-k5``."""
-    return "-".join(str(value) for value in architecture.values())

@@ -1,0 +1,49 @@
+"""What a person may name for a network, as plain data: enough to build it again."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from nasneurn.choices import Choice
+from nasneurn.configuration import Settings
+from nasneurn.networks.found import FoundArchitecture, choices_name
+
+
+class Architecture(Settings):
+    """A network's design: of timm or torchvision, of this package or the user, or found.
+
+    Attributes:
+        name: how outputs call it: ``vgg19``, ``torchvision:resnet18``, ``spos/mnist-neurn-0``.
+        library: where its design is: "own" is this package's and the user's.
+        model: its name in the library; empty for "found".
+        version: of the library, since a later one may define the model otherwise; empty for
+            "own" and "found".
+        options: of one's own network.
+        found: the record of a found architecture.
+    """
+
+    name: str
+    library: Literal["timm", "torchvision", "own", "found"]
+    model: str = ""
+    version: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    found: FoundArchitecture | None = None
+
+    @property
+    def choices(self) -> str:
+        """The choices of a found architecture in one word; ``fixed`` for any other."""
+        return choices_name(self.found.choices) if self.found else "fixed"
+
+    @property
+    def own(self) -> Choice:
+        """The choice that one's own network is made by."""
+        return Choice(name=self.model, options=self.options)
+
+    @property
+    def code(self) -> str | None:
+        """The import path of code that is not of this package, where it needs any."""
+        path = self.found.space if self.found else self.model
+        return path if self.library in ("own", "found") and ":" in path else None
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())

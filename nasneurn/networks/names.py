@@ -1,0 +1,121 @@
+"""From the words of a person to architectures."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from alignment.errors import AlignmentError
+from alignment.zoo import Request, resolve
+from nasneurn.choices import Choice, split_choices, suggestion
+from nasneurn.errors import InputError
+from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.found import choose_found, read_found
+from nasneurn.networks.registry import NETWORKS
+from nasneurn.paths import cache_dir
+
+#: How many architectures stand for the 44.
+REPRESENTATIVES = 10
+
+
+def resolve_architectures(
+    words: Sequence[str], *, trust_code: bool = False
+) -> tuple[Architecture, ...]:
+    """The architectures that ``words`` name, each once, in that order.
+
+    Args:
+        words: each is a network of this package or one that was registered, with its options;
+            ``package.module:Name``; what :func:`alignment.zoo.resolve` takes (names of the zoo,
+            timm and torchvision, globs, a text file); ``representatives`` of the zoo's alignment;
+            or the path of an ``architecture.json``, after it ``#NAME``, ``#best`` or
+            ``#best:SOURCE``. Commas part several in one string.
+        trust_code: also build spaces that a file names by import path.
+
+    Raises:
+        InputError: an unknown name (the nearest are suggested), or a file that cannot be used.
+    """
+    found: dict[str, Architecture] = {}
+    for word in split_choices(words):
+        for architecture in _named(word, trust_code):
+            # One network may have two names: resnetv2_50 of timm is resnet50v2 of the zoo.
+            content = architecture.model_dump_json(exclude={"name"})
+            found.setdefault(content, architecture)
+    if not found:
+        raise InputError("no models; name some, such as resnet18, or say representatives")
+    names: set[str] = set()
+    for name in (architecture.name for architecture in found.values()):
+        if name in names:
+            raise InputError(
+                f"{name} names two architectures; take one of them, such as "
+                f"architecture.json#{name.partition('/')[2] or name}"
+            )
+        names.add(name)
+    return tuple(found.values())
+
+
+def _named(word: str, trust_code: bool) -> list[Architecture]:
+    if word == "representatives":
+        return [one for name in _representatives() for one in _named(name, trust_code)]
+    path, _, wanted = word.partition("#")
+    if path.endswith(".json"):
+        records = read_found(Path(path), trust_code=trust_code)
+        chosen = choose_found(records, wanted, Path(path))
+        return [Architecture(name=one.name, library="found", found=one) for one in chosen]
+    if is_own(word):
+        return [own_architecture(word)]
+    try:
+        requests = resolve([word], _catalogue)
+    except AlignmentError as error:
+        raise InputError(str(error)) from None
+    return [_of_library(request) for request in requests]
+
+
+def is_own(word: str) -> bool:
+    """Whether a word names a network of this package or the user's own, not of a library."""
+    name = Choice.parse(word).name if "=" in word else word
+    module, colon, _ = name.partition(":")
+    return name in NETWORKS or bool(colon and module not in ("timm", "torchvision"))
+
+
+def own_architecture(word: str) -> Architecture:
+    """The architecture that a registered name or an import path names, with its options.
+
+    Raises:
+        InputError: there is none.
+    """
+    chosen = NETWORKS.choose(word)
+    return Architecture(name=str(chosen), library="own", model=chosen.name, options=chosen.options)
+
+
+def _catalogue() -> list[str]:
+    from alignment.sequences import catalogue
+
+    return catalogue(cache_dir() / "alignment")
+
+
+def _of_library(request: Request) -> Architecture:
+    model = request.model
+    # What bears its library's name was taken at its word so far.
+    if request.name == f"{request.library}:{model}":
+        if request.library == "timm":
+            known, model = _catalogue(), model.split(".")[0]  # after the dot, weights
+        else:
+            from torchvision import models
+
+            known = models.list_models(module=models)
+        if model not in known:
+            raise InputError(
+                f"{request.library} has no image classifier {model!r}{suggestion(model, known)}"
+            )
+    fields: dict[str, Any] = {"library": request.library, "version": version(request.library)}
+    return Architecture(name=request.name, model=model, **fields)
+
+
+def _representatives() -> list[str]:
+    """Those of the zoo's alignment; each architecture is traced once, and kept in the cache."""
+    from alignment.run import Options, compute
+    from nasneurn.networks.traced import gather
+
+    options = Options(representatives=REPRESENTATIVES)
+    outcome = compute(gather(["all"]), options, with_variants=False)
+    return [outcome.names[row] for row in outcome.representatives]
