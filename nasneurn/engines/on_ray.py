@@ -4,11 +4,14 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nasneurn.engines import THREAD_VARIABLES, Failure, threads_each
+from nasneurn.engines.answers import Failure, answered, packed, unpacked
+from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
 from nasneurn.errors import InputError
 
 #: Times that work is done again when its worker dies.
 RETRIES = 3
+
+_END = object()
 
 
 def run_on_ray(
@@ -33,38 +36,36 @@ def run_on_ray(
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False
-    )(_guarded)
+    )(answered)
     running: dict[Any, Any] = {}
-
-    def hand_out() -> None:
-        while len(running) < workers and (payload := next(payloads, None)) is not None:
-            reference = remote.remote(work, payload)
-            running[reference] = payload
-
     try:
-        hand_out()
-        while running:
+        more = True
+        while True:
+            while more and len(running) < workers:
+                payload = next(payloads, _END)
+                if payload is _END:
+                    more = False
+                    continue
+                data = packed("payload", payload)
+                if isinstance(data, Failure):
+                    yield payload, data
+                else:
+                    running[remote.remote(work, data)] = payload
+            if not running:
+                return
             (ready,), _ = ray.wait(list(running), num_returns=1)
             payload = running.pop(ready)
             try:
-                answer = ray.get(ready)
+                # An exception of the work is an answer: only a worker that dies is Ray's to retry.
+                answer = unpacked(ray.get(ready))
             except ray.exceptions.RayError as error:
                 answer = Failure(f"worker died ({type(error).__name__})", str(error))
             yield payload, answer
-            hand_out()
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
         if started:
             ray.shutdown()
-
-
-def _guarded(work: Callable[[Any], Any], payload: Any) -> Any:
-    # An exception is an answer: only a worker that dies is Ray's to retry.
-    try:
-        return work(payload)
-    except Exception as error:
-        return Failure.of(error)
 
 
 def _start(ray: Any, cpus: int, variables: dict[str, str]) -> None:

@@ -1,0 +1,50 @@
+"""What goes to a worker and comes back: a payload, and its answer or the reason for none."""
+
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece of work gave no result: in one line, and as a traceback."""
+
+    error: str
+    details: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException, where: str = "") -> "Failure":
+        """What is kept of an exception; ``where`` is said before it."""
+        line = " ".join(f"{where}{type(error).__name__}: {error}".split())
+        return cls(line, "".join(traceback.format_exception(error)))
+
+
+def packed(what: str, value: Any) -> bytes | Failure:
+    """The value as bytes for another process; a failure where it cannot be pickled."""
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # a class of one's own may raise anything here
+        return Failure.of(error, f"the {what} cannot be pickled: ")
+
+
+def unpacked(answer: bytes) -> Any:
+    """The answer that a worker packed; a failure where it cannot be unpickled here."""
+    try:
+        return pickle.loads(answer)
+    except Exception as error:
+        return Failure.of(error, "the answer cannot be unpickled: ")
+
+
+def answered(work: Callable[[Any], Any], payload: bytes) -> bytes:
+    """Do the work on a packed payload, in the process of the worker.
+
+    Nothing raised here ends the worker: an exception is the answer.
+    """
+    try:
+        answer: Any = work(pickle.loads(payload))
+    except Exception as error:
+        answer = Failure.of(error)
+    data = packed("answer", answer)
+    return pickle.dumps(data) if isinstance(data, Failure) else data
