@@ -4,18 +4,41 @@ Importing this package imports nothing heavy: each name below is loaded when it 
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alignment.errors import AlignmentError, TraceError
+    from alignment.graphs import layer_graph
+    from alignment.layers import Architecture, Layer
+    from alignment.needleman_wunsch import (
+        PairAlignment,
+        Scoring,
+        align_pair,
+        score,
+        score_matrix,
+    )
+    from alignment.options import Options
+    from alignment.outcome import Alignment
+    from alignment.report import write_figures
+    from alignment.representatives import cluster
+    from alignment.run import compute
+    from alignment.sequences import catalogue, serialize, serialize_model
+    from alignment.similarity import normalize, similarities
+    from alignment.tables import write_tables
+    from alignment.tokens import tokenize
+    from alignment.zoo import ZOO, resolve
 
 _HOME = {
     "ZOO": "alignment.zoo",
-    "Alignment": "alignment.needleman_wunsch",
+    "Alignment": "alignment.outcome",
     "AlignmentError": "alignment.errors",
     "Architecture": "alignment.layers",
     "Layer": "alignment.layers",
-    "Options": "alignment.run",
+    "Options": "alignment.options",
+    "PairAlignment": "alignment.needleman_wunsch",
     "Scoring": "alignment.needleman_wunsch",
     "TraceError": "alignment.errors",
-    "align": "alignment.needleman_wunsch",
+    "align_pair": "alignment.needleman_wunsch",
     "catalogue": "alignment.sequences",
     "cluster": "alignment.representatives",
     "compute": "alignment.run",
@@ -28,8 +51,8 @@ _HOME = {
     "serialize_model": "alignment.sequences",
     "similarities": "alignment.similarity",
     "tokenize": "alignment.tokens",
-    "write_figures": "alignment.run",
-    "write_tables": "alignment.run",
+    "write_figures": "alignment.report",
+    "write_tables": "alignment.tables",
 }
 
 __all__ = [
@@ -39,9 +62,10 @@ __all__ = [
     "Architecture",
     "Layer",
     "Options",
+    "PairAlignment",
     "Scoring",
     "TraceError",
-    "align",
+    "align_pair",
     "catalogue",
     "cluster",
     "compute",

@@ -1,5 +1,8 @@
 """What a person can mend about models, scoring options or outputs of an alignment."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class AlignmentError(ValueError):
     """A model name, an option or a file cannot be used as asked.
@@ -10,3 +13,27 @@ class AlignmentError(ValueError):
 
 class TraceError(AlignmentError):
     """One architecture could not be built, or could not be run on the meta device."""
+
+
+def did_you_mean(value: str, known: Iterable[str], most: int = 1) -> str:
+    """``did you mean x or y?`` with the nearest of ``known``; nothing where none is near.
+
+    >>> did_you_mean("resnet5O", ["resnet50", "vgg16"])
+    'did you mean resnet50?'
+    """
+    near = difflib.get_close_matches(value, list(known), n=most)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def check_known(what: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is none of the known ones.
+
+    Raises:
+        AlignmentError: with what is known, and the nearest.
+    """
+    names = list(known)
+    if value not in names:
+        near = did_you_mean(value, names)
+        raise AlignmentError(
+            f"unknown {what} {value!r}; choose of {', '.join(names)}" + (near and f"; {near}")
+        )

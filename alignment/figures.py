@@ -4,10 +4,8 @@ Drawn with Matplotlib's Agg, without a display and without pyplot's global state
 possible, so that several processes and threads may draw.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
@@ -18,30 +16,12 @@ import numpy as np
 import seaborn as sns
 from matplotlib.patches import Patch
 
-from alignment.representatives import FloatArray, linkage
-
-if TYPE_CHECKING:
-    from alignment.run import Outcome
-
-#: Distinct on white and to most colour-blind readers; families beyond them are grey.
-PALETTE = (
-    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#e68310", "#7f5539",
-    "#1b9e77", "#8c6bb1", "#b30059", "#5e7d00", "#003f5c", "#ff9da7",
-)  # fmt: skip
-OTHER = "#b5b5b5"
+from alignment.arrays import FloatArray
+from alignment.colours import OTHER, PALETTE, family_colours
+from alignment.outcome import Alignment
+from alignment.representatives import linkage
 
 _DPI = 150
-
-
-def family_colours(families: Sequence[str]) -> dict[str, str]:
-    """A colour for each family: in order of appearance, or, of very many, by frequency."""
-    order = list(dict.fromkeys(families))
-    if len(order) > len(PALETTE):
-        # Most frequent first; of equals the one that appears first, which sorting keeps.
-        count = Counter(families)
-        order = sorted(order, key=lambda family: -count[family])
-    colours = dict(zip(order, PALETTE, strict=False))
-    return {family: colours.get(family, OTHER) for family in order}
 
 
 def _legend_patches(colours: dict[str, str]) -> list[Patch]:
@@ -50,28 +30,27 @@ def _legend_patches(colours: dict[str, str]) -> list[Patch]:
     return named + others
 
 
-def _title(outcome: "Outcome", what: str) -> str:
+def _title(outcome: Alignment, what: str) -> str:
     return f"{what}\n{outcome.options.title()}"
 
 
-def _mark(outcome: "Outcome", name: str) -> str:
-    chosen = {outcome.names[one] for one in outcome.representatives}
-    return f"{name} ●" if name in chosen else name
+def _mark(outcome: Alignment, name: str) -> str:
+    return f"{name} ●" if name in outcome.representative_names else name
 
 
-def draw_heatmap(outcome: "Outcome", path: Path) -> None:
+def draw_heatmap(outcome: Alignment, path: Path) -> None:
     """Similarities of all pairs, clustered, with a dendrogram and the families' colours.
 
     Representatives are marked with a dot.
     """
     count = len(outcome.names)
-    tree = linkage(outcome.similarity)
-    colours = family_colours(outcome.tokens.families)
-    strip = [colours[family] for family in outcome.tokens.families]
+    tree = linkage(outcome.similarity_matrix)
+    colours = family_colours(outcome.tokenized.families)
+    strip = [colours[family] for family in outcome.tokenized.families]
     side = max(6.0, 2.9 + 0.235 * count)
     with plt.rc_context({"font.family": "DejaVu Sans", "lines.linewidth": 1.0}):
         grid = sns.clustermap(
-            outcome.similarity,
+            outcome.similarity_matrix,
             row_linkage=tree,
             col_linkage=tree,
             row_colors=strip,
@@ -127,17 +106,17 @@ def draw_heatmap(outcome: "Outcome", path: Path) -> None:
         plt.close(grid.figure)
 
 
-def draw_tree(outcome: "Outcome", path: Path) -> None:
+def draw_tree(outcome: Alignment, path: Path) -> None:
     """The dendrogram of average linkage, the names in the colours of their families."""
     from scipy.cluster.hierarchy import dendrogram
 
     count = len(outcome.names)
-    colours = family_colours(outcome.tokens.families)
-    family = dict(zip(outcome.names, outcome.tokens.families, strict=True))
+    colours = family_colours(outcome.tokenized.families)
+    family = dict(zip(outcome.names, outcome.tokenized.families, strict=True))
     with plt.rc_context({"font.family": "DejaVu Sans", "lines.linewidth": 1.2}):
         figure, axes = plt.subplots(figsize=(9.5, max(3.0, 1.2 + 0.2 * count)))
         drawn = dendrogram(
-            linkage(outcome.similarity),
+            linkage(outcome.similarity_matrix),
             orientation="right",
             labels=list(outcome.names),
             ax=axes,
@@ -169,13 +148,13 @@ def draw_tree(outcome: "Outcome", path: Path) -> None:
         plt.close(figure)
 
 
-def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: "Outcome", path: Path) -> None:
+def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path: Path) -> None:
     """The mean silhouette against the number of clusters, the chosen number marked."""
     with plt.rc_context({"font.family": "DejaVu Sans"}):
         figure, axes = plt.subplots(figsize=(6.5, 3.6))
         ks, values = zip(*curve, strict=True)
         axes.plot(ks, values, marker="o", markersize=4, color=PALETTE[0])
-        chosen = len(outcome.representatives)
+        chosen = len(outcome.chosen)
         if chosen in ks:
             axes.axvline(chosen, color=OTHER, linestyle="--", linewidth=1, zorder=0)
             axes.annotate(
@@ -222,10 +201,10 @@ def embed(similarity: FloatArray) -> FloatArray:
         return np.asarray(tsne.fit_transform(distances), np.float64)
 
 
-def draw_map(outcome: "Outcome", points: FloatArray, path: Path) -> None:
+def draw_map(outcome: Alignment, points: FloatArray, path: Path) -> None:
     """Architectures as points on a plane, near each other if alike; representatives are named."""
-    colours = family_colours(outcome.tokens.families)
-    families = np.array(outcome.tokens.families)
+    colours = family_colours(outcome.tokenized.families)
+    families = np.array(outcome.tokenized.families)
     with plt.rc_context({"font.family": "DejaVu Sans"}):
         figure, axes = plt.subplots(figsize=(13, 9.5))
         others = np.array([colours[family] == OTHER for family in families])
@@ -234,7 +213,7 @@ def draw_map(outcome: "Outcome", points: FloatArray, path: Path) -> None:
             if colour != OTHER:
                 x, y = points[families == family].T
                 axes.scatter(x, y, s=17, color=colour, linewidths=0)
-        for chosen in outcome.representatives:
+        for chosen in outcome.chosen:
             x, y = points[chosen]
             axes.scatter(x, y, s=60, facecolors="none", edgecolors="black")
             axes.annotate(

@@ -38,7 +38,7 @@ def score_query(
     tokens: Array, lengths: Array, first: int, substitution: Array, border: Array,
     opening: Array | None, answers: Array,
 ) -> None:  # fmt: skip
-    """Align sequence ``first`` with itself and all sequences behind it.
+    """Align sequence ``first`` with itself and all sequences after it.
 
     Args:
         tokens: (sequences, longest), each sequence padded with any token; sorted, longest first.

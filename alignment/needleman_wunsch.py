@@ -21,14 +21,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from alignment.errors import AlignmentError
+from alignment.arrays import IntArray
+from alignment.errors import AlignmentError, check_known
 
 BORDERS = ("classic", "zero")
 
 #: Below so many cells, handing work to threads takes longer than the work.
 FEW_CELLS = 2e9
-
-IntArray = npt.NDArray[np.int64]
 
 #: Tokens of one sequence.
 TokenSequence: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -78,10 +77,7 @@ class Scoring:
                 f"gap_extend is {self.extend}, below gap {self.gap}; to extend a gap must not "
                 "score less than to open one"
             )
-        if self.borders not in BORDERS:
-            raise AlignmentError(
-                f"unknown borders {self.borders!r}; choose of {', '.join(BORDERS)}"
-            )
+        check_known("borders", self.borders, BORDERS)
 
     @property
     def extend(self) -> int:
@@ -100,7 +96,7 @@ class Scoring:
 
 
 @dataclass(frozen=True)
-class Alignment:
+class PairAlignment:
     """One best alignment of two sequences.
 
     Attributes:
@@ -121,7 +117,8 @@ def score(
     """The score of the best alignment of ``a`` and ``b``.
 
     Args:
-        a, b: tokens, whole numbers of 0 and above; not empty.
+        a: tokens, whole numbers of 0 and above; not empty.
+        b: the same.
         scoring: scores and borders.
         substitution: matrix of whole numbers, s(token, token); by default ``match`` and
             ``mismatch`` of ``scoring``.
@@ -199,21 +196,27 @@ def score_matrix(
     return result
 
 
-def align(
+def align_pair(
     a: TokenSequence,
     b: TokenSequence,
     scoring: Scoring | None = None,
     substitution: npt.ArrayLike | None = None,
-) -> Alignment:
+) -> PairAlignment:
     """One best alignment of ``a`` and ``b``; of equally good ones always the same.
 
     Read from the end, a pair of tokens goes before a gap in ``b``, and that before a gap in ``a``.
     Takes (len(a) + 1) * (len(b) + 1) bytes.
 
+    Args:
+        a: as in :func:`score`.
+        b: as in :func:`score`.
+        scoring: scores and borders.
+        substitution: as in :func:`score`.
+
     Raises:
         AlignmentError: as :func:`score`.
 
-    >>> align([0, 1, 2], [0, 2]).pairs
+    >>> align_pair([0, 1, 2], [0, 2]).pairs
     ((0, 0), (1, None), (2, 1))
     """
     from alignment.kernels import trace_pair
@@ -223,7 +226,7 @@ def align(
     shifted = _shifted(matrix, scoring, max(len(first), len(second)), narrow=False)
     value, path = trace_pair(first, second, shifted.matrix, shifted.border, shifted.opening)
     pairs = tuple((i if i >= 0 else None, j if j >= 0 else None) for i, j in path.tolist())
-    return Alignment(int(value) + scoring.extend * (len(first) + len(second)), pairs)
+    return PairAlignment(int(value) + scoring.extend * (len(first) + len(second)), pairs)
 
 
 # ---------------------------------------------------------------- what the kernels are given

@@ -2,36 +2,33 @@
 
 import html
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alignment.figures import OTHER, family_colours
-from alignment.representatives import FloatArray
-
-if TYPE_CHECKING:
-    from alignment.run import Outcome
+from alignment.arrays import FloatArray
+from alignment.colours import OTHER, family_colours
+from alignment.outcome import Alignment
 
 #: How many of the most similar architectures a point names.
 NEIGHBOURS = 6
 
 
-def map_page(outcome: "Outcome", points: FloatArray) -> str:
+def map_page(outcome: Alignment, points: FloatArray) -> str:
     """The page's text.
 
     Args:
         outcome: what is shown.
         points: (N, 2), the place of each architecture.
     """
-    similarity = outcome.similarity.copy()
+    similarity = outcome.similarity_matrix.copy()
     np.fill_diagonal(similarity, -1.0)
     # Stable: of equally similar ones those that come first in the catalogue.
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :NEIGHBOURS]
-    colours = family_colours(outcome.tokens.families)
+    colours = family_colours(outcome.tokenized.families)
     families = list(colours)
     low, high = points.min(0), points.max(0)
     places = (points - low) / max(float((high - low).max()), 1e-12)
-    chosen = set(outcome.representatives.tolist())
+    chosen = set(outcome.chosen.tolist())
     data = {
         "families": [{"name": name, "colour": colour} for name, colour in colours.items()],
         "other": OTHER,
@@ -41,7 +38,7 @@ def map_page(outcome: "Outcome", points: FloatArray) -> str:
                 "f": families.index(one.family),
                 "x": round(float(places[index, 0]), 4),
                 "y": round(float(places[index, 1]), 4),
-                "l": len(outcome.tokens.sequences[index]),
+                "l": len(outcome.tokenized.sequences[index]),
                 "p": one.params,
                 "c": one.flops,
                 "r": int(index in chosen),

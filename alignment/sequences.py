@@ -116,9 +116,25 @@ def serialize_model(
 ) -> Architecture:
     """Serialize any module that takes images; best on the meta device.
 
+    Args:
+        model: takes images (N, C, H, W), on any device.
+        name: how outputs are to call it.
+        family: its colour in figures. "found" is for those of a search: tables then say which
+            known architectures each of them resembles.
+        image_shape: (C, H, W) of the images.
+
     Raises:
-        TraceError: it does not run on such an image.
+        TraceError: it cannot be traced; the message says its name and why.
     """
+    try:
+        return _architecture(model, name, family, image_shape)
+    except TraceError as error:
+        raise TraceError(f"{name} {error}") from error
+
+
+def _architecture(
+    model: "nn.Module", name: str, family: str, image_shape: tuple[int, int, int]
+) -> Architecture:
     from alignment.graphs import graph_layers, layer_graph
 
     return Architecture(name, family, graph_layers(layer_graph(model, image_shape)))
@@ -179,7 +195,7 @@ def _traced(cache_folder: Path | None, request: Request) -> Architecture | str:
     answer: Architecture | str
     try:
         model, shape, family = build(request)
-        answer = serialize_model(model, request.name, family=family, image_shape=shape)
+        answer = _architecture(model, request.name, family, shape)
     except TraceError as error:
         answer = str(error)
         if isinstance(error.__cause__, (MemoryError, OSError, KeyboardInterrupt)):

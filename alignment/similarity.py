@@ -19,16 +19,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from alignment.errors import AlignmentError
-from alignment.needleman_wunsch import IntArray, Scoring, score_matrix
+from alignment.arrays import FloatArray, IntArray
+from alignment.errors import AlignmentError, check_known
+from alignment.needleman_wunsch import Scoring, score_matrix
 from alignment.tokens import Tokens, partial_credit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = npt.NDArray[np.float64]
 _Rule = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 
 #: Each takes scores, the self-scores of either side, and W.
@@ -59,10 +58,7 @@ def normalize(
     >>> normalize(np.array([[3, 1], [1, 2]]), [3, 2], Scoring(), "longer")[0].round(3).tolist()
     [1.0, 0.333]
     """
-    if method not in NORMALIZATIONS:
-        raise AlignmentError(
-            f"unknown normalization {method!r}; choose of {', '.join(NORMALIZATIONS)}"
-        )
+    check_known("normalization", method, NORMALIZATIONS)
     own = np.diag(scores).astype(np.float64)
     if len(own) and own.min() <= 0:
         raise AlignmentError(

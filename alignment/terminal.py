@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from alignment.layers import Architecture
-from alignment.needleman_wunsch import Alignment, align
-from alignment.run import Options, Outcome, compute
+from alignment.needleman_wunsch import PairAlignment, align_pair
+from alignment.options import Options
+from alignment.outcome import Alignment
+from alignment.run import compute
 from alignment.tokens import Tokens, partial_credit
 
 
@@ -47,21 +49,23 @@ def pair_view(
     if pair[0].name == pair[1].name:
         pair[1] = replace(pair[1], name=f"{pair[1].name} again")
     outcome = compute(pair, replace(options, representatives=1), with_variants=False)
-    alignment = align_outcome(outcome)
-    return _pair_table(outcome.tokens, alignment, float(outcome.similarity[0, 1]), options, fold)
+    alignment = align_first_two(outcome)
+    return _pair_table(
+        outcome.tokenized, alignment, float(outcome.similarity_matrix[0, 1]), options, fold
+    )
 
 
-def align_outcome(outcome: Outcome) -> Alignment:
+def align_first_two(outcome: Alignment) -> PairAlignment:
     """The alignment of the first two architectures of ``outcome``."""
-    options, tokens = outcome.options, outcome.tokens
+    options, tokens = outcome.options, outcome.tokenized
     matrix = options.scoring.substitution(len(tokens.vocabulary))
     if options.partial is not None and options.scheme != "layer":
         matrix = partial_credit(tokens.vocabulary, options.scoring, options.partial)
-    return align(tokens.sequences[0], tokens.sequences[1], options.scoring, matrix)
+    return align_pair(tokens.sequences[0], tokens.sequences[1], options.scoring, matrix)
 
 
 def _pair_table(
-    tokens: Tokens, alignment: Alignment, similarity: float, options: Options, fold: bool
+    tokens: Tokens, alignment: PairAlignment, similarity: float, options: Options, fold: bool
 ) -> RenderableType:
     words = [tokens.words(0), tokens.words(1)]
     rows = []
@@ -115,7 +119,7 @@ def _relation(left: str, right: str) -> str:
     return "partial" if left.split(" ")[0] == right.split(" ")[0] else "mismatch"
 
 
-def representatives_view(outcome: Outcome) -> RenderableType:
+def representatives_view(outcome: Alignment) -> RenderableType:
     """The representatives, and whom they stand for."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", justify="right", style="dim")
@@ -123,9 +127,9 @@ def representatives_view(outcome: Outcome) -> RenderableType:
     table.add_column("stable", justify="right")
     table.add_column("stands for")
     names, firmness = outcome.names, outcome.stability
-    for place, chosen in enumerate(outcome.representatives.tolist()):
+    for place, chosen in enumerate(outcome.chosen.tolist()):
         members = outcome.clusters.members(place).tolist()
-        members.sort(key=lambda one: -outcome.similarity[one, chosen])
+        members.sort(key=lambda one: -outcome.similarity_matrix[one, chosen])
         others = [names[one] for one in members if one != chosen]
         shown = ", ".join(others[:12]) + (f", and {len(others) - 12} more" if others[12:] else "")
         firm = firmness[place]

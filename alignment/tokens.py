@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from alignment.errors import AlignmentError
+from alignment.arrays import IntArray
+from alignment.errors import AlignmentError, check_known
 from alignment.layers import Architecture, Layer
 from alignment.needleman_wunsch import Scoring
 
@@ -77,8 +78,7 @@ def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> To
     Raises:
         AlignmentError: an unknown scheme, no architecture, one without layers, or one name twice.
     """
-    if scheme not in SCHEMES:
-        raise AlignmentError(f"unknown scheme {scheme!r}; choose of {', '.join(SCHEMES)}")
+    check_known("scheme", scheme, SCHEMES)
     if not architectures:
         raise AlignmentError("no architectures to align")
     names = tuple(architecture.name for architecture in architectures)
@@ -101,9 +101,7 @@ def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> To
     return Tokens(names, families, tuple(vocabulary), tuple(sequences))
 
 
-def partial_credit(
-    vocabulary: Sequence[str], scoring: Scoring, partial: int
-) -> npt.NDArray[np.int64]:
+def partial_credit(vocabulary: Sequence[str], scoring: Scoring, partial: int) -> IntArray:
     """Substitution scores that give ``partial`` to two tokens of one kind and another geometry.
 
     Raises:

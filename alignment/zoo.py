@@ -6,13 +6,12 @@ transformers, are exactly 44. timm has all but NASNet mobile; PNASNet-5 large, o
 space's successor, stands in for it.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from alignment.errors import AlignmentError
+from alignment.errors import AlignmentError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +177,11 @@ def _one(model: str, catalogue: Callable[[], Sequence[str]]) -> list[Request]:
     if model.lower() in _BY_NAME:
         return [_of_zoo(_BY_NAME[model.lower()])]
     names = catalogue()
-    # timm's names may carry the weights behind a dot; the architecture is the same.
+    # timm's names may carry the weights after a dot; the architecture is the same.
     if (plain := model.split(".")[0]) in names:
         return [Request(plain, "timm", plain)]
     known = [*(row.name for row in ZOO), *names]
-    near = difflib.get_close_matches(model.lower(), known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see `all`, `timm`, or a glob: res*"
+    hint = did_you_mean(model.lower(), known, 3) or "see `all`, `timm`, or a glob: res*"
     raise AlignmentError(f"unknown model {model!r}: {hint}")
 
 

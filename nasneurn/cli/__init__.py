@@ -510,12 +510,11 @@ def align_command(
 
     The first time each architecture is traced without weights, and kept.
     """
-    from alignment.needleman_wunsch import Scoring
+    from alignment import Options, Scoring, compute, write_figures, write_tables
     from alignment.outputs import prepare_folder
-    from alignment.run import Options, compute, write_figures, write_tables
     from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
-    from nasneurn.networks.alignment_models import gather
+    from nasneurn.networks.traced import gather
 
     # Modules and figures make many objects and little garbage; searching them takes a tenth of
     # the command's time.

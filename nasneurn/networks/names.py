@@ -113,9 +113,10 @@ def _of_library(request: Request) -> Architecture:
 
 def _representatives() -> list[str]:
     """Those of the zoo's alignment; each architecture is traced once, and kept in the cache."""
-    from alignment.run import Options, compute
+    from alignment.options import Options
+    from alignment.run import compute
     from nasneurn.networks.traced import gather
 
     options = Options(representatives=REPRESENTATIVES)
     outcome = compute(gather(["all"]), options, with_variants=False)
-    return [outcome.names[row] for row in outcome.representatives]
+    return list(outcome.representative_names)

@@ -1,0 +1,101 @@
+"""What an alignment computes, and the other options that its result is compared with."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alignment.errors import AlignmentError, check_known
+from alignment.needleman_wunsch import BORDERS, Scoring
+from alignment.representatives import METHODS
+from alignment.similarity import NORMALIZATIONS
+from alignment.tokens import SCHEMES
+
+PREFERENCES = ("medoid", "cheap")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is computed.
+
+    Attributes:
+        scheme: of :data:`alignment.tokens.SCHEMES`.
+        scoring: scores and borders.
+        partial: score of two tokens of one kind and another geometry; None is ``mismatch``.
+        normalization: of :data:`alignment.similarity.NORMALIZATIONS`.
+        representatives: how many to choose; None is 10, or all if there are fewer.
+        clustering: of :data:`alignment.representatives.METHODS`.
+        prefer: "medoid", or "cheap": the cheapest member ``within`` that distance of the medoid.
+        within: see ``prefer``.
+        threads: threads that score.
+    """
+
+    scheme: str = "layer"
+    scoring: Scoring = field(default_factory=Scoring)
+    partial: int | None = None
+    normalization: str = "range"
+    representatives: int | None = None
+    clustering: str = "medoids"
+    prefer: str = "medoid"
+    within: float = 0.1
+    threads: int = 1
+
+    def check(self, count: int | None = None) -> None:
+        """Refuse what cannot be computed, before any work is done.
+
+        Args:
+            count: how many architectures there are; None if that is not known yet.
+
+        Raises:
+            AlignmentError: an unknown name, or a number outside of its range.
+        """
+        check_known("scheme", self.scheme, SCHEMES)
+        check_known("normalization", self.normalization, NORMALIZATIONS)
+        check_known("clustering", self.clustering, METHODS)
+        check_known("preference", self.prefer, PREFERENCES)
+        if self.representatives is not None:
+            most = count if count is not None else self.representatives
+            if not 1 <= self.representatives <= max(most, 1):
+                raise AlignmentError(
+                    f"cannot choose {self.representatives} representatives of {most} "
+                    f"architectures; from 1 to {most}"
+                )
+        if not 0 <= self.within <= 1:
+            raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 1")
+        if self.threads < 1:
+            raise AlignmentError(f"threads is {self.threads}; it must be at least 1")
+
+    def scores_title(self) -> str:
+        """How tables and figures name the scores."""
+        one = self.scoring
+        gaps = f"gap {one.gap}" + (f" extend {one.extend}" if one.extend != one.gap else "")
+        partial = "" if self.partial is None else f" partial {self.partial}"
+        return (
+            f"{self.scheme}; match {one.match} mismatch {one.mismatch}{partial} {gaps}; "
+            f"{one.borders} borders"
+        )
+
+    def title(self) -> str:
+        """How tables and figures name the similarities."""
+        return f"{self.normalization}; {self.scores_title()}"
+
+
+def variants(options: Options) -> list[tuple[str, Options]]:
+    """Other reasonable options, each with one thing changed; for the stability of a choice."""
+    one = options.scoring
+    found: list[tuple[str, Options]] = []
+
+    def add(name: str, **changes: Any) -> None:
+        changed = replace(options, **changes)
+        if changed != options:
+            found.append((name, changed))
+
+    for borders in BORDERS:
+        add(f"{borders} borders", scoring=replace(one, borders=borders))
+    add("mismatch 0", scoring=replace(one, mismatch=0))
+    add("match doubled", scoring=replace(one, match=2 * one.match))
+    doubled = None if one.gap_extend is None else 2 * one.gap_extend
+    add("gap doubled", scoring=replace(one, gap=2 * one.gap, gap_extend=doubled))
+    for name in NORMALIZATIONS:
+        add(f"normalized by {name}", normalization=name)
+    for name in SCHEMES:
+        add(f"scheme {name}", scheme=name)
+    return found
