@@ -1,5 +1,6 @@
 """Engines: every payload once, failures as answers, and no process left behind."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import engine_work
 import pytest
 
-from nasneurn.engines import Failure, run, threads_each
+from nasneurn.engines import Failure, available_cores, local, run, threads_each
 from nasneurn.errors import InputError
 
 HERE = Path(__file__).parent
@@ -71,6 +72,79 @@ def test_work_that_kills_every_worker_fails() -> None:
     assert failure == Failure("worker died (signal 9), and another on the same work")
 
 
+def test_workers_that_die_after_their_answers_are_replaced() -> None:
+    answers = []
+    for _, answer in run("local", engine_work.answer_and_die, iter(range(5)), 2):
+        answers.append(answer)
+        time.sleep(0.6)  # both are dead now: one idle, one with its answer in the pipe
+    assert sorted(answers) == list(range(5))
+
+
+def test_a_dead_worker_is_noticed_though_its_child_holds_the_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "LOOK", 0.2)
+    marker = tmp_path / "marker"
+    began = time.monotonic()
+    answers = list(run("local", engine_work.leave_a_child_and_die_once, iter([str(marker)]), 1))
+    assert answers == [(str(marker), "survived")]
+    assert time.monotonic() - began < 20
+    os.kill(int(marker.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_what_cannot_be_pickled_is_a_failure_and_the_others_are_done(engine: str) -> None:
+    payloads = [0, engine_work.CannotLeave(), 1, engine_work.CannotArrive(), None, 2]
+    answers = list(run(engine, engine_work.same, iter(payloads), 2))
+    done = [answer for _, answer in answers if not isinstance(answer, Failure)]
+    assert sorted(done, key=str) == [0, 1, 2, None]
+    told = {type(payload): why.error for payload, why in answers if isinstance(why, Failure)}
+    assert told == {
+        engine_work.CannotLeave: "the payload cannot be pickled: TypeError: stays here",
+        engine_work.CannotArrive: "OSError: not this one",
+    }
+    answers = dict(run(engine, engine_work.odd_answer, iter(["a", "leave", "arrive", "b"]), 1))
+    assert (answers["a"], answers["b"]) == ("a", "b")
+    assert answers["leave"].error == "the answer cannot be pickled: TypeError: stays here"
+    assert answers["arrive"].error == "the answer cannot be unpickled: OSError: not this one"
+
+
+def test_work_may_start_processes_of_its_own() -> None:
+    assert list(run("local", engine_work.in_a_process_of_its_own, iter([3]), 1)) == [(3, 9)]
+
+
+def test_whoever_stops_reading_leaves_no_process() -> None:
+    answers = run("local", engine_work.process, iter(range(9)), 2)
+    next(answers)
+    assert len(multiprocessing.active_children()) == 2
+    answers.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_of_the_payloads_leaves_no_process() -> None:
+    def payloads() -> Iterator[int]:
+        yield 1
+        raise InputError("no more")
+
+    with pytest.raises(InputError, match="no more"):
+        list(run("local", engine_work.square, payloads(), 2))
+    assert multiprocessing.active_children() == []
+
+
+def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    list(run("local", engine_work.square, iter([1]), 1))
+    assert dict(os.environ) == before
+
+
+def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5e")
+    seen = dict(run("local", engine_work.gpu, iter(range(4)), 3)).values()
+    assert set(seen) == {"3", "GPU-5e"}
+
+
 def alive(pids: list[int]) -> list[int]:
     """Those of the processes that still run (a zombie does not)."""
     running = []
@@ -101,6 +175,60 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> N
     while alive(workers):
         assert time.monotonic() < deadline, "workers were left behind"
         time.sleep(0.05)
+
+
+def test_a_command_ends_though_nobody_closed_its_results(tmp_path: Path) -> None:
+    command = [sys.executable, str(HERE / "engine_work.py"), str(tmp_path), "--leave"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_cores_are_those_that_the_process_may_use() -> None:
+    code = (
+        "import os; from nasneurn.engines import available_cores, threads_each\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "print(available_cores(), threads_each(1), threads_each(8))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
+        ("0::/\n", {"cpu.max": "250000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "20000 100000\n"}, 1),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
+        ("0::/a/b\n", {"cpu.max": "300000 100000\n"}, 3),  # the names of another mount
+        (
+            "5:cpuset:/\n3:cpu,cpuacct:/a\n",
+            {
+                "cpu,cpuacct/a/cpu.cfs_quota_us": "400000",
+                "cpu,cpuacct/a/cpu.cfs_period_us": "100000",
+            },
+            4,
+        ),
+        ("1:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
+        ("0::/\n", {"cpu.max": "garbage\n"}, 64),
+        ("", {}, 64),
+    ],
+)
+def test_cores_are_bounded_by_control_groups(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    membership: str,
+    files: dict[str, str],
+    cores: int,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    (tmp_path / "membership").write_text(membership)
+    for name, content in files.items():
+        path = tmp_path / "mount" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert available_cores(tmp_path / "mount", tmp_path / "membership") == cores
 
 
 def test_mistakes_are_told() -> None:
