@@ -15,7 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasneurn.stems import NeuRN, neurn, neurn_cpu, stems
+from nasneurn.stems import NeuRN, neurn, neurn_cpu
+from nasneurn.stems.moments import respond, sigma_of
+from nasneurn.stems.neural_response import _fits_kernel
 
 BORDERS = ("reflect", "zero", "replicate")
 SCOPES = ("image", "channel", "batch")
@@ -33,7 +35,7 @@ def split_over_threads():
 def plain(x, k=3, *, border="reflect", scope="image", mode="contrast", eps=1e-3):
     """The path of plain operations, whatever the tensor."""
     wide = x if x.dtype == torch.float64 else x.float()
-    return stems._scale(stems._sigma(wide, k, border), scope, mode, eps).to(x.dtype)
+    return respond(sigma_of(wide, k, border), scope, mode, eps).to(x.dtype)
 
 
 def images(*shape, seed=0, dtype=torch.float32):
@@ -54,7 +56,7 @@ def test_kernel_equals_plain_path(shape, k, border, scope, mode, dtype, seed):
     if border == "reflect":
         shape = (*shape[:2], max(shape[2], k // 2 + 1), max(shape[3], k // 2 + 1))
     x = images(*shape, seed=seed, dtype=dtype)
-    assert stems._fits_kernel(x)
+    assert _fits_kernel(x)
     options = {"border": border, "scope": scope, "mode": mode}
     expected = plain(x.double(), k, **options)
     rounding = {torch.float32: 4e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}[dtype]
@@ -262,18 +264,18 @@ def function(tmp_path, monkeypatch):
 
 
 def test_kernels_are_cached(function, tmp_path):
-    from nasneurn.stems.neurn_cpu import _compiled
+    from nasneurn.stems.kernel.compiling import compiled
 
     a = torch.ones(3)
-    _compiled(function)(a.numpy())
+    compiled(function)(a.numpy())
     assert a.tolist() == [2, 2, 2]
     assert list((tmp_path / "__pycache__").glob("*.nbc"))
 
 
 def test_a_cache_that_can_not_be_written(function, tmp_path):
-    from nasneurn.stems.neurn_cpu import _compiled
+    from nasneurn.stems.kernel.compiling import compiled
 
-    call = _compiled(function)
+    call = compiled(function)
     shutil.rmtree(tmp_path / "__pycache__")
     (tmp_path / "__pycache__").write_text("not a folder")
     a = torch.ones(3)
@@ -283,12 +285,12 @@ def test_a_cache_that_can_not_be_written(function, tmp_path):
 
 
 def test_no_place_for_a_cache():
-    from nasneurn.stems.neurn_cpu import _compiled
+    from nasneurn.stems.kernel.compiling import compiled
 
     names = {}
     exec("def double(a):\n    for i in range(a.size):\n        a[i] *= 2\n", names)
     a = torch.ones(3)
-    _compiled(names["double"])(a.numpy())
+    compiled(names["double"])(a.numpy())
     assert a.tolist() == [2, 2, 2]
 
 

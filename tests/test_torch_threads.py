@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from nasneurn import torch_threads
+from nasneurn.stems import torch_threads
 from nasneurn.stems.torch_threads import share
 
 OPENMP = "ATen parallel backend: OpenMP" in torch.__config__.parallel_info()

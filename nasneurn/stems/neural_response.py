@@ -1,0 +1,164 @@
+"""Neural Response Normalization: the function and the module."""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from nasneurn.choices import check_known
+from nasneurn.errors import InputError
+from nasneurn.stems.checks import check_images, check_number, check_odd, widened
+from nasneurn.stems.moments import BORDERS, SCOPES, respond, sigma_of
+
+__all__ = ["NeuRN", "neurn"]
+
+_MODES = ("contrast", "reciprocal", "local")
+_KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def _check_options(k: int, border: str, scope: str, mode: str, eps: float) -> None:
+    check_odd("k", k, 3)
+    check_known("border", border, BORDERS)
+    check_known("scope", scope, SCOPES)
+    check_known("mode", mode, _MODES)
+    check_number("eps", eps, lambda eps: eps > 0, "a positive number")
+
+
+def neurn(
+    x: Tensor,
+    k: int = 3,
+    *,
+    border: str = "reflect",
+    scope: str = "image",
+    mode: str = "contrast",
+    eps: float = 1e-3,
+) -> Tensor:
+    r"""Neural Response Normalization: local contrast, as a share of the greatest in the image.
+
+    With sigma the population standard deviation of the k x k patch centred on a pixel, for each
+    channel alone and at stride 1, and c the maximum of sigma over ``scope``, the answer is
+
+    - ``mode="contrast"``: sigma / c, the paper's formula, between 0 and 1;
+    - ``mode="reciprocal"``: 1 / (c * sigma + eps), the literal reading of a formula in
+      circulation, made finite; at most 1 / eps, which at the default fits into float16;
+    - ``mode="local"``: sigma alone.
+
+    A blank image (with ``scope="channel"``, a blank channel) gives zeros and zero gradients in
+    every mode; with ``border="zero"`` only black is blank, since any other shade has edges there.
+    With c taken per image, neurn(a * x + b) = neurn(x) for every a != 0 in the mode "contrast",
+    but for the zero border. A NaN spoils the values whose patch or whose c it touches, and is
+    never hidden. Squares must fit into float32: contrasts below about 1e-22 count as none.
+
+    On a CPU, float32 and half precision go through a compiled kernel
+    (:mod:`nasneurn.stems.neurn_cpu`). Everything else, a GPU, float64, meta tensors,
+    ``torch.compile``, ``torch.export`` and ``torch.func``, takes plain PyTorch operations, whose
+    element-wise steps ``torch.compile`` fuses. The kernel has a gradient of its own; derivatives of
+    that are made by plain operations.
+
+    Args:
+        x: images (N, C, H, W), of any floating point dtype. Half precision is computed in float32.
+        k: side of a patch, odd, at least 3.
+        border: what lies outside the image: "reflect" (without repeating the edge), "zero" or
+            "replicate".
+        scope: where c is the maximum: "image" (over C, H, W), "channel" (over H, W), or "batch".
+        mode: "contrast", "reciprocal" or "local".
+        eps: the term that keeps "reciprocal" finite; the other modes do not use it.
+
+    Returns:
+        A tensor of the shape and dtype of ``x``.
+
+    Raises:
+        InputError: for an option that is not one of these, a tensor that is not floating point or
+            not (N, C, H, W), or an image too small for its reflected border.
+
+    Source: arXiv 2505.06881, the section that defines NeuRN. Neither k nor the border is given
+    there.
+
+    >>> edge = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]).expand(1, 1, 4, 6)
+    >>> neurn(edge)[0, 0, 0]
+    tensor([0., 0., 1., 1., 0., 0.])
+    """
+    _check_options(k, border, scope, mode, eps)
+    check_images(x)
+    least = k // 2 + 1 if border == "reflect" else 1
+    if min(x.shape[2:]) < least:
+        raise InputError(
+            f"images are {x.shape[2]} x {x.shape[3]}; k={k} with border={border!r} needs at least "
+            f"{least} x {least}"
+        )
+    if x.numel() == 0:
+        return x.clone()
+    if _fits_kernel(x):
+        return _neurn_cpu(x, k, border, scope, mode, eps)
+    return respond(sigma_of(widened(x), k, border), scope, mode, eps).to(x.dtype)
+
+
+def _fits_kernel(x: Tensor) -> bool:
+    """Whether x is a plain tensor in this process's memory, and nobody is tracing."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return False
+    return (
+        x.device.type == "cpu"
+        and x.dtype in _KERNEL_DTYPES
+        and type(x) in (Tensor, nn.Parameter)
+        and not is_in_torch_dispatch_mode()
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+    )
+
+
+def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float) -> Tensor:
+    from nasneurn.stems import neurn_cpu
+
+    plain = x.float().contiguous()
+    differentiated = torch.is_grad_enabled() and x.requires_grad
+    # Plain operations do the rest: a maximum over the batch, and the gradient of "reciprocal".
+    rest = scope == "batch" or (differentiated and mode == "reciprocal")
+    kernel_mode = "local" if rest else mode
+    # Planes that share a maximum are one piece of work; those that need none are shared out.
+    group = 1 if scope == "channel" or kernel_mode == "local" else x.shape[1]
+    response: Tensor
+    if differentiated:
+        response = neurn_cpu.Response.apply(
+            plain, k, border, group, kernel_mode,
+            lambda x: respond(sigma_of(x, k, border), scope, kernel_mode, eps),
+        )  # fmt: skip
+    else:
+        response, _ = neurn_cpu.forward(plain, k, border, group, kernel_mode, eps)
+    return (respond(response, scope, mode, eps) if rest else response).to(x.dtype)
+
+
+class NeuRN(nn.Module):
+    """Neural Response Normalization as a module; formula and options as in :func:`neurn`.
+
+    >>> NeuRN(k=5)
+    NeuRN(k=5, border='reflect', scope='image', mode='contrast')
+    >>> NeuRN()(torch.zeros(1, 3, 8, 8)).max()
+    tensor(0.)
+    """
+
+    def __init__(
+        self,
+        k: int = 3,
+        *,
+        border: str = "reflect",
+        scope: str = "image",
+        mode: str = "contrast",
+        eps: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        _check_options(k, border, scope, mode, eps)
+        self.k = k
+        self.border = border
+        self.scope = scope
+        self.mode = mode
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize images (N, C, H, W)."""
+        return neurn(x, self.k, border=self.border, scope=self.scope, mode=self.mode, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        """Options, for ``repr``."""
+        eps = f", eps={self.eps}" if self.mode == "reciprocal" else ""
+        return f"k={self.k}, border={self.border!r}, scope={self.scope!r}, mode={self.mode!r}{eps}"

@@ -1,0 +1,108 @@
+"""Stems by name: the built-in ones, those that are registered, and those of an import path."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasneurn.choices import Choice, Registry
+from nasneurn.errors import InputError
+from nasneurn.stems.colour import grey
+from nasneurn.stems.edges import sobel
+from nasneurn.stems.functional import from_function
+from nasneurn.stems.neural_response import NeuRN
+from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
+from nasneurn.stems.random_convolutions import RandomConvolution
+
+__all__ = ["STEMS", "create_stem", "list_stems", "register_stem"]
+
+
+def _none() -> nn.Module:
+    return nn.Identity()
+
+
+def _checked(function: Callable[..., Tensor]) -> Callable[..., nn.Module]:
+    """A maker whose options the function itself checks, on a batch of no images."""
+    return from_function(function, check=partial(function, torch.empty(0, 1, 1, 1)))
+
+
+#: What makes each stem; its arguments are the options.
+STEMS: Registry[nn.Module] = Registry(
+    "stem",
+    {
+        "none": _none,
+        "neurn": NeuRN,
+        "grey": _checked(grey),
+        "instance_norm": _checked(instance_norm),
+        "local_contrast_norm": _checked(local_contrast_norm),
+        "local_response_norm": _checked(local_response_norm),
+        "sobel": _checked(sobel),
+        "randconv": RandomConvolution,
+    },
+)
+
+
+def list_stems() -> list[str]:
+    """Names that :func:`create_stem` knows.
+
+    >>> list_stems()[:2]
+    ['none', 'neurn']
+    """
+    return list(STEMS)
+
+
+def register_stem(name: str, maker: Callable[..., nn.Module]) -> None:
+    """Add a stem of one's own under a name, for this process.
+
+    Other processes, such as the workers of a study, know only what they import: there, name the
+    stem by its import path, ``package.module:Name``.
+
+    Args:
+        name: without ``:``, ``=``, ``,`` and ``#``.
+        maker: a class of ``nn.Module``, or a function that returns a module; its arguments are
+            the stem's options. For a function of images, give ``from_function(function)``.
+
+    Raises:
+        InputError: another maker has the name, or it cannot be one.
+
+    >>> register_stem("squashed", nn.Hardtanh)  # doctest: +SKIP
+    >>> create_stem("squashed:min_val=0.0")  # doctest: +SKIP
+    Hardtanh(min_val=0.0, max_val=1.0)
+    """
+    STEMS.register(name, maker)
+
+
+def create_stem(name: str, **options: Any) -> nn.Module:
+    """Make a stem by its name.
+
+    Args:
+        name: a name of :func:`list_stems`, or ``package.module:Name`` for a class of
+            ``nn.Module`` or a function that returns a module; each may be followed by options, as
+            in ``"neurn:k=5,border=zero"``.
+        **options: the same options as arguments.
+
+    Returns:
+        A module from images (N, C, H, W) to as many of the same shape and dtype.
+
+    Raises:
+        InputError: for a name or an option that does not exist, an option given twice, a value
+            that the stem refuses, or what is no module.
+
+    >>> create_stem("local_contrast_norm", size=7)
+    FunctionStem(local_contrast_norm, size=7)
+    >>> create_stem("neurn:k=5")
+    NeuRN(k=5, border='reflect', scope='image', mode='contrast')
+    >>> create_stem("torch.nn:Hardtanh:min_val=0.0")
+    Hardtanh(min_val=0.0, max_val=1.0)
+    """
+    choice = Choice.parse(name)
+    for option in options:
+        if option in choice.options:
+            raise InputError(f"{name!r} gives {option!r}, which is given again as an argument")
+    choice = Choice(name=choice.name, options={**choice.options, **options})
+    stem = STEMS.create(choice)
+    if not isinstance(stem, nn.Module):
+        raise InputError(f"stem {name!r} makes a {type(stem).__name__}; an nn.Module is needed")
+    return stem
