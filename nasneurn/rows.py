@@ -39,6 +39,8 @@ EVOLUTION = (
 QUALITY = (
     "space", "source", "stem", "seed", "choices", "flops", "raw", "recalibrated", "alone", "n",
 )  # fmt: skip
+#: ``control.csv``: the best score of a supernet's candidates after so many evaluations.
+CONTROL = ("space", "source", "stem", "seed", "method", "evaluations", "best")
 
 #: The columns that hold numbers; every other one is text.
 NUMBERS = frozenset(

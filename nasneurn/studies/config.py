@@ -1,151 +1,313 @@
-"""All that decides the result of a benchmark grid, and the named budgets of its trainings."""
+"""All that decides the rows of a study, and of the plainest kind: a product of axes."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
-
-from nasneurn.configuration import RunConfig
-from nasneurn.domains import load_suite
+from nasneurn.algorithms import ALGORITHMS
+from nasneurn.choices import Choice, check_known, parse_assignment, split_list
+from nasneurn.configuration import Configuration
+from nasneurn.domains import Suite, load_suite
 from nasneurn.errors import InputError
-from nasneurn.networks import Backbone, resolve_backbones
-from nasneurn.search.config import StemChoice
+from nasneurn.networks import Architecture, resolve_architectures
+from nasneurn.rows import JOINT, sources
+from nasneurn.stems import STEMS
+from nasneurn.studies.store import Outcomes
+from nasneurn.studies.training_unit import Training
+from nasneurn.studies.units import Unit
+from nasneurn.training.devices import Precision, choose_precision
+from nasneurn.training.protocol import Protocol, protocol_named
 
-Precision = Literal["32", "bf16"]
 
+class StudyConfig(Configuration):
+    """What all kinds of studies have in common.
 
-class TrainingBudget(BaseModel):
-    """How one network is trained: Adam, and early stopping on held-out source images.
-
-    At most ``train_images`` of the source's (``None``: all) are drawn, and ``hold_out`` of them
-    are held out. Training ends after ``max_epochs``, or once the held-out accuracy has not risen
-    for ``patience`` epochs; the best epoch's weights are measured. ``shift`` moves each training
-    image by up to so many pixels. Batch and learning rate of ``paper`` are those of the paper.
+    Attributes:
+        kind: what the study is.
+        suite: "builtin", "digits" or a folder.
+        image_size: side of the images.
+        splits: the split file of a folder.
+        content: digests of the parts of the domains that are used, by ``part:domain``.
+        stems, algorithms, sources, seeds: axes; a source may be several domains, joined by "+".
+        targets: the domains that every training is measured on.
+        budget: the name of the protocol that ``protocol`` started from.
+        protocol: how each network is trained and selected.
+        precision: the arithmetic of the trainings.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    #: The fields that a study may be extended along: no training depends on which others there are.
+    AXES: ClassVar[tuple[str, ...]] = ("stems", "algorithms", "sources", "seeds")
 
-    train_images: int | None
-    max_epochs: int
-    batch_size: int
-    patience: int = 5
-    learning_rate: float = 1e-3
-    shift: int = 0
-    hold_out: float = 0.15
-
-
-TRAINING_BUDGETS = {
-    "quick": TrainingBudget(train_images=1000, max_epochs=8, batch_size=64),
-    "standard": TrainingBudget(train_images=7000, max_epochs=20, batch_size=128),
-    "paper": TrainingBudget(train_images=None, max_epochs=100, batch_size=256),
-}
-
-
-def training_budget(name: str) -> TrainingBudget:
-    """The budget of that name."""
-    if name not in TRAINING_BUDGETS:
-        near = difflib.get_close_matches(name, TRAINING_BUDGETS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"budget is {name!r}, must be one of {', '.join(TRAINING_BUDGETS)}{hint}")
-    return TRAINING_BUDGETS[name]
-
-
-def parse_stems(words: Sequence[str]) -> tuple[StemChoice, ...]:
-    """Read stems, each ``NAME`` or ``NAME:option=value,...``; commas also part stems.
-
-    >>> [str(stem) for stem in parse_stems(["none,neurn:k=5,border=zero", "sobel"])]
-    ['none', 'neurn:k=5,border=zero', 'sobel']
-    """
-    texts: list[str] = []
-    for word in words:
-        for item in filter(None, (part.strip() for part in word.split(","))):
-            if "=" in item and ":" not in item and texts and ":" in texts[-1]:
-                texts[-1] += f",{item}"  # a further option of the stem before
-            else:
-                texts.append(item)
-    stems = tuple(dict.fromkeys(map(str, map(StemChoice.parse, texts))))
-    if not stems:
-        raise InputError("no stems; name some: none,neurn")
-    return tuple(map(StemChoice.parse, stems))
-
-
-class BenchConfig(RunConfig):
-    """A grid: each (seed, architecture, stem, source) is one training, measured on every domain."""
-
-    backbones: tuple[Backbone, ...]
-    stems: tuple[StemChoice, ...]
+    kind: str
     suite: str
     image_size: int
+    splits: str | None = None
+    content: dict[str, str]
+    stems: tuple[Choice, ...]
+    algorithms: tuple[Choice, ...] = (Choice(name="erm"),)
     sources: tuple[str, ...]
+    targets: tuple[str, ...]
     seeds: tuple[int, ...]
-    budget_name: str
-    budget: TrainingBudget
+    budget: str
+    protocol: Protocol
     precision: Precision = "32"
 
+    def units(self, outcomes: Outcomes) -> list[Unit]:
+        """All units that are known to belong to the study, given what is done; in table order."""
+        raise NotImplementedError
+
+    def check(self, suite: Suite) -> None:
+        """Refuse what cannot run, before the first training.
+
+        Raises:
+            InputError: the first thing that cannot.
+        """
+        raise NotImplementedError
+
     @property
-    def axes(self) -> dict[str, tuple[Any, ...]]:
-        """What the grid runs over; no training depends on which others there are."""
-        return {
-            "backbones": self.backbones,
-            "stems": self.stems,
-            "sources": self.sources,
-            "seeds": self.seeds,
-        }
+    def code(self) -> list[str]:
+        """Import paths of code that is not of this package, which running the study imports."""
+        named = [choice.name for choice in (*self.stems, *self.algorithms)]
+        return [name for name in named if ":" in name]
+
+    @property
+    def suite_name(self) -> str:
+        """The suite's name; of a folder, that of the folder."""
+        return Path(self.suite).name
 
     def added_to(self, before: Self) -> Self:
-        """Both grids as one: the axes of ``before``, each with what this grid adds to it."""
-        return self.model_copy(
-            update={
-                axis: (*old, *(value for value in self.axes[axis] if value not in old))
-                for axis, old in before.axes.items()
-            }
+        """Both studies as one: the axes of ``before``, each with what this study adds to it."""
+        grown = {
+            axis: (*old, *(value for value in getattr(self, axis) if value not in old))
+            for axis in self.AXES
+            for old in [getattr(before, axis)]
+        }
+        return self.model_copy(update={**grown, "content": {**self.content, **before.content}})
+
+    def on_axes_of(self, before: Self) -> Self:
+        """This study with the axes of another, to see whether they differ in anything else."""
+        ours = {part: self.content.get(part, digest) for part, digest in before.content.items()}
+        axes = {axis: getattr(before, axis) for axis in self.AXES}
+        return self.model_copy(update={**axes, "content": ours})
+
+    def content_of(self, learned: Sequence[str], tested: Mapping[str, str]) -> dict[str, str]:
+        """The digests that a training depends on.
+
+        Args:
+            learned: the domains that it learns from.
+            tested: the part of each target that it is measured on.
+        """
+        parts = [f"train:{domain}" for domain in learned]
+        parts += [f"{part}:{target}" for target, part in tested.items()]
+        return {part: self.content[part] for part in parts}
+
+
+class BenchConfig(StudyConfig):
+    """A grid: each (seed, architecture, source, stem, algorithm) is one training."""
+
+    AXES: ClassVar[tuple[str, ...]] = ("architectures", *StudyConfig.AXES)
+
+    kind: Literal["bench"] = "bench"
+    architectures: tuple[Architecture, ...]
+
+    @property
+    def code(self) -> list[str]:
+        """See :attr:`StudyConfig.code`."""
+        return super().code + [one.code for one in self.architectures if one.code]
+
+    def units(self, outcomes: Outcomes) -> list[Unit]:
+        """All trainings, seeds outermost, so that a table fills evenly."""
+        return [
+            training_of(self, architecture, stem, algorithm, source, seed)
+            for seed in self.seeds
+            for architecture in self.architectures
+            for source in self.sources
+            for stem in self.stems
+            for algorithm in self.algorithms
+        ]
+
+    def check(self, suite: Suite) -> None:
+        """See :meth:`StudyConfig.check`."""
+        from nasneurn.studies.checks import check_architecture, check_images, check_stem_of
+
+        check_images(self, suite)
+        for stem in self.stems:
+            check_stem_of(stem, self.image_size)
+        for architecture in self.architectures:
+            check_architecture(architecture, suite)
+
+
+def training_of(
+    config: StudyConfig,
+    architecture: Architecture,
+    stem: Choice,
+    algorithm: Choice,
+    source: str,
+    seed: int,
+    **fields: Any,
+) -> Training:
+    """The training of one combination."""
+    domains = sources(source)
+    tested = {
+        target: "all" if f"all:{target}" in config.content and target not in domains else "test"
+        for target in config.targets
+    }
+    return Training(
+        suite=config.suite_name,
+        image_size=config.image_size,
+        architecture=architecture,
+        stem=stem,
+        algorithm=algorithm,
+        sources=domains,
+        targets=config.targets,
+        content=config.content_of(domains, tested),
+        seed=seed,
+        budget=config.budget,
+        protocol=config.protocol,
+        precision=config.precision,
+        **fields,
+    )
+
+
+# ---------------------------------------------------------------- from options to configurations
+
+
+def parse_seeds(words: Sequence[str]) -> tuple[int, ...]:
+    """Seeds from text: one number is how many, from 0 up; several are the seeds themselves.
+
+    Raises:
+        InputError: the text is neither.
+
+    >>> parse_seeds(["3"]), parse_seeds(["3,7"]), parse_seeds(["7,"])
+    ((0, 1, 2), (3, 7), (7,))
+    """
+    items = [part for word in words for part in split_list(word)]
+    listed = len(items) > 1 or any("," in word for word in words)
+    try:
+        numbers = [int(item) for item in items]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < (0 if listed else 1) or max(numbers) >= 2**32:
+        raise InputError(
+            f"seeds are {','.join(words)!r}, must be how many (1 or more), or a list such as 0,3,7"
         )
+    return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
 
 
-def plan(
+def parse_domains(words: Sequence[str], suite: Suite, what: str) -> tuple[str, ...]:
+    """Domains of a suite by their names, each once; ``all`` is every one; "+" joins sources.
+
+    Raises:
+        InputError: a name that is no domain of the suite.
+    """
+    if list(words) == ["all"]:
+        return suite.domains
+    items = tuple(dict.fromkeys(part for word in words for part in split_list(word)))
+    for item in items:
+        names = sources(item) if what == "source" else (item,)
+        for name in names:
+            if name not in suite.domains:
+                raise InputError(
+                    f"{what} {name!r} is not a domain of {suite.name}; "
+                    f"it has {', '.join(suite.domains)}"
+                )
+        if len(set(names)) < len(names):
+            raise InputError(f"source {item!r} names a domain twice; {JOINT!r} joins different ones")
+    if not items:
+        raise InputError(f"no {what}; name one or more of {', '.join(suite.domains)}, or all")
+    return items
+
+
+def protocol_changes(words: Sequence[str]) -> dict[str, Any]:
+    """Fields with their new values, each word ``field=value``.
+
+    Raises:
+        InputError: a word is not of that form, or a field is given twice.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        field, value = parse_assignment(word)
+        if field in changes:
+            raise InputError(f"--set gives {field!r} twice")
+        changes[field] = value
+    return changes
+
+
+def study_fields(
     *,
-    models: Sequence[str],
-    stems: Sequence[str],
     suite: str,
     image_size: int | None,
-    sources: Sequence[str],
-    seeds: int,
+    splits: Path | None,
+    data_dir: Path | None,
+    stems: Sequence[Choice],
+    algorithms: Sequence[str],
+    sources_named: Sequence[str],
+    targets: Sequence[str],
+    seeds: Sequence[str],
     budget: str,
-    changes: Mapping[str, int | None],
+    changes: Mapping[str, Any],
     precision: str,
     device: str,
-    data_dir: Path | None,
-) -> BenchConfig:
-    """The grid that a command's options describe; ``changes`` replace fields of the budget.
+    read_images: bool = True,
+) -> dict[str, Any]:
+    """The fields of a study that options of every command describe.
+
+    Args:
+        read_images: whether images may be read to know their digests; without it, and where these
+            are not known from before, the study can be shown and not run.
 
     Raises:
         InputError: an option that cannot be used.
     """
-    chosen = training_budget(budget)
-    wanted = {field: value for field, value in changes.items() if value is not None}
-    stem_choices = parse_stems(stems)
-    domains = load_suite(suite, data_dir=data_dir, size=image_size)
-    return BenchConfig(
-        backbones=resolve_backbones(models),
-        stems=stem_choices,
-        suite=suite,
-        image_size=domains.size,
-        sources=domains.domains if list(sources) == ["all"] else tuple(sources),
-        seeds=tuple(range(seeds)),
-        budget_name=budget,
-        budget=chosen.model_copy(update=wanted),
-        precision=choose_precision(precision, device),
+    check_known("precision", precision, ("auto", "32", "bf16"))
+    protocol = protocol_named(budget).changed(changes, "protocol")
+    domains = load_suite(suite, data_dir=data_dir, size=image_size, splits=splits)
+    chosen = parse_domains(sources_named, domains, "source")
+    measured = parse_domains(targets, domains, "target")
+    return {
+        "suite": suite,
+        "image_size": domains.size,
+        "splits": str(splits) if splits else None,
+        "content": _content(domains, chosen, measured, read_images),
+        "stems": tuple(stems),
+        "algorithms": ALGORITHMS.choose_all(algorithms),
+        "sources": chosen,
+        "targets": measured,
+        "seeds": parse_seeds(seeds),
+        "budget": budget,
+        "protocol": protocol,
+        "precision": choose_precision(precision, device),
+    }
+
+
+def _content(
+    suite: Suite, chosen: Sequence[str], measured: Sequence[str], read_images: bool
+) -> dict[str, str]:
+    """Digests of what is learned from and tested on, and of nothing else."""
+    parts: dict[str, tuple[str, Any]] = {}
+    for source in chosen:
+        for domain in sources(source):
+            parts[f"train:{domain}"] = (domain, "train")
+        for target in measured:
+            part = suite.tested(target, sources(source))
+            parts[f"{part}:{target}"] = (target, part)
+    digest = suite.digest if read_images else suite.known_digest
+    return {name: digest(domain, part) or "unknown" for name, (domain, part) in parts.items()}
+
+
+def plan_bench(
+    *,
+    models: Sequence[str],
+    stems: Sequence[str],
+    trust_code: bool = False,
+    **options: Any,
+) -> BenchConfig:
+    """The grid that a command's options describe; see :func:`study_fields`.
+
+    Raises:
+        InputError: an option that cannot be used.
+    """
+    return BenchConfig.checked(
+        architectures=resolve_architectures(models, trust_code=trust_code),
+        **study_fields(stems=STEMS.choose_all(stems), **options),
     )
-
-
-def choose_precision(name: str, device: str) -> Precision:
-    """The arithmetic of that name; ``auto`` is bf16 on a GPU and 32 bits elsewhere."""
-    from nasneurn.training import choose_device
-
-    if name == "auto":
-        return "bf16" if choose_device(device).type == "cuda" else "32"
-    if name not in get_args(Precision):
-        raise InputError(f"precision is {name!r}, must be auto, {', '.join(get_args(Precision))}")
-    return cast(Precision, name)

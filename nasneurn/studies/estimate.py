@@ -1,4 +1,4 @@
-"""How long a grid will take at most, from a few training steps of each architecture."""
+"""How long the trainings of a study will take at most, from a few steps of each architecture."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,45 +7,81 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from nasneurn.networks import Backbone, create_backbone
-from nasneurn.studies.grid import Grid
-from nasneurn.studies.job import Job
+from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.build import create_network
+from nasneurn.rows import sources
+from nasneurn.studies.images import rows_of
+from nasneurn.studies.run import StudyRun
+from nasneurn.studies.training_unit import Training
+from nasneurn.studies.units import Unit
 
-#: Steps that are timed, behind one that is not.
+#: Steps that are timed, after one that is not.
 STEPS = 3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Jobs of one architecture that are left, and the seconds that one takes without stopping."""
+    """Trainings of one architecture that are left, and the most seconds that one takes."""
 
     architecture: str
     adaptation: str
-    jobs: int
+    trainings: int
     seconds: float
 
 
-def estimates(grid: Grid, left: Sequence[Job], workers: int) -> list[Estimate]:
-    """An estimate for each architecture of the jobs that are ``left``, for ``workers`` at once."""
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images a training sees: to fit, to select, and of the targets."""
+
+    fit: int
+    held_out: int
+    test: int
+
+
+def estimates(run: StudyRun, left: Sequence[Unit], workers: int) -> list[Estimate]:
+    """An estimate for each architecture of the trainings that are ``left``, for so many at once."""
+    trainings = [unit for unit in left if isinstance(unit, Training)]
+    architectures = dict.fromkeys(
+        unit.architecture for unit in trainings if unit.weights == "scratch"
+    )
+    counts = image_counts(run)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // workers))
     try:
         return [
-            _estimate(grid, backbone, sum(job.backbone == backbone for job in left))
-            for backbone in grid.config.backbones
+            _estimate(run, counts, one, sum(unit.architecture == one for unit in trainings))
+            for one in architectures
         ]
     finally:
         torch.set_num_threads(threads)
 
 
-def _estimate(grid: Grid, backbone: Backbone, jobs: int) -> Estimate:
-    budget, size = grid.config.budget, grid.config.image_size
-    network, adaptation = create_backbone(backbone, len(grid.classes), size)
-    network.to(grid.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=budget.learning_rate)
-    images = torch.rand(budget.batch_size, 3, size, size, device=grid.device)
+def image_counts(run: StudyRun) -> ImageCounts:
+    """Images of a training: means over the sources, and of all targets; labels are counted."""
+    fit, held_out, test = [], [], []
+    for source in run.config.sources:
+        rows = [rows_of(run.suite, domain, run.config.protocol) for domain in sources(source)]
+        fit.append(sum(len(one) for one, _ in rows))
+        held_out.append(sum(len(one) for _, one in rows))
+        test.append(
+            sum(
+                len(run.suite.labels(target, run.suite.tested(target, sources(source))))
+                for target in run.config.targets
+            )
+        )
+    return ImageCounts(*(sum(numbers) // len(numbers) for numbers in (fit, held_out, test)))
+
+
+def _estimate(
+    run: StudyRun, counts: ImageCounts, architecture: Architecture, trainings: int
+) -> Estimate:
+    protocol, size = run.config.protocol, run.config.image_size
+    network, adaptation = create_network(architecture, len(run.suite.classes), size)
+    network.to(run.device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=protocol.learning_rate)
+    images = torch.rand(protocol.batch_size, 3, size, size, device=run.device)
     images = images.to(memory_format=torch.channels_last)
-    labels = torch.zeros(budget.batch_size, dtype=torch.long, device=grid.device)
+    labels = torch.zeros(protocol.batch_size, dtype=torch.long, device=run.device)
 
     def train() -> None:
         optimizer.zero_grad()
@@ -56,12 +92,11 @@ def _estimate(grid: Grid, backbone: Backbone, jobs: int) -> Estimate:
         with torch.inference_mode():
             network(images).argmax(1).cpu()
 
-    training = _seconds(train) / budget.batch_size
+    training = _seconds(train) / protocol.batch_size
     network.eval()
-    measuring = _seconds(measure) / budget.batch_size
-    counts = grid.image_counts()
-    passes = budget.max_epochs * (counts.fit * training + counts.held_out * measuring)
-    return Estimate(backbone.name, adaptation, jobs, passes + counts.test * measuring)
+    measuring = _seconds(measure) / protocol.batch_size
+    passes = protocol.epochs * (counts.fit * training + counts.held_out * measuring)
+    return Estimate(architecture.name, adaptation, trainings, passes + counts.test * measuring)
 
 
 def _seconds(step: Callable[[], None]) -> float:

@@ -3,15 +3,14 @@
 After arXiv 2505.06881, which trains VGG-19 on the digit domains.
 """
 
-import difflib
 from dataclasses import dataclass
 
-from nasneurn.errors import InputError
+from nasneurn.choices import check_known
 
 
 @dataclass(frozen=True)
-class GridRecipe:
-    """What a named experiment leaves to the command ``nasneurn bench``."""
+class Experiment:
+    """What a named experiment leaves to ``nasneurn bench``."""
 
     about: str
     models: tuple[str, ...]
@@ -20,22 +19,22 @@ class GridRecipe:
     sources: tuple[str, ...]
 
 
-RECIPES = {
-    "vgg19-transfer": GridRecipe(
+EXPERIMENTS = {
+    "vgg19-transfer": Experiment(
         about="VGG-19 across all pairs of digit domains, without and with NeuRN",
         models=("vgg19",),
         stems=("none", "neurn"),
         suite="digits",
         sources=("all",),
     ),
-    "patch-size": GridRecipe(
+    "patch-size": Experiment(
         about="VGG-19 from MNIST, NeuRN with patches of 3 to 11 pixels",
         models=("vgg19",),
         stems=("none", "neurn:k=3", "neurn:k=5", "neurn:k=7", "neurn:k=9", "neurn:k=11"),
         suite="digits",
         sources=("mnist",),
     ),
-    "same-domain": GridRecipe(
+    "same-domain": Experiment(
         about="VGG-19 on MNIST alone: what NeuRN costs where there is no shift",
         models=("vgg19",),
         stems=("none", "neurn"),
@@ -45,10 +44,11 @@ RECIPES = {
 }
 
 
-def recipe_named(name: str) -> GridRecipe:
-    """The recipe of that name."""
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"recipe is {name!r}, must be one of {', '.join(RECIPES)}{hint}")
-    return RECIPES[name]
+def experiment_named(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    check_known("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]

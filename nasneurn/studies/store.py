@@ -1,91 +1,105 @@
-"""Results of jobs as JSON lines that are only ever appended, by any number of processes."""
+"""The one store of a study: a line for each finished or failed unit, only ever appended."""
 
 import json
+import math
 import os
 import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nasneurn.errors import InputError
 
+#: What is kept of a unit: ``unit``, ``status``, ``time``, its ``tables`` or ``error``, and more.
 Record = dict[str, Any]
 
+#: Bytes before the end of what was read that show whether a file is still the same.
+OVERLAP = 64
 
-@dataclass
+
+@dataclass(frozen=True)
 class Outcomes:
-    """What a store holds, by job.
+    """What a store holds, by unit.
 
     Attributes:
-        done: the closing record of each finished job.
-        failed: the latest failure of each job that never finished.
-        rows: the accuracy rows of the finished jobs, each job once.
-        history: their records of epochs.
+        done: the record of each finished unit.
+        failed: the latest failure of each unit that never finished.
     """
 
     done: dict[str, Record] = field(default_factory=dict)
     failed: dict[str, Record] = field(default_factory=dict)
-    rows: list[Record] = field(default_factory=list)
-    history: list[Record] = field(default_factory=list)
+
+    def rows(self, table: str, units: Sequence[str]) -> list[Record]:
+        """The rows of one table, of the finished ones among ``units``, in their order."""
+        return [
+            dict(row)
+            for unit in units
+            if unit in self.done
+            for row in self.done[unit]["tables"].get(table, [])
+        ]
 
 
 class Store:
     """A folder of JSON lines files, one for each process that ever wrote.
 
-    No two processes write one file, so that a folder on a network file system may be shared. All
-    lines of a job are appended at once, its closing line last: what a killed process left half
-    written lacks that line, and does not count.
+    No two processes write one file, so that a folder on a network file system may be shared. A
+    unit is one line: a killed process leaves a torn line at most, which does not count.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path: Path | None = None
         self._owner = 0
+        self._told: set[tuple[str, int]] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read: dict[str, _Reading] = {}
+        self._done: dict[str, tuple[_Order, Record]] = {}
+        self._failed: dict[str, tuple[_Order, Record]] = {}
+
+    # ------------------------------------------------------------ writing
 
     def finish(
         self,
-        job: str,
-        rows: Sequence[Mapping[str, Any]],
-        history: Sequence[Mapping[str, Any]],
+        unit: str,
+        tables: Mapping[str, Sequence[Mapping[str, Any]]],
         about: Mapping[str, Any],
     ) -> None:
-        """Keep the result of a job.
+        """Keep the result of a unit.
+
+        Args:
+            unit: its identity.
+            tables: rows by the name of their table.
+            about: what else is told of it, by field.
 
         Raises:
             InputError: it cannot be written, as on a full disk.
         """
-        self._append(
-            [
-                *({"kind": "row", **row, "job": job} for row in rows),
-                *({"kind": "epoch", **epoch, "job": job} for epoch in history),
-                {"kind": "done", **about, "job": job, "rows": len(rows), "epochs": len(history)},
-            ]
-        )
+        kept = {name: list(rows) for name, rows in tables.items()}
+        self._append({**about, "unit": unit, "status": "done", "time": time.time(), "tables": kept})
 
-    def fail(self, job: str, error: str, about: Mapping[str, Any]) -> None:
-        """Keep that a job failed, and why."""
-        self._append([{"kind": "failed", **about, "job": job, "error": error, "time": time.time()}])
+    def fail(self, unit: str, error: str, details: str, about: Mapping[str, Any]) -> None:
+        """Keep that a unit failed, and why: in one line, and as a traceback.
 
-    def _append(self, records: Sequence[Record]) -> None:
-        text = "".join(json.dumps(record) + "\n" for record in records).encode()
+        Raises:
+            InputError: it cannot be written.
+        """
+        why = {"status": "failed", "time": time.time(), "error": error, "details": details}
+        self._append({**about, "unit": unit, **why})
+
+    def _append(self, record: Record) -> None:
+        line = _line(record)
         path = self._own_file()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                before = os.fstat(descriptor).st_size
-                try:
-                    written = 0
-                    while written < len(text):
-                        written += os.write(descriptor, text[written:])
-                    os.fsync(descriptor)
-                except OSError:
-                    os.ftruncate(descriptor, before)
-                    raise
+                _append_whole(descriptor, line)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -101,42 +115,147 @@ class Store:
             self._path = self._folder / name
         return self._path
 
-    def read(self) -> Iterator[Record]:
-        """All records, file by file; a torn last line is passed over, other damage is told."""
-        for path in sorted(self._folder.glob("*.jsonl")):
-            lines = path.read_bytes().split(b"\n")
-            lines.pop()  # what stands behind the last line's end: nothing, or a torn line
-            for number, line in enumerate(lines, start=1):
-                try:
-                    record = json.loads(line)
-                except ValueError:
-                    record = None
-                if not isinstance(record, dict) or not {"kind", "job"} <= record.keys():
-                    print(f"nasneurn: {path}: line {number} is damaged, left out", file=sys.stderr)
-                    continue
-                yield record
+    # ------------------------------------------------------------ reading
 
     def outcomes(self) -> Outcomes:
-        """What there is of each job; of a job done twice, the first in the order of the files."""
-        found = Outcomes()
-        rows: dict[str, list[Record]] = {}
-        epochs: dict[str, list[Record]] = {}
-        for record in self.read():
-            job, kind = record["job"], record["kind"]
-            content = {key: value for key, value in record.items() if key != "kind"}
-            if kind == "row":
-                rows.setdefault(job, []).append(content)
-            elif kind == "epoch":
-                epochs.setdefault(job, []).append(content)
-            elif kind == "failed":
-                if job not in found.failed or found.failed[job]["time"] < record["time"]:
-                    found.failed[job] = content
-            elif kind == "done":
-                whole = (record["rows"], record["epochs"])
-                mine = rows.pop(job, []), epochs.pop(job, [])
-                if job not in found.done and (len(mine[0]), len(mine[1])) == whole:
-                    found.done[job] = content
-                    found.rows += mine[0]
-                    found.history += mine[1]
-        found.failed = {job: why for job, why in found.failed.items() if job not in found.done}
-        return found
+        """What there is of each unit by now, whichever process wrote it.
+
+        Only what was appended since the last call is read. Of a unit done twice the earlier
+        counts, by its ``time``, then by the name of its file and its place there: an order that
+        is the same for all who read. Damaged lines are told once, and passed over.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        for _ in range(2):
+            files = sorted(self._folder.glob("*.jsonl"))
+            if self._read.keys() <= {path.name for path in files} and all(
+                map(self._catch_up, files)
+            ):
+                break
+            self._forget()  # a file shrank, vanished or is another: all is read again
+        return Outcomes(
+            done={unit: record for unit, (_, record) in self._done.items()},
+            failed={
+                unit: record for unit, (_, record) in self._failed.items() if unit not in self._done
+            },
+        )
+
+    def _catch_up(self, path: Path) -> bool:
+        """Read the new whole lines of a file; False if it is not the file that it was."""
+        reading = self._read.get(path.name, _Reading())
+        try:
+            if path.stat().st_size == reading.end:
+                return True
+            with path.open("rb") as file:
+                file.seek(max(0, reading.end - len(reading.overlap)))
+                content = file.read()
+        except FileNotFoundError:
+            return path.name not in self._read
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        if not content.startswith(reading.overlap):
+            return False
+        content = content[len(reading.overlap) :]
+        whole = content[
+            : content.rfind(b"\n") + 1
+        ]  # a line after it is torn, or just being written
+        damaged = []
+        for number, line in enumerate(whole.split(b"\n")[:-1], start=reading.lines + 1):
+            record = _record(line)
+            if record is not None:
+                self._keep(record, (record["time"], path.name, number))
+            elif line.strip() and (path.name, number) not in self._told:
+                damaged.append(number)
+        if damaged:
+            self._told |= {(path.name, number) for number in damaged}
+            print(f"nasneurn: {path}: {_told(damaged)} damaged, left out", file=sys.stderr)
+        self._read[path.name] = _Reading(
+            end=reading.end + len(whole),
+            lines=reading.lines + whole.count(b"\n"),
+            overlap=(reading.overlap + whole)[-OVERLAP:],
+        )
+        return True
+
+    def _keep(self, record: Record, order: "_Order") -> None:
+        unit = record["unit"]
+        if record["status"] == "done":
+            if unit not in self._done or order < self._done[unit][0]:
+                self._done[unit] = order, record
+        elif unit not in self._failed or order > self._failed[unit][0]:
+            self._failed[unit] = order, record
+
+
+#: What orders the records of one unit: its time, its file, its line.
+_Order = tuple[float, str, int]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How far a file was read: bytes and lines, and the last bytes."""
+
+    end: int = 0
+    lines: int = 0
+    overlap: bytes = b""
+
+
+def _append_whole(descriptor: int, line: bytes) -> None:
+    """Append a line to a file, or nothing."""
+    before = os.fstat(descriptor).st_size
+    if before and os.pread(descriptor, 1, before - 1) != b"\n":
+        line = b"\n" + line  # a torn line is there, which could not be cut off
+    written = 0
+    try:
+        while written < len(line):
+            written += os.write(descriptor, line[written:])
+        os.fsync(descriptor)
+    except BaseException as error:  # a signal may raise here, too
+        if written < len(line) or isinstance(error, OSError):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def _line(record: Record) -> bytes:
+    try:
+        return (json.dumps(record, ensure_ascii=False, default=_plain) + "\n").encode()
+    except UnicodeEncodeError:  # half a character, as a file's name may hold
+        return (json.dumps(record, default=_plain) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of numpy or PyTorch as a number; json knows none of them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} cannot be kept in a store: {value!r}")
+
+
+def _record(line: bytes) -> Record | None:
+    """The record that a line holds; None where it is damaged."""
+    try:
+        record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("unit"), str):
+        return None
+    moment = record.get("time")
+    if isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
+        return None
+    if record.get("status") == "done":
+        return record if _are_tables(record.get("tables")) else None
+    texts = (record.get("error"), record.get("details"))
+    failed = record.get("status") == "failed" and all(isinstance(text, str) for text in texts)
+    return record if failed else None
+
+
+def _are_tables(tables: Any) -> bool:
+    return isinstance(tables, dict) and all(
+        isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+        for rows in tables.values()
+    )
+
+
+def _told(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"line {numbers[0]} is"
+    listed = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"{len(numbers)} lines ({listed}) are"

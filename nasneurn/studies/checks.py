@@ -1,0 +1,65 @@
+"""What is told before the first training: that it cannot run as planned."""
+
+from typing import TYPE_CHECKING
+
+from nasneurn.choices import Choice
+from nasneurn.domains import Suite
+from nasneurn.errors import InputError
+from nasneurn.networks.architectures import Architecture
+from nasneurn.rows import sources
+from nasneurn.stems import STEMS
+from nasneurn.studies.images import rows_of
+
+if TYPE_CHECKING:
+    from nasneurn.studies.config import StudyConfig
+
+
+def check_images(config: "StudyConfig", suite: Suite) -> None:
+    """See that there are domains to go to, and images enough for a batch; labels are counted.
+
+    Raises:
+        InputError: with what is missing.
+    """
+    if len(suite.domains) < 2:
+        raise InputError(
+            f"suite {suite.name} has one domain; measuring across domains needs two or more"
+        )
+    for source in config.sources:
+        fit = sum(len(rows_of(suite, domain, config.protocol)[0]) for domain in sources(source))
+        if fit < config.protocol.batch_size:
+            raise InputError(
+                f"batch_size {config.protocol.batch_size} is larger than the {fit} "
+                f"training images of {source}"
+            )
+        for target in config.targets:
+            suite.labels(target, suite.tested(target, sources(source)))
+
+
+def check_stem_of(stem: Choice, image_size: int) -> None:
+    """See that a stem can be made and keeps what every stem must keep.
+
+    Raises:
+        InputError: with what it does not.
+    """
+    from nasneurn.stems.conformance import check_stem
+
+    check_stem(lambda: STEMS.create(stem), (3, image_size, image_size))
+
+
+def check_architecture(architecture: Architecture, suite: Suite) -> None:
+    """Build a network once, on the meta device.
+
+    Raises:
+        InputError: it cannot be built, or cannot take the suite's images.
+    """
+    from importlib.metadata import version
+
+    from nasneurn.networks.build import describe
+
+    if architecture.version and architecture.version != version(architecture.library):
+        raise InputError(
+            f"{architecture.name} is planned as that of {architecture.library} "
+            f"{architecture.version}, and {version(architecture.library)} is installed; "
+            "install the former, or choose another --out"
+        )
+    describe(architecture, len(suite.classes), suite.size)

@@ -1,0 +1,163 @@
+"""The folder of a study: its configuration, its store, and the tables made from that."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
+from nasneurn.networks.found import FoundArchitecture, read_found, write_found
+from nasneurn.rows import ACCURACY, CONTROL, EVOLUTION, FAILURES, HISTORY, QUALITY, read_rows
+from nasneurn.studies.config import StudyConfig
+from nasneurn.studies.locks import Locks
+from nasneurn.studies.store import Outcomes, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The tables of a study by the name that units give them, with the columns that come first.
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "accuracy": ACCURACY,
+    "history": HISTORY,
+    "evolution": EVOLUTION,
+    "quality": QUALITY,
+    "control": CONTROL,
+}
+
+
+class Study:
+    """What a folder holds of a study, as files and as DataFrames.
+
+    ``config.yaml`` is all that is needed to run it again; ``store/`` holds what finished units
+    gave, as JSON lines; ``state/`` what unfinished ones keep, and the locks; ``found/`` the weights
+    that found architectures inherit. Made from the store: ``accuracy.csv`` (and ``.parquet``), a
+    row for each training and target; ``history.csv``, a row for each epoch; ``failures.csv``; of a
+    search ``evolution.csv``, a row for each candidate, and ``architecture.json``, what was found;
+    ``tables/`` and ``figures/``.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.store = Store(self.folder / "store")
+        self.locks = Locks(self.folder / "state" / "locks")
+
+    def __repr__(self) -> str:
+        if not self.config_path.is_file():
+            return f"Study({str(self.folder)!r}, not begun)"
+        outcomes = self.store.outcomes()
+        return (
+            f"Study({str(self.folder)!r}, {len(outcomes.done)} units done, "
+            f"{len(outcomes.failed)} failed)"
+        )
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration."""
+        return self.folder / "config.yaml"
+
+    @property
+    def state(self) -> Path:
+        """What unfinished units keep."""
+        return self.folder / "state"
+
+    @property
+    def found_path(self) -> Path:
+        """The architectures found."""
+        return self.folder / "architecture.json"
+
+    @property
+    def failures_path(self) -> Path:
+        """The table of failures."""
+        return self.folder / "failures.csv"
+
+    def table_path(self, name: str) -> Path:
+        """Where a table of :data:`TABLES` is."""
+        return self.folder / f"{name}.csv"
+
+    def has(self, name: str) -> bool:
+        """Whether a table is there."""
+        return self.table_path(name).is_file()
+
+    # --- as DataFrames ---
+
+    @property
+    def accuracy(self) -> "pd.DataFrame":
+        """A row for each training and target."""
+        return read_rows(self.table_path("accuracy"), ACCURACY)
+
+    @property
+    def history(self) -> "pd.DataFrame":
+        """A row for each training and epoch."""
+        return read_rows(self.table_path("history"), HISTORY)
+
+    @property
+    def failures(self) -> "pd.DataFrame":
+        """A row for each unit that failed."""
+        import pandas as pd
+
+        if not self.failures_path.is_file():
+            return pd.DataFrame(columns=list(FAILURES))
+        return read_rows(self.failures_path, FAILURES)
+
+    @property
+    def evolution(self) -> "pd.DataFrame":
+        """Of a search, a row for each candidate."""
+        return read_rows(self.table_path("evolution"), EVOLUTION)
+
+    @property
+    def quality(self) -> "pd.DataFrame":
+        """Of a measured search, a row for each architecture trained alone."""
+        return read_rows(self.table_path("quality"), QUALITY)
+
+    @property
+    def control(self) -> "pd.DataFrame":
+        """Of a measured search, the best score after each evaluation."""
+        return read_rows(self.table_path("control"), CONTROL)
+
+    @cached_property
+    def found(self) -> list[FoundArchitecture]:
+        """Of a search, what it found; spaces named by import path are not imported by this."""
+        return read_found(self.found_path, trust_code=True)
+
+    # --- from the store ---
+
+    def gather(self, config: StudyConfig, outcomes: Outcomes) -> None:
+        """Write the tables of the finished units of ``config``, in the order of its units."""
+        units = config.units(outcomes)
+        identities = [unit.identity for unit in units]
+        for name, columns in TABLES.items():
+            rows = outcomes.rows(name, identities)
+            if rows or name == "accuracy" or self.has(name):
+                self._write(name, rows, columns)
+        found = outcomes.rows("found", identities)
+        if found:
+            write_found(self.found_path, [FoundArchitecture.model_validate(row) for row in found])
+        failures = [
+            {**unit.columns, "error": outcomes.failed[unit.identity]["error"]}
+            for unit in units
+            if unit.identity in outcomes.failed
+        ]
+        if failures or self.failures_path.exists():
+            self._write("failures", failures, FAILURES)
+
+    def _write(self, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+        import pandas as pd
+
+        further = dict.fromkeys(key for row in rows for key in row if key not in columns)
+        table = pd.DataFrame(rows, columns=[*columns, *further])
+        with written_atomically(self.table_path(name)) as draft:
+            table.to_csv(draft, index=False)
+        if name == "accuracy":
+            with written_atomically(self.folder / "accuracy.parquet") as draft:
+                table.to_parquet(draft, index=False)
+
+
+def check_begun(study: Study) -> None:
+    """Refuse a folder that holds no study.
+
+    Raises:
+        InputError: it has no config.yaml.
+    """
+    if not study.config_path.is_file():
+        raise InputError(f"{study.folder} holds no study: it has no config.yaml")

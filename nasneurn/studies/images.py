@@ -1,0 +1,93 @@
+"""The images of a study on a device: those of its sources, and those that it tests on."""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from nasneurn.choices import Choice
+from nasneurn.domains import Split, Suite, SuiteHandle, source_rows
+from nasneurn.stems import STEMS
+from nasneurn.training.images import Images, SourceImages, open_images
+from nasneurn.training.protocol import Protocol
+from nasneurn.training.scaling import FIXED, Standardize, Statistics, output_statistics
+
+#: Images in a batch that is measured.
+BATCH_SIZE = 256
+
+
+Rows = npt.NDArray[np.int64]
+
+
+def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
+    """The rows of a source's training images to fit and to select on, from its labels alone."""
+    return source_rows(
+        suite.labels(source, "train"),
+        most=protocol.train_images,
+        fraction=protocol.hold_out,
+        held_out=suite.held_out(source),
+    )
+
+
+@lru_cache(maxsize=4)
+def source_images(
+    handle: SuiteHandle, sources: tuple[str, ...], protocol: Protocol, device: torch.device
+) -> SourceImages:
+    """The sources' training images on the device, divided to fit and to select on."""
+    suite = handle.open()
+    if len(sources) == 1:
+        split = suite.images(sources[0], "train")
+        fit, held_out = rows_of(suite, sources[0], protocol)
+        return SourceImages(open_images(split, fit, device), open_images(split, held_out, device))
+    parts: tuple[list[Split], list[Split]] = ([], [])
+    for source in sources:
+        split = suite.images(source, "train")
+        for part, rows in zip(parts, rows_of(suite, source, protocol), strict=True):
+            part.append(split.take(rows))
+    return SourceImages(*(open_images(_joined(part), None, device) for part in parts))
+
+
+def _joined(splits: list[Split]) -> Split:
+    """Several sources as one; they are taken into memory."""
+    return Split(
+        np.concatenate([split.images[:] for split in splits]),
+        np.concatenate([split.labels for split in splits]),
+    )
+
+
+@lru_cache(maxsize=16)
+def test_images(handle: SuiteHandle, target: str, part: str, device: torch.device) -> Images:
+    """The images of a target on the device."""
+    return open_images(handle.open().images(target, part), None, device)  # type: ignore[arg-type]
+
+
+def standardized_stem(
+    stem: Choice,
+    handle: SuiteHandle,
+    sources: tuple[str, ...],
+    protocol: Protocol,
+    device: torch.device,
+) -> tuple[nn.Module, Statistics]:
+    """A stem with what standardizes its answers, as the protocol says, and the numbers."""
+    statistics = _statistics(stem, handle, sources, protocol, device)
+    made = STEMS.create(stem)
+    if protocol.scaling == "none":
+        return made, statistics
+    return nn.Sequential(made, Standardize(statistics)), statistics
+
+
+@lru_cache(maxsize=64)
+def _statistics(
+    stem: Choice,
+    handle: SuiteHandle,
+    sources: tuple[str, ...],
+    protocol: Protocol,
+    device: torch.device,
+) -> Statistics:
+    if protocol.scaling != "source":
+        return FIXED[protocol.scaling]
+    fit = source_images(handle, sources, protocol, device).fit
+    made = STEMS.create(stem).to(device)
+    return output_statistics(made, (images for images, _ in fit.batches(BATCH_SIZE)))

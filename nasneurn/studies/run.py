@@ -1,0 +1,222 @@
+"""A study from its plan to its tables: what is left, the engine that does it, and the resume."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nasneurn import engines
+from nasneurn.domains import load_suite
+from nasneurn.environment import environment
+from nasneurn.errors import InputError
+from nasneurn.progress import meter
+from nasneurn.studies.config import StudyConfig
+from nasneurn.studies.folder import Study
+from nasneurn.studies.store import Outcomes
+from nasneurn.studies.units import Place, Result, Unit
+from nasneurn.training.devices import ALONE, Machines, choose_device, process_rank
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A unit and the place where it is to be done: what an engine hands out."""
+
+    unit: Unit
+    place: Place
+
+
+def do(assignment: Assignment) -> Result:
+    """Do a unit of work."""
+    return assignment.unit.work(assignment.place)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a study is run; nothing of it is part of any identity.
+
+    Attributes:
+        engine: "here", "local" or "ray"; None is this process for one worker, else "local".
+        workers: units at once.
+        device: "auto", "cpu" or "cuda".
+        data_dir: the folder of the files of "digits".
+        compiled: by torch.compile.
+        machines: devices that train one supernet together.
+        retry_failed: try units again that failed before.
+    """
+
+    engine: str | None = None
+    workers: int = 1
+    device: str = "auto"
+    data_dir: Path | None = None
+    compiled: bool = False
+    machines: Machines = ALONE
+    retry_failed: bool = False
+
+    @property
+    def chosen_engine(self) -> str:
+        """The engine by name."""
+        return self.engine or ("here" if self.workers == 1 else "local")
+
+
+class StudyRun:
+    """A configuration bound to its folder and its data.
+
+    With ``extend`` the folder may hold a smaller study, whose units are kept: the two are one then.
+
+    Raises:
+        InputError: the folder holds another study.
+    """
+
+    def __init__(
+        self, config: StudyConfig, out: Path, execution: Execution, *, extend: bool = False
+    ) -> None:
+        self.study = Study(out)
+        self.execution = execution
+        self.config = self._agreed(config, extend)
+        self.device = choose_device(execution.device)
+        self.suite = load_suite(
+            self.config.suite,
+            data_dir=execution.data_dir,
+            size=self.config.image_size,
+            splits=Path(self.config.splits) if self.config.splits else None,
+        )
+        if execution.machines.several and execution.chosen_engine != "here":
+            raise InputError("several --devices train one supernet at a time: not with --workers")
+
+    def _agreed(self, config: StudyConfig, extend: bool) -> StudyConfig:
+        path = self.study.config_path
+        if not path.exists():
+            return config
+        before = type(config).read(path)
+        ours = config.on_axes_of(before) if extend else config
+        if before != ours:
+            hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
+            raise InputError(
+                f"{self.study.folder} holds another study "
+                f"({'; '.join(before.differences(ours))}); choose another --out{hint}"
+            )
+        return config.added_to(before) if extend else config
+
+    def left(self, outcomes: Outcomes) -> list[Unit]:
+        """The units that are not done, and have not failed unless these are tried again."""
+        failed = {} if self.execution.retry_failed else outcomes.failed
+        return [
+            unit
+            for unit in self.config.units(outcomes)
+            if unit.identity not in outcomes.done and unit.identity not in failed
+        ]
+
+    def run(self) -> Study:
+        """Do the units that are not done, and write the tables.
+
+        A unit that fails is recorded, and the others go on. Killed at any moment and run again, the
+        study continues. Units that another process is doing at the time are left to it. A unit
+        that makes others known, as a supernet does, is done before them.
+
+        Raises:
+            InputError: what cannot run, told before the first training.
+        """
+        outcomes = self.study.store.outcomes()
+        if self.left(outcomes):
+            self.config.check(self.suite)
+        if process_rank():  # one of several processes that train a supernet, and no more
+            self._help()
+        if not self.study.config_path.exists() or self._on_disk() != self.config:
+            self.config.write(self.study.config_path, environment())
+        try:
+            tried: set[str] = set()
+            while True:
+                outcomes = self.study.store.outcomes()
+                todo = [unit for unit in self.left(outcomes) if unit.identity not in tried]
+                if not todo:
+                    break
+                tried |= {unit.identity for unit in todo}
+                self._work(todo)
+        finally:
+            # Another process may have extended the study meanwhile: what the folder says counts.
+            config = self._on_disk()
+            self.study.gather(config, self.study.store.outcomes())
+        return self.study
+
+    def _on_disk(self) -> StudyConfig:
+        return type(self.config).read(self.study.config_path)
+
+    def _help(self) -> None:
+        for unit in self.left(self.study.store.outcomes()):
+            if unit.shares_out:
+                unit.work(self._place(unit.title, shown=False))
+        raise SystemExit(0)
+
+    def _work(self, todo: Sequence[Unit]) -> None:
+        engine, workers = self.execution.chosen_engine, self.execution.workers
+        shared_out = engine != "here" and len(todo) == 1 and todo[0].shares_out
+        apart = engine != "here" and not shared_out
+        held: set[str] = set()
+
+        def assignments() -> Iterator[Assignment]:
+            for number, unit in enumerate(todo, start=1):
+                if not self._take(unit):
+                    progress.advance(1)
+                    continue
+                held.add(unit.identity)
+                place = self._place(f"{number}/{len(todo)} {unit.title}", shown=not apart)
+                if shared_out:
+                    place = replace(place, engine=engine, workers=workers)
+                yield Assignment(unit, place)
+
+        with meter("units of work", len(todo), shown=apart) as progress:
+            try:
+                for assignment, result in engines.run(
+                    engine if apart else "here", do, assignments(), workers
+                ):
+                    unit = assignment.unit
+                    self._keep(unit, result)
+                    self.study.locks.release(unit.identity)
+                    held.discard(unit.identity)
+                    progress.advance(1, unit.title if apart else "")
+            finally:
+                for identity in held:
+                    self.study.locks.release(identity)
+
+    def _take(self, unit: Unit) -> bool:
+        """Lock a unit, unless another process does it now or has done it meanwhile."""
+        if not self.study.locks.take(unit.identity):
+            return False
+        if unit.identity in self.study.store.outcomes().done:
+            self.study.locks.release(unit.identity)
+            return False
+        return True
+
+    def _keep(self, unit: Unit, result: Result | engines.Failure) -> None:
+        about = {"title": unit.title}
+        if isinstance(result, Result):
+            self.study.store.finish(unit.identity, result.tables, about)
+            return
+        self.study.store.fail(unit.identity, result.error, result.details, about)
+        print(f"nasneurn: failed: {unit.title}: {result.error}", file=sys.stderr)
+
+    def _place(self, title: str, *, shown: bool) -> Place:
+        return Place(
+            suite=self.suite.handle,
+            folder=self.study.folder.resolve(),
+            device=self.device.type,
+            title=title,
+            shown=shown,
+            compiled=self.execution.compiled,
+            machines=self.execution.machines,
+        )
+
+
+def progress_of(config: StudyConfig, outcomes: Outcomes) -> dict[str, tuple[int, int, int]]:
+    """How far a study is: (units, done, failed) by the first words of their titles."""
+    counts: dict[str, tuple[int, int, int]] = {}
+    for unit in config.units(outcomes):
+        name = unit.title.split(", ")[0]
+        units, done, failed = counts.get(name, (0, 0, 0))
+        counts[name] = (
+            units + 1,
+            done + (unit.identity in outcomes.done),
+            failed + (unit.identity in outcomes.failed),
+        )
+    return counts
+

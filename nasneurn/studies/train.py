@@ -1,0 +1,195 @@
+"""One training done: train on the sources, keep what is best there, measure on every target."""
+
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from nasneurn.algorithms import ALGORITHMS
+from nasneurn.environment import environment
+from nasneurn.errors import InputError
+from nasneurn.networks.build import create_network, describe
+from nasneurn.progress import meter
+from nasneurn.seeds import stream
+from nasneurn.studies.images import source_images, standardized_stem, test_images
+from nasneurn.studies.training_unit import Training
+from nasneurn.studies.units import Place, Result, Row
+from nasneurn.training.devices import LIGHTNING_PRECISION
+from nasneurn.training.early_stopping import HeldOutSelection
+from nasneurn.training.evaluation import accuracy
+from nasneurn.training.fit import fit
+from nasneurn.training.images import ShuffledBatches
+from nasneurn.training.memory import out_of_memory
+from search_spaces.checkpointing import TimedCheckpoint
+
+#: Seconds of training that a killed study may lose.
+CHECKPOINT_SECONDS = 20.0
+
+
+def train_and_measure(training: Training, place: Place) -> Result:
+    """Do a training; killed and called again, it continues and gives the same rows.
+
+    Where the memory does not hold a batch, it is halved once and gradients are accumulated.
+    """
+    try:
+        return _Work(training, place, halves=1).result()
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+    torch.cuda.empty_cache()
+    _checkpoint(training, place).unlink(missing_ok=True)
+    size = training.protocol.batch_size
+    print(
+        f"nasneurn: {training.title}: out of memory with batches of {size}; "
+        f"two of {size // 2} make a step now",
+        file=sys.stderr,
+    )
+    return _Work(training, place, halves=2).result()
+
+
+def _checkpoint(training: Training, place: Place) -> Path:
+    """The state of a training, while it lasts."""
+    return place.state / f"{training.identity}.ckpt"
+
+
+def inherited_path(place: Place, supernet: str) -> Path:
+    """The weights that the architecture found over a supernet inherits from it."""
+    return place.found / f"{supernet}.safetensors"
+
+
+class _Work:
+    def __init__(self, training: Training, place: Place, halves: int) -> None:
+        self._training = training
+        self._place = place
+        self._halves = halves
+        self._device = torch.device(place.device)
+        self._suite = place.suite.open()
+
+    def result(self) -> Result:
+        network, adaptation = self._network()
+        if self._training.weights == "inherited":
+            history: list[Row] = []
+            held_out = accuracy(network.eval(), self._images.held_out)
+            best = {"epoch": 0.0, "held_out_accuracy": held_out}
+        else:
+            selection = self._train(network)
+            history, best = selection.history, selection.best
+        network.eval()
+        rows = list(self._rows(network, adaptation, history, best))
+        _checkpoint(self._training, self._place).unlink(missing_ok=True)
+        epochs = [{**self._training.columns, **record} for record in history]
+        return Result({"accuracy": rows, "history": epochs})
+
+    @cached_property
+    def _images(self) -> Any:
+        training = self._training
+        return source_images(
+            self._place.suite, training.sources, training.protocol, self._device
+        )
+
+    def _network(self) -> tuple[nn.Module, str]:
+        training = self._training
+        stem, self._statistics = standardized_stem(
+            training.applied_stem,
+            self._place.suite,
+            training.sources,
+            training.protocol,
+            self._device,
+        )
+        # After every stem the same weights, so that differences between stems are paired.
+        torch.manual_seed(stream(training.seed, "weights"))
+        body, adaptation = create_network(
+            training.architecture, len(self._suite.classes), training.image_size
+        )
+        if training.weights == "inherited":
+            self._inherit(body)
+        network = nn.Sequential(stem, body).to(memory_format=torch.channels_last)
+        network = network.to(self._device)
+        if self._place.compiled:
+            network.compile()
+        return network, adaptation
+
+    def _inherit(self, body: nn.Module) -> None:
+        found = self._training.architecture.found
+        assert found is not None
+        path = inherited_path(self._place, found.supernet)
+        try:
+            body.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            told = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{path}: not the weights that {found.name} inherits ({told}); "
+                "search it again into another --out"
+            ) from None
+
+    def _train(self, network: nn.Module) -> HeldOutSelection:
+        protocol, seed = self._training.protocol, self._training.seed
+        every = len(self._images.fit) // protocol.batch_size * self._halves
+        count = every * protocol.epochs
+        loader = ShuffledBatches(
+            self._images.fit,
+            protocol.batch_size,
+            count,
+            stream(seed, "order"),
+            parts=self._halves,
+        )
+        selection = HeldOutSelection(self._images.held_out, every, protocol.patience)
+        checkpoint = _checkpoint(self._training, self._place)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        with meter(self._place.title, count, shown=self._place.shown) as progress:
+            fit(
+                network,
+                loader,
+                protocol.optimization,
+                ALGORITHMS.create(self._training.algorithm),
+                stream(seed, "steps"),
+                self._device,
+                progress,
+                callbacks=[selection, TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS)],
+                resume_from=checkpoint if checkpoint.exists() else None,
+                precision=LIGHTNING_PRECISION[self._training.precision],
+                accumulate_grad_batches=self._halves,
+            )
+        return selection
+
+    def _rows(
+        self, network: nn.Module, adaptation: str, history: list[Row], best: dict[str, float]
+    ) -> Iterator[Row]:
+        training, versions = self._training, environment()
+        size = training.protocol.batch_size
+        about = describe(training.architecture, len(self._suite.classes), training.image_size)
+        for target in training.targets:
+            part = self._suite.tested(target, training.sources)
+            images = test_images(self._place.suite, target, part, self._device)
+            yield {
+                **training.columns,
+                "suite": training.suite,
+                "choices": training.architecture.choices,
+                "applied_stem": str(training.applied_stem),
+                "target": target,
+                "protocol": training.protocol_label,
+                "scaling": training.protocol.scaling,
+                "input_mean": self._statistics.mean_text,
+                "input_std": self._statistics.deviation_text,
+                "accuracy": accuracy(network, images),
+                "n": len(images),
+                "held_out_accuracy": best["held_out_accuracy"],
+                "epochs": len(history),
+                "best_epoch": int(best["epoch"]),
+                "params": about.params,
+                "flops": about.flops,
+                "adaptation": adaptation,
+                "batch": str(size) if self._halves == 1 else f"{size // 2} x 2",
+                "seconds": sum(record["seconds"] for record in history),
+                "device": self._device.type,
+                "precision": training.precision,
+                "torch": versions["torch"],
+                "nasneurn": versions["nasneurn"],
+                "commit": versions.get("commit", "none"),
+            }

@@ -1,0 +1,128 @@
+"""What one training is: all that determines its rows, and the hash that names it."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from nasneurn.algorithms import ALGORITHMS
+from nasneurn.choices import Choice
+from nasneurn.configuration import Settings
+from nasneurn.networks.architectures import Architecture
+from nasneurn.rows import JOINT
+from nasneurn.stems import STEMS
+from nasneurn.studies.units import Place, Result
+from nasneurn.training.devices import Precision
+from nasneurn.training.protocol import Protocol, protocol_label
+
+#: Raised whenever a change of the code changes what a unit gives, beyond the rounding that also
+#: differs between machines and versions of PyTorch.
+ROWS_VERSION = 2
+
+Weights = Literal["scratch", "inherited"]
+
+#: The stem of a search that looks for the stem too.
+SEARCHED = Choice(name="search")
+
+
+def identity_of(kind: str, content: Any) -> str:
+    """16 hexadecimal digits of plain data."""
+    text = json.dumps([ROWS_VERSION, kind, content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Training(Settings):
+    """One training: a network behind a stem, trained on its sources and measured on the targets.
+
+    Attributes:
+        suite: the name of the suite.
+        image_size: side of its images.
+        architecture: the network's design.
+        weights: what the network starts from: drawn anew, or those that a found architecture
+            inherits from its supernet; these are measured as they are.
+        stem: the stem of the study; ``search`` where the architecture's own was searched.
+        algorithm: how the network is trained.
+        sources: the domains that it learns from.
+        targets: the domains that it is measured on.
+        content: digests of the parts of these domains, by ``part:domain``.
+        seed: of weights, order and steps, each by a stream of its own.
+        budget: the name of the protocol that ``protocol`` started from.
+        protocol: how it is trained and selected.
+        precision: the arithmetic of the training.
+    """
+
+    suite: str
+    image_size: int
+    architecture: Architecture
+    weights: Weights = "scratch"
+    stem: Choice
+    algorithm: Choice = Choice(name="erm")
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    content: dict[str, str]
+    seed: int
+    budget: str
+    protocol: Protocol
+    precision: Precision = "32"
+
+    @property
+    def applied_stem(self) -> Choice:
+        """The stem that the network has."""
+        found = self.architecture.found
+        return found.stem if found is not None and self.stem == SEARCHED else self.stem
+
+    @cached_property
+    def identity(self) -> str:
+        """16 hexadecimal digits: the same for the same training on any machine.
+
+        Options count with their defaults, and the budget's name does not count.
+        """
+        content = self.model_dump(mode="json", exclude={"budget"})
+        content["applied_stem"] = STEMS.filled(self.applied_stem)
+        content["stem"] = str(self.stem) if self.stem == SEARCHED else None
+        content["algorithm"] = ALGORITHMS.filled(self.algorithm)
+        return identity_of("training", content)
+
+    @property
+    def source(self) -> str:
+        """The sources in one word: ``mnist``, or ``mnist+svhn``."""
+        return JOINT.join(self.sources)
+
+    @property
+    def title(self) -> str:
+        """The training in words: ``resnet18, neurn, mnist, seed 0``."""
+        words = [self.architecture.name, str(self.stem), self.source, f"seed {self.seed}"]
+        if self.weights != "scratch":
+            words.insert(1, self.weights)
+        if self.algorithm.name != "erm":
+            words.insert(-2, str(self.algorithm))
+        return ", ".join(words)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that rows of results, epochs and failures have in common."""
+        return {
+            "training": self.identity,
+            "architecture": self.architecture.name,
+            "weights": self.weights,
+            "stem": str(self.stem),
+            "algorithm": str(self.algorithm),
+            "source": self.source,
+            "seed": self.seed,
+        }
+
+    @property
+    def protocol_label(self) -> str:
+        """The protocol in a few words."""
+        return protocol_label(self.budget, self.protocol)
+
+    @property
+    def shares_out(self) -> bool:
+        """A training is done by one worker."""
+        return False
+
+    def work(self, place: Place) -> Result:
+        """Train and measure."""
+        from nasneurn.studies.train import train_and_measure
+
+        return train_and_measure(self, place)
