@@ -1,7 +1,6 @@
 """The one store of a study: a line for each finished or failed unit, only ever appended."""
 
 import json
-import math
 import os
 import secrets
 import socket
@@ -17,8 +16,8 @@ from nasneurn.errors import InputError
 #: What is kept of a unit: ``unit``, ``status``, ``time``, its ``tables`` or ``error``, and more.
 Record = dict[str, Any]
 
-#: Bytes before the end of what was read that show whether a file is still the same.
-OVERLAP = 64
+#: What orders the records of one unit: the time, the file, the line.
+_Order = tuple[float, str, int]
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,7 @@ class Store:
         Raises:
             InputError: a file cannot be read.
         """
-        for _ in range(2):
-            files = sorted(self._folder.glob("*.jsonl"))
-            if self._read.keys() <= {path.name for path in files} and all(
-                map(self._catch_up, files)
-            ):
-                break
+        while not self._catch_up():
             self._forget()  # a file shrank, vanished or is another: all is read again
         return Outcomes(
             done={unit: record for unit, (_, record) in self._done.items()},
@@ -141,22 +135,27 @@ class Store:
             },
         )
 
-    def _catch_up(self, path: Path) -> bool:
+    def _catch_up(self) -> bool:
+        files = sorted(self._folder.glob("*.jsonl"))
+        known = self._read.keys() <= {path.name for path in files}
+        return known and all(map(self._read_on, files))
+
+    def _read_on(self, path: Path) -> bool:
         """Read the new whole lines of a file; False if it is not the file that it was."""
         reading = self._read.get(path.name, _Reading())
         try:
             if path.stat().st_size == reading.end:
                 return True
             with path.open("rb") as file:
-                file.seek(max(0, reading.end - len(reading.overlap)))
+                file.seek(max(0, reading.end - len(reading.last)))
                 content = file.read()
         except FileNotFoundError:
             return path.name not in self._read
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if not content.startswith(reading.overlap):
+        if not content.startswith(reading.last):
             return False
-        content = content[len(reading.overlap) :]
+        content = content[len(reading.last) :]
         whole = content[
             : content.rfind(b"\n") + 1
         ]  # a line after it is torn, or just being written
@@ -173,11 +172,11 @@ class Store:
         self._read[path.name] = _Reading(
             end=reading.end + len(whole),
             lines=reading.lines + whole.count(b"\n"),
-            overlap=(reading.overlap + whole)[-OVERLAP:],
+            last=whole[whole.rfind(b"\n", 0, -1) + 1 :] or reading.last,
         )
         return True
 
-    def _keep(self, record: Record, order: "_Order") -> None:
+    def _keep(self, record: Record, order: _Order) -> None:
         unit = record["unit"]
         if record["status"] == "done":
             if unit not in self._done or order < self._done[unit][0]:
@@ -186,17 +185,13 @@ class Store:
             self._failed[unit] = order, record
 
 
-#: What orders the records of one unit: its time, its file, its line.
-_Order = tuple[float, str, int]
-
-
 @dataclass(frozen=True)
 class _Reading:
-    """How far a file was read: bytes and lines, and the last bytes."""
+    """How far a file was read: bytes and lines, and the last line, which is like no other."""
 
     end: int = 0
     lines: int = 0
-    overlap: bytes = b""
+    last: bytes = b""
 
 
 def _append_whole(descriptor: int, line: bytes) -> None:
@@ -238,8 +233,8 @@ def _record(line: bytes) -> Record | None:
     if not isinstance(record, dict) or not isinstance(record.get("unit"), str):
         return None
     moment = record.get("time")
-    if isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
-        return None
+    if isinstance(moment, bool) or not isinstance(moment, int | float) or not 0 <= moment < 1e12:
+        return None  # also no NaN, which has no place in an order
     if record.get("status") == "done":
         return record if _are_tables(record.get("tables")) else None
     texts = (record.get("error"), record.get("details"))
