@@ -165,9 +165,9 @@ def test_the_folder_is_the_argument_then_the_environment_then_the_cache(
     with pytest.raises(InputError, match=str(fresh_cache / "data")):
         load_suite("digits").load("usps")
     monkeypatch.setenv("NASNEURN_DATA", str(tmp_path / "named"))
-    named = load_suite("digits").load("usps")
-    assert load_suite("digits", data_dir=tmp_path / "given").load("usps") is not named
-    assert load_suite("digits").load("usps") is named
+    named = load_suite("digits").images("usps", "train")
+    assert load_suite("digits", data_dir=tmp_path / "given").images("usps", "train") is not named
+    assert load_suite("digits").images("usps", "train") is named
 
 
 def test_a_replaced_file_is_read_again(tmp_path):

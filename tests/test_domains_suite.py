@@ -93,8 +93,8 @@ def test_subsample_follows_its_seed():
 
 def test_a_suite_reads_each_domain_once_in_a_process():
     suite = load_suite("builtin")
-    assert suite.load("print") is suite.load("print")
-    assert load_suite("builtin").load("print") is suite.load("print")
+    assert suite.images("print", "train") is suite.images("print", "train")
+    assert load_suite("builtin").images("print", "train") is suite.images("print", "train")
     assert load_suite("builtin", size=16).load("print").test.images.shape == (500, 16, 16, 3)
     with pytest.raises(InputError, match=r"no domain 'svhn' .* it has optdigits, optdigits-m"):
         suite.load("svhn")

@@ -8,7 +8,7 @@ Sources: LeCun et al. (1998) for MNIST, Ganin et al. (2016) for MNIST-M, Netzer 
 SVHN, Hull (1994) for USPS.
 """
 
-import json
+import hashlib
 import os
 import zipfile
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nasneurn.domains.file_hashes import FileHashes, Hashes, Keys, content_digest, keys_of
 from nasneurn.domains.resizing import resize, three_channels, zero_pad
-from nasneurn.domains.suite import Domain, Split, Suite
+from nasneurn.domains.suite import Labels, Split
 from nasneurn.errors import InputError
-from nasneurn.paths import data_dir as default_data_dir
+from nasneurn.paths import cache_dir
 
 NAME = "digits"
 SIZE = 32
@@ -104,6 +105,34 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
+def read_labels(path: Path) -> Labels:
+    """Read the labels of one prepared file, int64.
+
+    Raises:
+        InputError: as :func:`read_pack`.
+    """
+    read_headers(path)
+    return _whole_labels(path, _arrays(path, "labels")["labels"])
+
+
+def _arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except Exception as error:  # damaged bytes raise nearly anything: zip, zlib, numpy, ast
+        raise InputError(
+            f"{path}: not a whole npz file ({_reason(error)}); make it anew"
+        ) from error
+
+
+def _whole_labels(path: Path, labels: npt.NDArray[Any]) -> Labels:
+    outside = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
+    if len(outside):
+        row = int(outside[0])
+        raise InputError(f"{path}: label {labels[row]} in row {row}; labels must be 0 to 9")
+    return labels.astype(np.int64)
+
+
 def read_pack(path: Path) -> Split:
     """Read one prepared file as it is: images keep their size and channels.
 
@@ -114,20 +143,12 @@ def read_pack(path: Path) -> Split:
         InputError: the file is missing, damaged or malformed, or has a label outside 0 to 9.
     """
     read_headers(path)  # first, so that an array that needs pickle is refused unread
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-    except Exception as error:  # damaged bytes raise nearly anything: zip, zlib, numpy, ast
-        raise InputError(
-            f"{path}: not a whole npz file ({_reason(error)}); make it anew"
-        ) from error
-    outside = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
-    if len(outside):
-        row = int(outside[0])
-        raise InputError(f"{path}: label {labels[row]} in row {row}; labels must be 0 to 9")
-    return Split(images, labels.astype(np.int64))
+    arrays = _arrays(path, "images", "labels")
+    return Split(arrays["images"], _whole_labels(path, arrays["labels"]))
 
 
+#: Raise it when images are brought to size otherwise.
+RECIPE_VERSION = 1
 #: Images of this side get this margin of black before they are stretched; MNIST's are 28 x 28.
 #: In MNIST-M's released files the digits are padded to 32, not stretched: the edges of a padded
 #: MNIST row correlate with those of the MNIST-M row made from it at 0.86, of a stretched row at
@@ -143,18 +164,61 @@ def brought_to(size: int, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8
     return three_channels(resize(images, size))
 
 
-def suite(data_dir: Path | None = None, size: int = SIZE) -> Suite:
-    """Describe the suite; a missing file is an error only when its domain is loaded."""
-    folder = default_data_dir(data_dir)
+class DigitsReader:
+    """Reads the files of one folder; a missing one is an error only when its part is asked for."""
 
-    def read(domain: str) -> Domain:
-        splits = []
-        for split in SPLITS:
-            raw = read_pack(pack_file(folder, domain, split))
-            splits.append(Split(brought_to(size, raw.images), raw.labels))
-        return Domain(domain, *splits)
+    has_all = False
 
-    return Suite(NAME, CLASSES, DOMAINS, size, checksums(folder), read)
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder = folder
+        self._size = size
+
+    def labels(self, domain: str, part: str) -> Labels:
+        """The labels of one file."""
+        return read_labels(pack_file(self._folder, domain, part))
+
+    def images(self, domain: str, part: str) -> Split:
+        """The images of one file, brought to size."""
+        raw = read_pack(pack_file(self._folder, domain, part))
+        return Split(brought_to(self._size, np.asarray(raw.images)), raw.labels)
+
+    def digest(self, domain: str, part: str) -> str:
+        """Of the arrays, however they are compressed, and of how they are brought to size."""
+        known = self.known_digest(domain, part)
+        if known is not None:
+            return known
+        path = pack_file(self._folder, domain, part)
+        key = _key(path)
+        raw = read_pack(path)
+        images = np.asarray(raw.images)
+        content = content_digest(images.shape, images, raw.labels)
+        found = np.frombuffer(content.encode(), np.uint8)[None]
+        self._hashes.add(key, found)
+        return self._digest(found)
+
+    def known_digest(self, domain: str, part: str) -> str | None:
+        """The digest, where the file's hash is known."""
+        path = pack_file(self._folder, domain, part)
+        if not path.is_file():
+            return None
+        found, known = self._hashes.find(_key(path))
+        return self._digest(found) if known.all() else None
+
+    def held_out(self, domain: str) -> None:
+        """Digits have no validation rows of their own."""
+
+    @property
+    def _hashes(self) -> FileHashes:
+        place = hashlib.sha256(os.fsencode(self._folder.resolve())).hexdigest()[:12]
+        return FileHashes(cache_dir() / NAME / f"{place}-hashes.npz")
+
+    def _digest(self, content: Hashes) -> str:
+        return content_digest([NAME, RECIPE_VERSION, PADDED_SIDE, MARGIN, self._size], content)
+
+
+def _key(path: Path) -> Keys:
+    stat = path.stat()
+    return keys_of([(path.name, stat.st_size, stat.st_mtime_ns)])
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -167,17 +231,3 @@ def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
                 stat = os.stat(path)
                 stats.append((path.name, stat.st_size, stat.st_mtime_ns))
     return tuple(stats)
-
-
-def checksums(folder: Path) -> str:
-    """The checksums that the files hold of their own arrays: the same wherever they lie."""
-    sums: list[tuple[str, str, int]] = []
-    for domain in DOMAINS:
-        for split in SPLITS:
-            path = pack_file(folder, domain, split)
-            try:
-                with zipfile.ZipFile(path) as pack:
-                    sums += [(path.name, member.filename, member.CRC) for member in pack.infolist()]
-            except (OSError, zipfile.BadZipFile):
-                continue  # told when the domain is read, if it is
-    return json.dumps(sums)

@@ -1,266 +1,248 @@
 """A suite from a folder of images: ``ROOT/<domain>/<class>/<image files>``.
 
 This is the layout of PACS (Li et al., Deeper, Broader and Artier Domain Generalization, ICCV 2017)
-and of DomainNet (Peng et al., ICCV 2019). Images are decoded once, to a memory-mapped cache of
+and of DomainNet (Peng et al., ICCV 2019). Images are decoded once, to a cache of
 ``size * size * 3`` bytes an image, and decoded again only when a file's name, size or time changes.
+Where the cache would be too large, they are decoded each time that they are used.
 """
 
 import hashlib
-import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.suite import Domain, Split, Suite
+from nasneurn.domains.decoding import HASH_BYTES, RECIPE_VERSION, decode, file_hash, read_bytes
+from nasneurn.domains.file_hashes import FileHashes, Hashes, content_digest, keys_of
+from nasneurn.domains.listing import DomainFiles, Listing, cache_folder
+from nasneurn.domains.pixels import Decoder, FilePixels, Kept, mapped
+from nasneurn.domains.split_files import TRAIN, VAL, Roles, is_test
+from nasneurn.domains.suite import Labels, Mask, Split
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
-from nasneurn.paths import cache_dir
-from nasneurn.progress import meter
+from nasneurn.progress import Meter, meter
 
 SIZE = 224
 TEST_FRACTION = 0.2
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
-#: Raise it when images are decoded or split otherwise: it is part of each cache entry's name.
-CACHE_VERSION = 1
-#: Images decoded before they are written; it bounds the memory.
-DECODED_AT_ONCE = 256
-#: Pixels of grey images of more than 8 bits go from 0 to 65535.
-DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+GIB = 2**30
+#: Most GiB of decoded images of one suite in the cache; ``$NASNEURN_CACHE_LIMIT`` is another limit.
+CACHE_LIMIT = 20.0
+#: GiB of the disk that the cache leaves free.
+LEFT_FREE = 2.0
 
-
-@dataclass(frozen=True)
-class ImageFile:
-    """One image of a domain; ``path`` is relative to the root, with forward slashes."""
-
-    path: str
-    label: int
-    bytes: int
-    modified_ns: int
+Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Tree:
-    """What lies in a root: its classes and, for each domain, its images in order of path."""
+def test_mask(files: DomainFiles, paths: list[str]) -> Mask:
+    """Which of a domain's images are for the test: a fifth of each class.
 
-    root: Path
-    classes: tuple[str, ...]
-    domains: dict[str, tuple[ImageFile, ...]]
+    Those whose paths have the lowest hashes, so that the split is the same on every machine, and an
+    added image moves at most one other.
+    """
+    ranks = [hashlib.sha256(os.fsencode(path)).digest() for path in paths]
+    mask = np.zeros(len(files), dtype=bool)
+    counts = np.bincount(files.labels, minlength=len(files.classes)).tolist()
+    start = 0
+    for members in counts:
+        count = min(max(round(TEST_FRACTION * members), 1), members - 1)
+        ranked = sorted(range(start, start + members), key=ranks.__getitem__)
+        mask[ranked[:count]] = True
+        start += members
+    return mask
 
 
-def _folders(parent: Path) -> list[Path]:
-    return sorted(
-        path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def scan(root: Path) -> Tree:
-    """List a root's domains, classes and images; no image is opened.
+def cache_limit() -> float:
+    """Most bytes of decoded images of one suite in the cache.
 
     Raises:
-        InputError: not a folder, fewer than two domains, classes that differ between domains, or a
-            class with fewer than two images (train and test need one each).
+        InputError: ``$NASNEURN_CACHE_LIMIT`` is no number of GiB.
     """
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; it must hold <domain>/<class>/<image files>")
+    text = os.environ.get("NASNEURN_CACHE_LIMIT", str(CACHE_LIMIT))
     try:
-        return _scan(root)
-    except OSError as error:
-        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
+        limit = float(text)
+    except ValueError:
+        limit = -1.0
+    if not limit >= 0:
+        raise InputError(f"NASNEURN_CACHE_LIMIT is {text!r}, must be a number of GiB, such as 20")
+    return limit * GIB
 
 
-def _scan(root: Path) -> Tree:
-    domains = _folders(root)
-    if len(domains) < 2:
-        found = domains[0].name if domains else "none"
-        raise InputError(
-            f"{root}: holds {len(domains)} domains ({found}); it must hold at least 2, as "
-            "<domain>/<class>/<image files>"
-        )
-    classes = {domain.name: [folder.name for folder in _folders(domain)] for domain in domains}
-    everywhere = sorted({name for names in classes.values() for name in names})
-    for domain in domains:
-        if not classes[domain.name]:
-            raise InputError(
-                f"{domain}: holds no class folders; it must hold <class>/<image files>"
-            )
-        for name in everywhere:
-            if name not in classes[domain.name]:
-                other = next(d for d, names in classes.items() if name in names)
-                raise InputError(
-                    f"{domain}: no class {name!r}, which the domain {other!r} has; "
-                    "every domain must have the same classes"
-                )
-    listed = {
-        domain.name: tuple(
-            image
-            for label, name in enumerate(everywhere)
-            for image in _images(root, domain / name, label)
-        )
-        for domain in domains
-    }
-    return Tree(root, tuple(everywhere), listed)
+class FolderReader:
+    """Reads the domains of a folder; ``roles`` say what a split file makes of its images."""
+
+    has_all = True
+
+    def __init__(self, listing: Listing, size: int, roles: Roles | None) -> None:
+        self._domains = {
+            name: _Domain(listing, name, size, None if roles is None else roles[name])
+            for name in listing.domains
+        }
+        self._bytes = sum(map(len, listing.domains.values())) * size * size * 3
+
+    def labels(self, domain: str, part: str) -> Labels:
+        """The labels of a part, from the listing."""
+        found = self._domains[domain]
+        return found.files.labels[found.rows(part)]
+
+    def images(self, domain: str, part: str) -> Split:
+        """The images of a part: in the cache after this call, or to be decoded when used."""
+        found = self._domains[domain]
+        rows = found.rows(part)
+        return Split(found.pixels(rows, self._bytes), found.files.labels[rows])
+
+    def digest(self, domain: str, part: str) -> str:
+        """Of the files' bytes, labels and what is done to them, in the order of the rows."""
+        return self._domains[domain].digest(part, self._domains[domain].hashes(self._bytes))
+
+    def known_digest(self, domain: str, part: str) -> str | None:
+        """The digest, where the hashes of all files of the domain are known."""
+        hashes, known = self._domains[domain].known_hashes()
+        return self._domains[domain].digest(part, hashes) if known.all() else None
+
+    def held_out(self, domain: str) -> Mask | None:
+        """The rows of "train" that the split file has for validation."""
+        return self._domains[domain].held_out
 
 
-def _images(root: Path, folder: Path, label: int) -> list[ImageFile]:
-    images = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        hidden = entry.name.startswith(".")
-        if not hidden and entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-            stat = entry.stat()
-            path = Path(entry.path).relative_to(root).as_posix()
-            images.append(ImageFile(path, label, stat.st_size, stat.st_mtime_ns))
-    if len(images) < 2:
-        raise InputError(
-            f"{folder}: holds {len(images)} images ({' '.join(SUFFIXES)}); a class needs at least "
-            "2, one to train and one to test on"
-        )
-    return images
+class _Domain:
+    """The files of one domain, with what is kept of them in the cache."""
 
+    def __init__(
+        self, listing: Listing, name: str, size: int, roles: npt.NDArray[np.uint8] | None
+    ) -> None:
+        self.files = listing.domains[name]
+        self._root = listing.root
+        self._size = size
+        self._roles = roles
+        folder = cache_folder(listing.root)
+        self._prefix = f"{name}-{size}-"
+        digest = content_digest([RECIPE_VERSION, self.files.digest])
+        self._kept = Kept(folder / f"{self._prefix}{digest}.npy", len(self.files), size)
+        self._hash_file = folder / "hashes.npz"
 
-def divide(images: Sequence[ImageFile]) -> dict[str, list[ImageFile]]:
-    """Divide a domain's images into "train" and "test", a fifth of each class for the test.
+    @cached_property
+    def _paths(self) -> list[str]:
+        return self.files.paths()
 
-    The test images of a class are those whose paths have the lowest hashes, so that the split is
-    the same on every machine, and an added image moves at most one other.
-    """
-    by_class: dict[int, list[ImageFile]] = {}
-    for image in images:
-        by_class.setdefault(image.label, []).append(image)
-    test: set[str] = set()
-    for members in by_class.values():
-        count = min(max(round(TEST_FRACTION * len(members)), 1), len(members) - 1)
-        ranked = sorted(members, key=lambda m: hashlib.sha256(m.path.encode()).digest())
-        test.update(member.path for member in ranked[:count])
-    return {
-        "train": [image for image in images if image.path not in test],
-        "test": [image for image in images if image.path in test],
-    }
+    @cached_property
+    def _parts(self) -> dict[str, Rows]:
+        if self._roles is None:
+            test = test_mask(self.files, self._paths)
+            masks = {"train": ~test, "test": test, "all": np.ones_like(test)}
+        else:
+            test = is_test(self._roles)
+            if not test.any():  # PACS keeps no images of a source for the test alone
+                test = self._roles & VAL > 0
+            train = self._roles & (TRAIN | VAL) > 0
+            masks = {"train": train, "test": test, "all": self._roles > 0}
+        return {part: np.flatnonzero(mask) for part, mask in masks.items()}
 
+    def rows(self, part: str) -> Rows:
+        """The rows of a part among the domain's files."""
+        return self._parts[part]
 
-def decode(path: Path, size: int) -> npt.NDArray[np.uint8]:
-    """Read one image file as uint8 (``size``, ``size``, 3).
+    @property
+    def held_out(self) -> Mask | None:
+        """Which rows of "train" are for validation; None without a split file that has some."""
+        if self._roles is None or not np.any(self._roles & VAL):
+            return None
+        held_out: Mask = self._roles[self.rows("train")] & VAL > 0
+        return held_out
 
-    The central square is resized, bilinear and antialiased: the shorter side becomes ``size`` and
-    what the longer has beyond it is cut. Grey is repeated, what is transparent is laid on white,
-    the camera's orientation is heeded, and of an animation the first frame is taken.
+    def digest(self, part: str, hashes: Hashes) -> str:
+        """Of a part, from the hashes of all the domain's files."""
+        rows = self.rows(part)
+        heading = ["folder", RECIPE_VERSION, self._size, len(rows), self.files.classes]
+        arrays: list[npt.NDArray[Any]] = [self.files.labels[rows], hashes[rows]]
+        if part == "train" and self.held_out is not None:
+            arrays.append(self.held_out)
+        return content_digest(heading, *arrays)
 
-    Raises:
-        InputError: the file is no image, is cut off, or has a kind of pixel that is not handled.
-    """
-    from PIL import Image, ImageOps
+    # ------------------------------------------------------------ pixels
 
-    try:
-        with Image.open(path) as opened:
-            opened.draft("RGB", (size, size))  # lets JPEG decode at a half or less, when enough
-            image = ImageOps.exif_transpose(opened)
-            if image.mode in DEEP_GREY:
-                shades = np.asarray(image, dtype=np.float64) / 257
-                image = Image.fromarray(np.clip(np.rint(shades), 0, 255).astype(np.uint8))
-            elif image.mode == "F":
-                raise InputError(f"{path}: pixels are 32-bit floats; save it with 8 bits a channel")
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            image = image.convert("RGB")
-            side = min(image.size)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            resized = image.resize(
-                (size, size),
-                Image.Resampling.BILINEAR,
-                box=(left, top, left + side, top + side),
-            )
-    except InputError:
-        raise
-    # Pillow's readers raise SyntaxError for a broken PNG and struct.error for a broken TIFF.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(
-            f"{path}: not a readable image ({reason}); replace or remove it"
-        ) from error
-    return np.asarray(resized)
+    def pixels(self, rows: Rows, suite_bytes: int) -> FilePixels:
+        """The images of these rows; they are decoded into the cache, if it may hold them."""
+        if not self._kept.is_whole():
+            if not self._may_keep(suite_bytes):
+                decoder = Decoder(self._root, self._paths, self._size)
+                return FilePixels(rows, self._size, decoder, decoding=True)
+            self._decode_all()
+        return FilePixels(rows, self._size, self._kept, decoding=False)
 
+    def _may_keep(self, suite_bytes: int) -> bool:
+        if suite_bytes > cache_limit():
+            return False
+        folder = self._kept.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        needed = len(self.files) * self._size**2 * 3
+        return needed + LEFT_FREE * GIB <= shutil.disk_usage(folder).free
 
-def _cache_file(tree: Tree, domain: str, split: str, size: int) -> Path:
-    """Where a split is kept: by root, and by every name, size and time of the domain's files."""
-    root = str(tree.root.resolve())
-    place = f"{tree.root.resolve().name}-{hashlib.sha256(root.encode()).hexdigest()[:12]}"
-    listing = [(i.path, i.label, i.bytes, i.modified_ns) for i in tree.domains[domain]]
-    key = json.dumps([CACHE_VERSION, listing])
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return cache_dir() / "folders" / place / f"{domain}-{split}-{size}-{digest}.npy"
+    def _decode_all(self) -> None:
+        hashes = np.zeros((len(self.files), HASH_BYTES), np.uint8)
 
+        def decoded(path: str) -> tuple[npt.NDArray[np.uint8], bytes]:
+            data = read_bytes(path)
+            return decode(path, self._size, data), file_hash(data)
 
-def _open(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    whole = images.shape == shape and images.dtype == np.uint8
-    return images if whole else None
+        def images(progress: Meter) -> Iterator[npt.NDArray[np.uint8]]:
+            for row, (image, digest) in enumerate(mapped(decoded, self._full_paths())):
+                hashes[row] = np.frombuffer(digest, np.uint8)
+                progress.advance()
+                yield image
 
+        what = f"decoding {self.files.domain}"
+        path = self._kept.path
+        with written_atomically(path) as draft, meter(what, len(self.files)) as progress:
+            self._kept.write(draft, images(progress))
+        FileHashes(self._hash_file).add(self._keys, hashes)
+        _remove_stale(path, self._prefix)
+        if not self._kept.is_whole():
+            raise InputError(f"{path}: the cache cannot be read back; is the disk full?")
 
-def _decode_all(tree: Tree, images: Sequence[ImageFile], path: Path, size: int, what: str) -> None:
-    """Decode images to the npy file ``path``; in threads, as Pillow frees the interpreter's lock.
+    def _full_paths(self) -> list[str]:
+        return [os.path.join(self._root, path) for path in self._paths]
 
-    Written through a file and not through a map: on a full disk a map ends the process.
-    """
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(images), size, size, 3)}
-    files = [tree.root / image.path for image in images]
-    with written_atomically(path) as draft, draft.open("wb") as out:
-        np.lib.format.write_array_header_1_0(out, header)
-        with (
-            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-            meter(what, len(images)) as progress,
-        ):
-            for start in range(0, len(files), DECODED_AT_ONCE):
-                for pixels in pool.map(
-                    lambda file: decode(file, size), files[start : start + DECODED_AT_ONCE]
-                ):
-                    out.write(pixels.tobytes())
+    # ------------------------------------------------------------ hashes
+
+    @cached_property
+    def _keys(self) -> npt.NDArray[np.uint64]:
+        files = self.files
+        return keys_of(zip(self._paths, files.bytes.tolist(), files.times.tolist(), strict=True))
+
+    def known_hashes(self) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+        """The hashes of the domain's files, and which of them are known."""
+        return FileHashes(self._hash_file).find(self._keys)
+
+    def hashes(self, suite_bytes: int) -> Hashes:
+        """The hashes of all the domain's files; those that are not known are read."""
+        hashes, known = self.known_hashes()
+        if not known.all() and not self._kept.is_whole() and self._may_keep(suite_bytes):
+            self._decode_all()  # so that no file is read twice
+            hashes, known = self.known_hashes()
+        if not known.all():
+            paths = self._full_paths()
+            unknown = np.flatnonzero(~known)
+            chosen = [paths[row] for row in unknown.tolist()]
+            with meter(f"reading {self.files.domain}", len(chosen)) as progress:
+                found = mapped(lambda path: file_hash(read_bytes(path)), chosen)
+                for row, digest in zip(unknown.tolist(), found, strict=True):
+                    hashes[row] = np.frombuffer(digest, np.uint8)
                     progress.advance()
-
-
-def suite(tree: Tree, size: int = SIZE) -> Suite:
-    """Describe the suite of a scanned folder; images are decoded when a domain is loaded.
-
-    Loading raises InputError for an image that cannot be read.
-    """
-
-    def read(domain: str) -> Domain:
-        splits = {}
-        for split, images in divide(tree.domains[domain]).items():
-            path = _cache_file(tree, domain, split, size)
-            shape = (len(images), size, size, 3)
-            pixels = _open(path, shape)
-            if pixels is None:
-                _decode_all(tree, images, path, size, f"decoding {domain} ({split})")
-                _remove_stale(path, f"{domain}-{split}-{size}-")
-                pixels = _open(path, shape)
-                if pixels is None:
-                    raise InputError(f"{path}: the cache cannot be read back; is the disk full?")
-            labels = np.array([image.label for image in images], dtype=np.int64)
-            splits[split] = Split(pixels, labels)
-        return Domain(domain, splits["train"], splits["test"])
-
-    content = json.dumps(
-        [(image.path, image.bytes) for images in tree.domains.values() for image in images]
-    )
-    name = tree.root.resolve().name
-    return Suite(name, tree.classes, tuple(tree.domains), size, content, read)
+            FileHashes(self._hash_file).add(self._keys[unknown], hashes[unknown])
+        return hashes
 
 
 def _remove_stale(current: Path, prefix: str) -> None:
     """Remove what an older state of the same files left; on Windows one in use stays."""
-    for path in current.parent.iterdir():
-        digest_only = path.name.removeprefix(prefix).count("-") == 0
-        if path.name.startswith(prefix) and digest_only and path != current:
+    for path in current.parent.glob("*.npy"):
+        rest = path.name.removeprefix(prefix)
+        if path.name.startswith(prefix) and "-" not in rest and path != current:
             with suppress(OSError):
                 path.unlink()

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasneurn.domains import SUITES, builtin, digits, folders, load_suite
+from nasneurn.domains import SUITES, Part, Suite, builtin, digits, listing, load_suite
 from nasneurn.errors import InputError
 from nasneurn.paths import data_dir as default_data_dir
+
+PARTS: tuple[Part, ...] = ("train", "test")
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +52,7 @@ def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> li
     if suite == digits.NAME:
         folder = default_data_dir(data_dir)
         return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
-    return _folder_entries(load_suite(suite).name, folders.scan(Path(suite)))
+    return _folder_entries(load_suite(suite))
 
 
 def _builtin_entry(domain: str) -> Entry:
@@ -73,13 +75,11 @@ def _digits_entry(domain: str, folder: Path) -> Entry:
     return Entry(digits.NAME, domain, train[0], test[0], train[1:], size)
 
 
-def _folder_entries(name: str, tree: folders.Tree) -> list[Entry]:
+def _folder_entries(suite: Suite) -> list[Entry]:
     entries = []
-    for domain, images in tree.domains.items():
-        parts = folders.divide(images)
-        size = sum(image.bytes for image in images)
-        train, test = len(parts["train"]), len(parts["test"])
-        entries.append(Entry(name, domain, train, test, None, size))
+    for domain, files in listing.scan(Path(suite.handle.suite)).domains.items():
+        train, test = (len(suite.labels(domain, part)) for part in PARTS)
+        entries.append(Entry(suite.name, domain, train, test, None, int(files.bytes.sum())))
     return entries
 
 

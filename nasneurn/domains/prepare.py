@@ -228,7 +228,7 @@ def _from_photos(
                 f"{pack_file(folder, 'mnist', split)}: images are "
                 f"{mnist.images.shape[1:]}; MNIST-M is made from MNIST's 28 x 28"
             )
-        ink = np.where(zero_pad(mnist.images, MARGIN) > 0, 255, 0).astype(np.uint8)
+        ink = np.where(zero_pad(np.asarray(mnist.images), MARGIN) > 0, 255, 0).astype(np.uint8)
         random = np.random.default_rng([seed, SPLITS.index(split)])
         chosen = train_grounds if split == "train" else test_grounds
         patches = random_patches(chosen, len(mnist), SIZE, random)

@@ -34,8 +34,9 @@ def contact_sheet(suite: Suite, out: Path, stem: str = "neurn") -> Path:
     module = create_stem(stem)
     rows = []
     for domain in suite.domains:
-        chosen = examples(suite.load(domain).train, len(suite.classes))
-        rows.append((domain, chosen.images, through(module, chosen.images)))
+        chosen = examples(suite.images(domain, "train"), len(suite.classes))
+        raw = np.asarray(chosen.images)
+        rows.append((domain, raw, through(module, raw)))
 
     columns = max(len(raw) for _, raw, _ in rows)
     tile, gap, top = 0.62, 0.16, 0.75

@@ -1,20 +1,28 @@
-"""What the benchmark runs on: splits, domains and suites of domains, and the held-out split.
+"""What the benchmark runs on: suites of domains, their parts, and images with their labels.
 
 Everything is numpy: uint8 images of shape (N, H, W, 3) and int64 labels of shape (N,). Nothing
 here is random in a way a training seed can reach, so two runs of one experiment with different
 seeds see the same images, and so do two architectures that are compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nasneurn.choices import suggestion
+from nasneurn.domains.pixels import FilePixels
 from nasneurn.errors import InputError
 
-#: The stream that chooses held-out images; fixed, so that no training seed moves an image.
-HOLD_OUT_SEED = 20_250_506
+if TYPE_CHECKING:
+    from nasneurn.domains.loading import SuiteHandle
+
+#: The parts of a domain; "all" is of folders alone.
+Part = Literal["train", "test", "all"]
+Labels = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,122 +30,140 @@ class Split:
     """Images with their labels; row i of one belongs to row i of the other.
 
     Attributes:
-        images: uint8, shape (N, H, W, 3); may be a read-only memory map.
+        images: uint8, shape (N, H, W, 3); an array, or what reads the rows that it is asked for.
         labels: int64, shape (N,), indices into the suite's ``classes``.
     """
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    images: npt.NDArray[np.uint8] | FilePixels
+    labels: Labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Split":
-        """Copy the given rows, in the given order."""
-        # asarray: rows of a memory map are a copy, and need not go on calling themselves a map.
-        return Split(np.asarray(self.images)[rows], self.labels[rows])
+        """Copy the given rows, in the given order, into memory."""
+        return Split(self.images[rows], self.labels[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """One domain: ``train`` is used where it is the source, ``test`` where it is the target."""
+    """One domain: ``train`` is used where it is a source, ``test`` to test on."""
 
     name: str
     train: Split
     test: Split
 
 
+class Reader(Protocol):
+    """Reads the domains of one kind of suite; only the files that a part needs are touched."""
+
+    #: Whether train and test may be taken together, of a domain that is no source.
+    has_all: bool
+
+    def labels(self, domain: str, part: str) -> Labels:
+        """The labels alone; no image is decoded."""
+
+    def images(self, domain: str, part: str) -> Split:
+        """Images with labels."""
+
+    def digest(self, domain: str, part: str) -> str:
+        """A hash of the content."""
+
+    def known_digest(self, domain: str, part: str) -> str | None:
+        """The same, where it is known without reading images."""
+
+    def held_out(self, domain: str) -> Mask | None:
+        """Which training images a split file holds out."""
+
+
 @dataclass(frozen=True, eq=False)
 class Suite:
-    """Domains that share classes; each is read when it is first asked for, and kept.
+    """Domains that share classes; each part is read when it is first asked for, and kept.
+
+    Made by :func:`nasneurn.domains.load_suite`.
 
     Attributes:
-        name: what :func:`nasneurn.domains.load_suite` was given, or the folder's name.
+        name: "builtin", "digits", or the folder's name.
         classes: the names of the classes, in the order of the labels.
         domains: the names of the domains.
         size: images are (``size``, ``size``, 3).
-        content: what the images are made from, as text that changes when an image does.
-        read: reads one domain by its name.
+        handle: opens the same suite in another process.
     """
 
     name: str
     classes: tuple[str, ...]
     domains: tuple[str, ...]
     size: int
-    content: str
-    read: Callable[[str], Domain] = field(repr=False)
-    _loaded: dict[str, Domain] = field(default_factory=dict, init=False, repr=False)
+    handle: "SuiteHandle"
+    reader: Reader = field(repr=False)
+    _read: dict[tuple[str, str], Split] = field(default_factory=dict, init=False, repr=False)
 
-    def load(self, name: str) -> Domain:
-        """Read the domain ``name``; a second call returns the same arrays.
+    def labels(self, domain: str, part: Part) -> Labels:
+        """The labels of a part, int64; no image is decoded.
+
+        Args:
+            domain: one of ``domains``.
+            part: "train", "test", or of a folder "all": all that its scan or split file names.
 
         Raises:
-            InputError: no such domain, or its files are missing or malformed.
+            InputError: no such domain or part, or a file is missing or malformed.
         """
-        if name not in self.domains:
+        self._check(domain, part)
+        return self.reader.labels(domain, part)
+
+    def images(self, domain: str, part: Part) -> Split:
+        """The images of a part with their labels; a second call returns the same.
+
+        Raises:
+            InputError: as :meth:`labels`.
+        """
+        self._check(domain, part)
+        if (domain, part) not in self._read:
+            self._read[domain, part] = self.reader.images(domain, part)
+        return self._read[domain, part]
+
+    def digest(self, domain: str, part: Part) -> str:
+        """16 hex digits that change with the content of a part, or with what is done to it.
+
+        The same on every machine and wherever the files lie. Of a folder, files that were never
+        read are read now, and decoded into the cache at the same time.
+
+        Raises:
+            InputError: as :meth:`labels`, or an image cannot be read.
+        """
+        self._check(domain, part)
+        return self.reader.digest(domain, part)
+
+    def known_digest(self, domain: str, part: Part) -> str | None:
+        """What :meth:`digest` gives, or None where it would have to read images first."""
+        self._check(domain, part)
+        return self.reader.known_digest(domain, part)
+
+    def held_out(self, domain: str) -> Mask | None:
+        """Which images of the part "train" a split file holds out to select on; None without."""
+        self._check(domain, "train")
+        return self.reader.held_out(domain)
+
+    def tested(self, domain: str, sources: Collection[str]) -> Part:
+        """The part on which a network trained on ``sources`` is tested in ``domain``.
+
+        Of a folder, all images of a domain that is no source, as the field does. Digits have
+        published test sets, and their train rows are paired across domains: always "test".
+        """
+        return "all" if self.reader.has_all and domain not in sources else "test"
+
+    def load(self, domain: str) -> Domain:
+        """Both the training and the test images of a domain."""
+        return Domain(domain, self.images(domain, "train"), self.images(domain, "test"))
+
+    def _check(self, domain: str, part: str) -> None:
+        if domain not in self.domains:
             raise InputError(
-                f"no domain {name!r} in the suite {self.name!r}; it has {', '.join(self.domains)}"
+                f"no domain {domain!r} in the suite {self.name!r}; it has "
+                f"{', '.join(self.domains)}{suggestion(domain, self.domains)}"
             )
-        if name not in self._loaded:
-            self._loaded[name] = self.read(name)
-        return self._loaded[name]
-
-
-def hold_out(split: Split, fraction: float = 0.15) -> tuple[Split, Split]:
-    """Divide a source domain's training images into ``(fit, held_out)``.
-
-    The held-out images are the only ones that early stopping, model selection and evolution may
-    look at. The choice is stratified (in each class the nearest whole number to
-    ``fraction * n``, but at least one image on either side), and depends on the labels alone: not
-    on any training seed, so every architecture and every seed is selected on the same images.
-    Rows keep their order. Both parts are copies, also of memory-mapped images: of a very large
-    domain take a :func:`subsample` first.
-
-    Raises:
-        InputError: ``fraction`` is not between 0 and 1, or a class has a single image.
-    """
-    if not 0 < fraction < 1:
-        raise InputError(f"cannot hold out a fraction of {fraction}; it must lie between 0 and 1")
-    if len(split) == 0:
-        raise InputError("cannot hold out images of an empty split")
-    chosen = np.zeros(len(split), dtype=bool)
-    for label in np.unique(split.labels):
-        rows = np.flatnonzero(split.labels == label)
-        if len(rows) < 2:
+        parts = ("train", "test", "all")[: 3 if self.reader.has_all else 2]
+        if part not in parts:
             raise InputError(
-                f"cannot hold out images of class {label}: it has one image; "
-                "every class of a source domain needs at least 2"
+                f"no part {part!r} in a domain of {self.name!r}; it must be {' or '.join(parts)}"
             )
-        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
-        # One stream a class: a change in the size of one class leaves the others' choice alone.
-        random = np.random.default_rng((HOLD_OUT_SEED, int(label)))
-        chosen[random.permutation(rows)[:count]] = True
-    return split.take(np.flatnonzero(~chosen)), split.take(np.flatnonzero(chosen))
-
-
-def subsample(split: Split, n: int, seed: int = 0) -> Split:
-    """Draw ``n`` rows with the classes in the proportions of the whole; all of it if it has fewer.
-
-    Shares are rounded by largest remainder. Rows keep their order; the same ``seed`` draws the
-    same rows.
-
-    Raises:
-        InputError: ``n`` is below 1.
-    """
-    if n < 1:
-        raise InputError(f"cannot draw {n} images; the number must be at least 1")
-    if n >= len(split):
-        return split
-    labels, counts = np.unique(split.labels, return_counts=True)
-    exact = counts * (n / len(split))
-    shares = np.floor(exact).astype(np.int64)
-    # Stable, so that of equal remainders the lower label wins on every machine.
-    largest = np.argsort(-(exact - shares), kind="stable")
-    shares[largest[: n - int(shares.sum())]] += 1
-    rows = [
-        np.random.default_rng((seed, int(label))).permutation(
-            np.flatnonzero(split.labels == label)
-        )[:share]
-        for label, share in zip(labels, shares, strict=True)
-    ]
-    return split.take(np.sort(np.concatenate(rows)))

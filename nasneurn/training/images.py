@@ -1,14 +1,32 @@
-"""Images of a split as batches on the training device."""
+"""Images of a split as batches on the training device: all of them in memory, or streamed."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasneurn.domains import Split
+from nasneurn.domains import FilePixels, Split
 from nasneurn.errors import InputError
+
+#: Most bytes of images that are put on the device as a whole; more are streamed. A constant, since
+#: the order of a pass is another one when streamed, and must not depend on the machine.
+MEMORY_LIMIT = 2**30
+#: Bytes of neighbouring images that are read together when streaming, and of the images among
+#: which rows are shuffled. Two windows are in memory: one in use, and the next that is read.
+BLOCK_BYTES = 2**20
+WINDOW_BYTES = 2**27
+#: Images that are decoded together, where the cache does not hold them.
+DECODED_TOGETHER = 128
+
+Rows = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Batch = tuple[Tensor, Tensor]
 
 
 def as_pixels(images: Tensor) -> Tensor:
@@ -18,33 +36,171 @@ def as_pixels(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DeviceImages:
-    """A split on the training device: ``images`` uint8 (N, 3, H, W) and ``labels`` int64 (N,)."""
+    """Images on the training device: ``images`` uint8 (N, 3, H, W) and ``labels`` int64 (N,)."""
 
     images: Tensor
     labels: Tensor
 
     @classmethod
-    def of(cls, split: Split, device: torch.device) -> "DeviceImages":
-        """Put a split on ``device``."""
-        images = torch.from_numpy(np.ascontiguousarray(split.images)).permute(0, 3, 1, 2)
-        return cls(images.to(device), torch.from_numpy(split.labels).to(device))
+    def of(cls, split: Split, device: torch.device, rows: Rows | None = None) -> "DeviceImages":
+        """Put a split, or some of its rows, on ``device``."""
+        images = np.asarray(split.images) if rows is None else split.images[rows]
+        labels = split.labels if rows is None else split.labels[rows]
+        placed = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device)
+        return cls(placed, torch.from_numpy(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, size: int) -> Iterator[Batch]:
         """All images in their order, as float batches of at most ``size``, with labels."""
         for start in range(0, len(self), size):
             chosen = slice(start, start + size)
             yield as_pixels(self.images[chosen]), self.labels[chosen]
+
+    def pixels(self, rows: Rows) -> Tensor:
+        """Some images as floats."""
+        return as_pixels(self.images[torch.from_numpy(rows).to(self.labels.device)])
+
+    def order(self, seed: int, number: int) -> Rows:
+        """The rows of pass ``number``: a permutation."""
+        return np.random.default_rng([seed, number]).permutation(len(self))
+
+    def follow(self, order: Rows, size: int, start: int = 0) -> Iterator[Batch]:
+        """The images in this order from ``start`` on, in batches of ``size``."""
+        rows = torch.from_numpy(order).to(self.labels.device)
+        for begin in range(start, len(rows), size):
+            chosen = rows[begin : begin + size]
+            yield as_pixels(self.images[chosen]), self.labels[chosen]
+
+
+def rebatched(chunks: Iterable[Bytes], size: int) -> Iterator[Bytes]:
+    """The same images in batches of ``size``, the last of them smaller, across the chunks' ends."""
+    left: Bytes | None = None
+    for chunk in chunks:
+        begin = 0
+        if left is not None:
+            begin = size - len(left)
+            left = np.concatenate([left, chunk[:begin]])
+            if len(left) < size:
+                continue
+            yield left
+        whole = begin + (len(chunk) - begin) // size * size
+        for start in range(begin, whole, size):
+            yield chunk[start : start + size]
+        left = chunk[whole:].copy() if whole < len(chunk) else None
+    if left is not None:
+        yield left
+
+
+class StreamedImages:
+    """Images that are read from files, or from memory, a window at a time, while others are used.
+
+    Args:
+        split: the images with their labels.
+        rows: which of them these are, in ascending order.
+        device: where the batches are wanted.
+
+    Attributes:
+        labels: int64 (N,), on the device.
+    """
+
+    def __init__(self, split: Split, rows: Rows, device: torch.device) -> None:
+        self._images = split.images
+        self._rows = rows
+        self._device = device
+        self.labels = torch.from_numpy(split.labels[rows]).to(device)
+        bytes_each = int(np.prod(split.images.shape[1:]))
+        self._block = max(1, BLOCK_BYTES // bytes_each)
+        self._window = max(1, WINDOW_BYTES // (self._block * bytes_each)) * self._block
+        # Images that are decoded when read are not read faster with their neighbours.
+        decoding = isinstance(split.images, FilePixels) and split.images.decoding
+        self._read_together = DECODED_TOGETHER if decoding else self._window
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All images in their order, as float batches of at most ``size``, with labels."""
+        return self.follow(np.arange(len(self)), size)
+
+    def pixels(self, rows: Rows) -> Tensor:
+        """Some images as floats."""
+        return self._on_device(self._images[self._rows[rows]])
+
+    def order(self, seed: int, number: int) -> Rows:
+        """The rows of pass ``number``: blocks of neighbours permuted, and windows of them shuffled.
+
+        A window is read as a whole, and its blocks are from everywhere in the data.
+        """
+        random = np.random.default_rng([seed, number])
+        starts = random.permutation(np.arange(0, len(self), self._block))
+        inside = np.arange(self._block)
+        order = (starts[:, None] + inside).ravel()
+        order = order[order < len(self)]
+        for start in range(0, len(order), self._window):
+            random.shuffle(order[start : start + self._window])
+        return order
+
+    def follow(self, order: Rows, size: int, start: int = 0) -> Iterator[Batch]:
+        """The images in this order from ``start`` on, in batches; a thread reads ahead of them."""
+        rows = torch.from_numpy(order).to(self._device)
+        for images in rebatched(self._read_ahead(order, start), size):
+            stop = start + len(images)
+            yield self._on_device(images), self.labels[rows[start:stop]]
+            start = stop
+
+    def _read_ahead(self, order: Rows, start: int) -> Iterator[Bytes]:
+        # Windows are cut as they were shuffled, wherever the batches begin.
+        cuts = [start, *range(start - start % self._read_together, len(order), self._read_together)]
+        cuts = [*sorted({cut for cut in cuts if cut >= start}), len(order)]
+        chunks = [order[begin:end] for begin, end in pairwise(cuts)]
+        with ThreadPoolExecutor(1) as reader:
+            ahead = deque(reader.submit(self._read, chunk) for chunk in chunks[:1])
+            for chunk in [*chunks[1:], None]:
+                images = ahead.popleft().result()
+                if chunk is not None:
+                    ahead.append(reader.submit(self._read, chunk))
+                yield images
+                del images  # or it stays while the next is waited for
+
+    def _read(self, chunk: Rows) -> Bytes:
+        images: Bytes = self._images[self._rows[chunk]]
+        return images
+
+    def _on_device(self, images: Bytes) -> Tensor:
+        placed = torch.from_numpy(images)
+        if self._device.type == "cuda":
+            placed = placed.pin_memory().to(self._device, non_blocking=True)
+        return as_pixels(placed.permute(0, 3, 1, 2))
+
+
+Images = DeviceImages | StreamedImages
+
+
+def open_images(
+    split: Split, rows: Rows | None, device: torch.device, *, memory: int = MEMORY_LIMIT
+) -> Images:
+    """Images for training and evaluation: on the device as a whole, or streamed to it.
+
+    Args:
+        split: the images with their labels.
+        rows: which of them; None for all.
+        device: where the batches are wanted.
+        memory: most bytes of images that are put on the device as a whole.
+    """
+    count = len(split) if rows is None else len(rows)
+    if count * int(np.prod(split.images.shape[1:])) <= memory:
+        return DeviceImages.of(split, device, rows)
+    return StreamedImages(split, np.arange(len(split)) if rows is None else rows, device)
 
 
 @dataclass(frozen=True)
 class SourceImages:
     """The images of a source: ``fit`` to train on, ``held_out`` to select on."""
 
-    fit: DeviceImages
-    held_out: DeviceImages
+    fit: Images
+    held_out: Images
 
 
 class ShuffledBatches:
@@ -56,7 +212,7 @@ class ShuffledBatches:
     """
 
     def __init__(
-        self, data: DeviceImages, batch_size: int, count: int, seed: int, parts: int = 1
+        self, data: Images, batch_size: int, count: int, seed: int, parts: int = 1
     ) -> None:
         if batch_size > len(data):
             raise InputError(
@@ -73,21 +229,19 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows = None
+    def __iter__(self) -> Iterator[Batch]:
         while self._next < self._count:
             number, position = divmod(self._next, self.in_a_pass)
-            if rows is None or position == 0:
-                order = np.random.default_rng([self._seed, number]).permutation(len(self._data))
-                rows = torch.from_numpy(order).to(self._data.labels.device)
-            self._next += 1
-            chosen = rows[position * self._part :][: self._part]
-            yield as_pixels(self._data.images[chosen]), self._data.labels[chosen]
+            stop = min(self.in_a_pass, position + self._count - self._next)
+            order = self._data.order(self._seed, number)[: stop * self._part]
+            for batch in self._data.follow(order, self._part, position * self._part):
+                self._next += 1
+                yield batch
 
     def state_dict(self) -> dict[str, int]:
         """How many batches were taken."""
         return {"next": self._next}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue behind the batches that were taken."""
+        """Continue after the batches that were taken."""
         self._next = state["next"]

@@ -1,0 +1,246 @@
+"""What lies in a folder of images: its domains, classes and files, found by one scan.
+
+The files of a domain are arrays and one string of names, so that 600,000 of them take some tens of
+megabytes. A listing is kept in the cache under its digest: worker processes read it there.
+"""
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nasneurn.domains.decoding import SUFFIXES
+from nasneurn.domains.file_hashes import content_digest
+from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
+from nasneurn.paths import cache_dir
+
+#: Raise it when the files of kept listings change.
+LISTING_VERSION = 1
+LAYOUT = "<domain>/<class>/<image files>"
+
+
+@dataclass(frozen=True, eq=False)
+class DomainFiles:
+    """The image files of one domain, ordered by class and then by name.
+
+    Attributes:
+        domain: its name.
+        classes: the names of the suite's classes.
+        names: the files' names, joined by zero bytes.
+        labels: int64 (N,), indices into ``classes``.
+        bytes: int64 (N,), the files' sizes.
+        times: int64 (N,), when they were last changed, in nanoseconds.
+    """
+
+    domain: str
+    classes: tuple[str, ...]
+    names: bytes = field(repr=False)
+    labels: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def paths(self) -> list[str]:
+        """The files' paths below the root, with forward slashes."""
+        folders = [f"{self.domain}/{name}/" for name in self.classes]
+        names = os.fsdecode(self.names).split("\0")
+        return [
+            folders[label] + name for label, name in zip(self.labels.tolist(), names, strict=True)
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when a file is added, removed, renamed or changed in size or time."""
+        heading = [LISTING_VERSION, self.domain, self.classes]
+        names = np.frombuffer(self.names, np.uint8)
+        return content_digest(heading, names, self.labels, self.bytes, self.times)
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """What lies in ``root``: the classes, and the files of each domain by its name."""
+
+    root: Path
+    classes: tuple[str, ...]
+    domains: dict[str, DomainFiles]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all domains' files."""
+        return content_digest([files.digest for files in self.domains.values()])
+
+
+def cache_folder(root: Path) -> Path:
+    """Where all that is derived from the folder ``root`` is kept."""
+    root = root.resolve()
+    return (
+        cache_dir()
+        / "folders"
+        / f"{root.name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:12]}"
+    )
+
+
+# ---------------------------------------------------------------- scanning
+
+
+def scan(root: Path) -> Listing:
+    """List a root's domains, classes and images; no image is opened.
+
+    Raises:
+        InputError: not a folder, fewer than two domains, classes that differ between domains, or a
+            class with fewer than two images (train and test need one each).
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; it must hold {LAYOUT}")
+    try:
+        return _scan(root)
+    except OSError as error:
+        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
+
+
+def _folders(parent: Path) -> list[str]:
+    with os.scandir(parent) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+
+
+def _scan(root: Path) -> Listing:
+    domains = _folders(root)
+    if len(domains) < 2:
+        found = domains[0] if domains else "none"
+        raise InputError(
+            f"{root}: holds {len(domains)} domains ({found}); it must hold at least 2, as {LAYOUT}"
+        )
+    found_in = {domain: _folders(root / domain) for domain in domains}
+    classes = tuple(sorted({name for names in found_in.values() for name in names}))
+    for domain in domains:
+        if not found_in[domain]:
+            raise InputError(
+                f"{root / domain}: holds no class folders; it must hold <class>/<image files>"
+            )
+        for name in classes:
+            if name not in found_in[domain]:
+                other = next(d for d, names in found_in.items() if name in names)
+                raise InputError(
+                    f"{root / domain}: no class {name!r}, which the domain {other!r} has; "
+                    "every domain must have the same classes"
+                )
+    return Listing(root, classes, {domain: _files(root, domain, classes) for domain in domains})
+
+
+def _files(root: Path, domain: str, classes: tuple[str, ...]) -> DomainFiles:
+    names: list[str] = []
+    sizes: list[int] = []
+    times: list[int] = []
+    counts = []
+    for name in classes:
+        folder = root / domain / name
+        with os.scandir(folder) as entries:
+            images = sorted(
+                (entry.name, entry.stat())
+                for entry in entries
+                if entry.name.lower().endswith(SUFFIXES)
+                and not entry.name.startswith(".")
+                and entry.is_file()
+            )
+        if len(images) < 2:
+            raise InputError(
+                f"{folder}: holds {len(images)} images ({' '.join(SUFFIXES)}); a class needs at "
+                "least 2, one to train and one to test on"
+            )
+        counts.append(len(images))
+        for image, stat in images:
+            names.append(image)
+            sizes.append(stat.st_size)
+            times.append(stat.st_mtime_ns)
+    return DomainFiles(
+        domain,
+        classes,
+        os.fsencode("\0".join(names)),
+        np.repeat(np.arange(len(classes), dtype=np.int64), counts),
+        np.array(sizes, dtype=np.int64),
+        np.array(times, dtype=np.int64),
+    )
+
+
+# ---------------------------------------------------------------- keeping
+
+
+def keep(listing: Listing) -> None:
+    """Put a listing into the cache, where :func:`kept` finds it by its digest.
+
+    A cache that cannot be written only costs the worker processes a scan.
+    """
+    path = _path(listing.root, listing.digest)
+    if path.is_file():
+        return
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for number, files in enumerate(listing.domains.values()):
+        arrays[f"names{number}"] = np.frombuffer(files.names, np.uint8)
+        arrays[f"labels{number}"] = files.labels
+        arrays[f"bytes{number}"] = files.bytes
+        arrays[f"times{number}"] = files.times
+    heading = json.dumps([listing.classes, list(listing.domains)]).encode()
+    content = io.BytesIO()
+    np.savez(content, heading=np.frombuffer(heading, np.uint8), **arrays)  # type: ignore[arg-type]
+    try:
+        with written_atomically(path) as draft:
+            draft.write_bytes(content.getbuffer())
+    except InputError:
+        return
+    for older in path.parent.glob("listing-*.npz"):
+        # Others may still read a recent one: a study of the same folder that runs now.
+        if older != path and older.stat().st_mtime < path.stat().st_mtime - 30 * 86400:
+            older.unlink(missing_ok=True)
+
+
+def kept(root: Path, digest: str) -> Listing | None:
+    """The listing of ``root`` with this digest; None where the cache has it not, or damaged."""
+    try:
+        with np.load(_path(root, digest), allow_pickle=False) as arrays:
+            classes, domains = json.loads(arrays["heading"].tobytes())
+            listing = Listing(
+                root,
+                tuple(classes),
+                {
+                    domain: DomainFiles(
+                        domain,
+                        tuple(classes),
+                        arrays[f"names{number}"].tobytes(),
+                        arrays[f"labels{number}"],
+                        arrays[f"bytes{number}"],
+                        arrays[f"times{number}"],
+                    )
+                    for number, domain in enumerate(domains)
+                },
+            )
+            return listing if listing.digest == digest else None
+    except Exception:  # whatever is wrong with the entry, the folder is scanned again
+        return None
+
+
+def _path(root: Path, digest: str) -> Path:
+    return cache_folder(root) / f"listing-{digest}.npz"
+
+
+def folder_times(root: Path) -> tuple[int, ...]:
+    """When each folder of a root was last changed: a file was added, removed or renamed there."""
+    try:
+        return tuple(
+            os.stat(folder).st_mtime_ns
+            for domain in _folders(root)
+            for folder in (
+                root / domain,
+                *(root / domain / name for name in _folders(root / domain)),
+            )
+        )
+    except OSError as error:
+        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error

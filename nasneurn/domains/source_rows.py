@@ -1,0 +1,121 @@
+"""Which of a source's training images are trained on, and which are held out to select on.
+
+Chosen from the labels alone, so that nothing is decoded to know it, and by fixed seeds, so that no
+training seed moves an image: all architectures and seeds are selected on the same images.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from nasneurn.domains.suite import Split
+from nasneurn.errors import InputError
+
+#: The stream that chooses held-out images; fixed, so that no training seed moves an image.
+HOLD_OUT_SEED = 20_250_506
+
+Labels = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
+
+
+def source_rows(
+    labels: Labels,
+    *,
+    most: int | None,
+    fraction: float,
+    held_out: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Rows, Rows]:
+    """Choose the rows of a source's training images ``(to fit, held out)``.
+
+    Args:
+        labels: of all its training images.
+        most: use at most so many of them, together; None for all.
+        fraction: the share to hold out, see :func:`hold_out_rows`.
+        held_out: which of the images a split file holds out; these take the place of the fraction.
+
+    Returns:
+        Two arrays of rows, each in ascending order.
+
+    Raises:
+        InputError: ``fraction``, ``most`` or the labels admit no such choice.
+    """
+    if held_out is None:
+        rows = subsample_rows(labels, len(labels) if most is None else most)
+        fit, selecting = hold_out_rows(labels[rows], fraction)
+        return rows[fit], rows[selecting]
+    fit, selecting = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if most is None or most >= len(labels):
+        return fit, selecting
+    if most < 2:
+        raise InputError(f"cannot fit and select on {most} images; the number must be at least 2")
+    kept = min(max(round(most * len(selecting) / len(labels)), 1), most - 1)
+    return (
+        fit[subsample_rows(labels[fit], most - kept)],
+        selecting[subsample_rows(labels[selecting], kept)],
+    )
+
+
+def hold_out_rows(labels: Labels, fraction: float) -> tuple[Rows, Rows]:
+    """Divide rows into ``(to fit, held out)``, by class.
+
+    In each class the nearest whole number to ``fraction * n`` is held out, but at least one image
+    stays on either side.
+
+    Raises:
+        InputError: ``fraction`` is not between 0 and 1, or a class has a single image.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"cannot hold out a fraction of {fraction}; it must lie between 0 and 1")
+    if len(labels) == 0:
+        raise InputError("cannot hold out images of an empty split")
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise InputError(
+                f"cannot hold out images of class {label}: it has one image; "
+                "every class of a source domain needs at least 2"
+            )
+        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+        # One stream a class: a change in the size of one class leaves the others' choice alone.
+        random = np.random.default_rng((HOLD_OUT_SEED, int(label)))
+        chosen[random.permutation(rows)[:count]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def subsample_rows(labels: Labels, n: int, seed: int = 0) -> Rows:
+    """Draw ``n`` rows with the classes in the proportions of the whole; all, if there are fewer.
+
+    Shares are rounded by largest remainder. The same ``seed`` draws the same rows.
+
+    Raises:
+        InputError: ``n`` is below 1.
+    """
+    if n < 1 <= len(labels):
+        raise InputError(f"cannot draw {n} images; the number must be at least 1")
+    if n >= len(labels):
+        return np.arange(len(labels))
+    values, counts = np.unique(labels, return_counts=True)
+    exact = counts * (n / len(labels))
+    shares = np.floor(exact).astype(np.int64)
+    # Stable, so that of equal remainders the lower label wins on every machine.
+    largest = np.argsort(-(exact - shares), kind="stable")
+    shares[largest[: n - int(shares.sum())]] += 1
+    rows = [
+        np.random.default_rng((seed, int(label))).permutation(np.flatnonzero(labels == label))[
+            :share
+        ]
+        for label, share in zip(values, shares, strict=True)
+    ]
+    return np.sort(np.concatenate(rows))
+
+
+def hold_out(split: Split, fraction: float = 0.15) -> tuple[Split, Split]:
+    """Divide training images into copies ``(fit, held_out)``, as :func:`hold_out_rows` does."""
+    fit, held_out = hold_out_rows(split.labels, fraction)
+    return split.take(fit), split.take(held_out)
+
+
+def subsample(split: Split, n: int, seed: int = 0) -> Split:
+    """Copy ``n`` images, chosen as :func:`subsample_rows` does; all of them are not copied."""
+    rows = subsample_rows(split.labels, n, seed)
+    return split if len(rows) == len(split) else split.take(rows)
