@@ -1,30 +1,37 @@
+"""Suites from folders of images: what is found, how it is divided, and what the cache keeps."""
+
 import os
+import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from pets import (
+    COLOURS,
+    chosen_for_the_test,
+    fresh,
+    make_pets,
+    note_decoded,
+    note_hashed,
+    save,
+)
 
-from nasneurn.domains import folders, load_suite
+from nasneurn.domains import FilePixels, load_suite
 from nasneurn.errors import InputError
-
-COLOURS = {"cat": (200, 40, 40), "dog": (30, 160, 60)}
-
-
-def save(path, colour=(200, 40, 40), size=(40, 30), mode="RGB", **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).convert(mode).save(path, **options)
 
 
 @pytest.fixture
 def root(tmp_path, fresh_cache):
-    """Two domains of two classes of ten images, each image of its class's colour."""
-    folder = tmp_path / "pets"
-    for domain in ("photo", "sketch"):
-        for name, colour in COLOURS.items():
-            for row in range(10):
-                suffix = ("png", "jpg", "JPEG", "bmp")[row % 4]
-                save(folder / domain / name / f"{row}.{suffix}", colour, quality=95)
-    return folder
+    return make_pets(tmp_path / "pets")
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    return note_decoded(monkeypatch)
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    return note_hashed(monkeypatch)
 
 
 def test_a_folder_is_a_suite(root):
@@ -39,7 +46,7 @@ def test_a_folder_is_a_suite(root):
     for split in (domain.train, domain.test):
         assert split.images.shape == (len(split), 16, 16, 3)
         assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int64)
-        assert isinstance(split.images, np.memmap)
+        assert isinstance(split.images, FilePixels)
         for image, label in zip(split.images, split.labels, strict=True):
             expected = COLOURS[suite.classes[label]]
             assert np.abs(image.astype(int) - expected).max() <= 3
@@ -51,125 +58,109 @@ def test_the_default_size_is_224(root):
 
 
 def test_the_split_follows_the_paths_alone(root, tmp_path):
-    before = folders.divide(folders.scan(root).domains["photo"])
+    before = chosen_for_the_test(root, "photo")
+    # Written down, so that a change in the choice is seen: it would move published numbers.
+    assert before == {"photo/cat/5.jpg", "photo/cat/8.png", "photo/dog/7.bmp", "photo/dog/9.jpg"}
     moved = tmp_path / "elsewhere" / "pets"
     moved.parent.mkdir()
     root.rename(moved)
-    after = folders.divide(folders.scan(moved).domains["photo"])
-    assert [i.path for i in before["test"]] == [i.path for i in after["test"]]
+    assert chosen_for_the_test(moved, "photo") == before
     save(moved / "photo" / "cat" / "new.png")
-    grown = folders.divide(folders.scan(moved).domains["photo"])
-    was, now = ({i.path for i in parts["test"]} for parts in (after, grown))
-    assert len(was ^ now) <= 2
-    assert not {i.path for i in grown["train"]} & now
+    assert len(chosen_for_the_test(moved, "photo") ^ before) <= 2
 
 
-def test_images_are_decoded_once_and_again_when_they_change(root, monkeypatch):
-    load_suite(root, size=16).load("photo")
-    load_suite(root, size=16).load("sketch")
-    decoded = []
-    real = folders.decode
-    monkeypatch.setattr(folders, "decode", lambda p, s: decoded.append(p.name) or real(p, s))
-
-    def reload():
-        tree = folders.scan(root)  # as a new process does
-        return {name: folders.suite(tree, 16).load(name) for name in ("photo", "sketch")}
-
-    reload()
+def test_images_are_decoded_once_and_again_when_they_change(root, decoded):
+    for domain in ("photo", "sketch"):
+        load_suite(root, size=16).images(domain, "train")
+    assert len(decoded) == 40
+    decoded.clear()
+    for domain in ("photo", "sketch"):
+        fresh(root).images(domain, "all")
     assert decoded == []
     changed = root / "photo" / "cat" / "0.png"
     save(changed, (0, 0, 250))
     os.utime(changed, ns=(1, 1))
-    domain = reload()["photo"]
+    whole = fresh(root).images("photo", "all")
+    fresh(root).images("sketch", "all")
     assert len(decoded) == 20  # the domain's, and not the other's
-    blue = [image[8, 8, 2] > 200 for split in (domain.train, domain.test) for image in split.images]
-    assert sum(blue) == 1
-    assert load_suite(root, size=16).load("photo").train is not None
+    assert sum(image[8, 8, 2] > 200 for image in whole.images) == 1
     # Nothing of the older state stays behind, and no draft.
-    kept = sorted(path.name.rpartition("-")[0] for path in (root.parent / "cache").rglob("*.*"))
-    assert kept == ["photo-test-16", "photo-train-16", "sketch-test-16", "sketch-train-16"]
+    kept = sorted(path.name.rpartition("-")[0] for path in (root.parent / "cache").rglob("*.npy"))
+    assert kept == ["photo-16", "sketch-16"]
+
+
+def test_parts_share_one_cache_entry(root):
+    suite = load_suite(root, size=16)
+    whole = suite.images("photo", "all")
+    assert len(whole) == 20
+    together = sorted(
+        image.tobytes()
+        for part in ("train", "test")
+        for image in suite.images("photo", part).images
+    )
+    assert together == sorted(image.tobytes() for image in whole.images)
+    rows = np.array([7, 3, 3, 19])
+    np.testing.assert_array_equal(whole.images[rows], np.asarray(whole.images)[rows])
+    np.testing.assert_array_equal(whole.images[5:9], np.asarray(whole.images)[5:9])
+    np.testing.assert_array_equal(whole.images[-1], np.asarray(whole.images)[-1])
 
 
 def test_a_damaged_cache_entry_is_decoded_again(root):
-    tree = folders.scan(root)
-    first = folders.suite(tree, 16).load("photo")
-    wanted = np.array(first.train.images)
-    path = folders._cache_file(tree, "photo", "train", 16)
-    del first
-    for content in (b"", path.read_bytes()[:-1], b"garbage"):
+    first = load_suite(root, size=16).images("photo", "all")
+    wanted = np.asarray(first.images)
+    (path,) = (root.parent / "cache").rglob("photo-16-*.npy")
+    whole = path.read_bytes()
+    for content in (b"", whole[:-1], b"garbage", whole.replace(b"16, 16", b"12, 12")):
         path.write_bytes(content)
-        again = folders.suite(tree, 16).load("photo")
-        np.testing.assert_array_equal(again.train.images, wanted)
-        del again
+        with pytest.raises(InputError, match=r"gone or was cut short .* the next run"):
+            first.images[:]
+        np.testing.assert_array_equal(fresh(root).images("photo", "all").images[:], wanted)
 
 
-KINDS = {
-    "grey.png": {"mode": "L"},
-    "palette.png": {"mode": "P"},
-    "bilevel.png": {"mode": "1"},
-    "alpha.png": {"mode": "RGBA"},
-    "grey_alpha.png": {"mode": "LA"},
-    "cmyk.jpg": {"mode": "CMYK"},
-    "grey.jpg": {"mode": "L"},
-    "animated.gif": {"mode": "P"},
-    "lossless.webp": {"mode": "RGB", "lossless": True},
-    "plain.tiff": {"mode": "RGB"},
-    "plain.ppm": {"mode": "RGB"},
-}
+def test_a_cache_that_would_be_too_large_is_not_written(root, decoded, monkeypatch):
+    kept = np.asarray(load_suite(root, size=16).images("photo", "test").images)
+    cache = root.parent / "cache"
+    for path in cache.rglob("*.npy"):
+        path.unlink()
+    monkeypatch.setenv("NASNEURN_CACHE_LIMIT", "0.00001")
+    decoded.clear()
+    split = fresh(root).images("photo", "test")
+    assert decoded == []
+    assert (split.images.decoding, split.images.shape) == (True, kept.shape)
+    np.testing.assert_array_equal(split.images[:], kept)
+    np.testing.assert_array_equal(split.images[np.array([2, 0])], kept[[2, 0]])
+    assert sorted(decoded[:4]) == ["5.jpg", "7.bmp", "8.png", "9.jpg"]
+    assert not list(cache.rglob("*.npy"))
 
 
-@pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0)])
-def test_every_kind_of_file_is_decoded_to_rgb(tmp_path, name, colour):
-    save(tmp_path / name, colour, **KINDS[name])
-    image = folders.decode(tmp_path / name, 16)
-    assert (image.shape, image.dtype) == ((16, 16, 3), np.uint8)
-    assert np.abs(image.astype(int) - colour).max() <= 2
+def test_a_disk_that_is_nearly_full_is_not_filled(root, monkeypatch):
+    used = shutil.disk_usage(root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: used._replace(free=2**31))
+    assert load_suite(root, size=16).images("photo", "test").images.decoding
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: used._replace(free=2**31 + 10**5))
+    assert not fresh(root).images("photo", "test").images.decoding
 
 
-def test_what_is_transparent_is_white(tmp_path):
-    Image.new("RGBA", (20, 20), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert folders.decode(tmp_path / "clear.png", 8).min() == 255
-    palette = Image.new("P", (20, 20), 3)
-    palette.putpalette([0, 0, 0] * 256)
-    palette.save(tmp_path / "palette.png", transparency=3)
-    assert folders.decode(tmp_path / "palette.png", 8).min() == 255
+@pytest.mark.parametrize("limit", ["much", "-1", "nan"])
+def test_a_limit_that_is_no_number_of_gib(root, monkeypatch, limit):
+    monkeypatch.setenv("NASNEURN_CACHE_LIMIT", limit)
+    with pytest.raises(InputError, match=f"NASNEURN_CACHE_LIMIT is '{limit}', must be a number"):
+        load_suite(root, size=16).images("photo", "test")
 
 
-def test_deep_grey_is_scaled_and_not_cut(tmp_path):
-    shades = np.linspace(0, 65535, 16 * 16).reshape(16, 16).astype(np.uint16)
-    Image.fromarray(shades).save(tmp_path / "deep.png")
-    decoded = folders.decode(tmp_path / "deep.png", 16)
-    np.testing.assert_allclose(decoded[..., 0], shades / 257, atol=1)
-    Image.fromarray(shades.astype(np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(InputError, match=r"float.tiff: pixels are 32-bit floats"):
-        folders.decode(tmp_path / "float.tiff", 16)
+def test_labels_come_from_the_listing(root, decoded, hashed):
+    suite = load_suite(root, size=16)
+    for part, count in (("train", 16), ("test", 4), ("all", 20)):
+        assert np.bincount(suite.labels("photo", part)).tolist() == [count // 2] * 2
+    assert suite.known_digest("photo", "all") is None
+    assert (decoded, hashed) == ([], [])
+    assert not list((root.parent / "cache").rglob("*.npy"))
 
 
-def test_the_central_square_is_kept(tmp_path):
-    """Thirds of red, green, blue: of a wide image the middle one stays."""
-    for size, axis in (((90, 30), 1), ((30, 90), 0)):
-        pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-        for third in range(3):
-            where = [slice(None), slice(None)]
-            where[axis] = slice(30 * third, 30 * (third + 1))
-            pixels[(*where, third)] = 255
-        Image.fromarray(pixels).save(tmp_path / "wide.png")
-        decoded = folders.decode(tmp_path / "wide.png", 10)
-        assert np.all(decoded[1:-1, 1:-1] == (0, 255, 0))
-        # The filter of the outermost pixels reaches over the cut, as if cut after resizing.
-        assert decoded[..., 1].min() > 200
-
-
-def test_the_cameras_orientation_is_heeded(tmp_path):
-    pixels = np.zeros((20, 20, 3), dtype=np.uint8)
-    pixels[:10] = 255  # bright above
-    exif = Image.Exif()
-    exif[0x0112] = 3  # turned by 180 degrees
-    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    decoded = folders.decode(tmp_path / "turned.png", 8)
-    assert decoded[0].max() < 10
-    assert decoded[-1].min() > 245
+def test_a_domain_that_is_no_source_is_tested_as_a_whole(root):
+    suite = load_suite(root, size=16)
+    assert suite.tested("sketch", sources=["photo"]) == "all"
+    assert suite.tested("photo", sources=["photo"]) == "test"
 
 
 def cut_off(path):
@@ -240,7 +231,7 @@ def test_two_sizes_live_side_by_side(root):
     small, large = load_suite(root, size=8), load_suite(root, size=12)
     assert small.load("photo").test.images.shape[1] == 8
     assert large.load("photo").test.images.shape[1] == 12
-    assert len(list((root.parent / "cache").rglob("photo-test-*.npy"))) == 2
+    assert len(list((root.parent / "cache").rglob("photo-*.npy"))) == 2
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
