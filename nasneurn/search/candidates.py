@@ -2,55 +2,125 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
-from nasneurn.search.jobs import JobWork
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasneurn.domains import SuiteHandle, subsample_rows
+from nasneurn.search.shifts import under_shifts
+from nasneurn.search.supernet_spaces import space_to_train
+from nasneurn.search.supernet_unit import Supernet
+from nasneurn.seeds import stream
+from nasneurn.studies.images import source_images
+from nasneurn.studies.units import Place
 from nasneurn.training.evaluation import accuracy
+from nasneurn.training.images import DeviceImages
+from nasneurn.training.protocol import Protocol
 from search_spaces.interface import Architecture, ModelSpace
-from search_spaces.supernet import recalibrated
+from search_spaces.supernet import load_supernet, recalibrated
+
+
+def supernet_path(unit: Supernet, place: Place) -> Path:
+    """The trained supernet's weights, which stay after the search."""
+    return place.folder / "supernets" / f"{unit.identity}.safetensors"
+
+
+def trained_supernet(unit: Supernet, place: Place) -> ModelSpace:
+    """The trained supernet, on its device and ready to be measured."""
+    space = space_to_train(unit, place)
+    supernet = load_supernet(supernet_path(unit, place), unit.identity, space)
+    return supernet.to(torch.device(place.device)).eval()
+
+
+@lru_cache(maxsize=2)
+def selection_images(
+    handle: SuiteHandle,
+    sources: tuple[str, ...],
+    protocol: Protocol,
+    most: int,
+    shifts: int | None,
+    device: torch.device,
+) -> DeviceImages:
+    """At most so many held-out source images that score candidates, under shifts by a seed."""
+    held_out = source_images(handle, sources, protocol, device).held_out
+    rows = subsample_rows(held_out.labels.cpu().numpy(), most)
+    pixels = held_out.pixels(rows).mul(255).round().to(torch.uint8)
+    scored = DeviceImages(pixels, held_out.labels[torch.from_numpy(rows).to(device)])
+    return scored if shifts is None else under_shifts(scored, shifts)
 
 
 class Scorer:
     """Scores the paths of one supernet: each with batch-norm statistics of its own."""
 
-    def __init__(self, work: JobWork, supernet: ModelSpace) -> None:
+    def __init__(self, unit: Supernet, place: Place, supernet: ModelSpace) -> None:
         self.supernet = supernet
-        self._held_out = work.images().held_out
-        self._calibration = work.calibration_batches()
+        self.held_out = held_out_images(unit, place)
+        self._calibration = calibration_batches(unit, place)
 
     def __call__(self, architecture: Architecture) -> float:
         """Accuracy on held-out source images."""
         with recalibrated(self.supernet, architecture, self._calibration) as network:
-            return accuracy(network, self._held_out)
+            return accuracy(network, self.held_out)
+
+
+def held_out_images(unit: Supernet, place: Place) -> DeviceImages:
+    """The images that score the candidates of a supernet."""
+    shifts = stream(unit.seed, "shifts") if unit.select_under == "shifts" else None
+    return selection_images(
+        place.suite,
+        unit.sources,
+        unit.protocol,
+        unit.supernet.selection_images,
+        shifts,
+        torch.device(place.device),
+    )
+
+
+def calibration_batches(unit: Supernet, place: Place) -> list[Tensor]:
+    """Source images that set batch-norm statistics: the same for every candidate."""
+    device = torch.device(place.device)
+    fit = source_images(place.suite, unit.sources, unit.protocol, device).fit
+    rng = np.random.default_rng(stream(unit.seed, "calibration"))
+    count = min(unit.supernet.calibration_images, len(fit))
+    rows = rng.permutation(len(fit))[:count]
+    return [fit.pixels(rows[start : start + 256]) for start in range(0, count, 256)]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some candidates of a job, for a worker to score."""
+    """Some candidates of a supernet, for a worker to score."""
 
-    work: JobWork
+    unit: Supernet
+    place: Place
     architectures: tuple[Architecture, ...]
 
 
 def score_batch(batch: Batch) -> list[float]:
     """Score the candidates of a batch."""
-    scorer = scorer_of(batch.work)
+    scorer = scorer_of(batch.unit, batch.place)
     return [scorer(architecture) for architecture in batch.architectures]
 
 
-def scorer_of(work: JobWork) -> Scorer:
-    """The scorer of a job whose supernet is trained; read once for all calls in a row."""
+def scorer_of(unit: Supernet, place: Place) -> Scorer:
+    """The scorer of a trained supernet; read once for all calls in a row."""
     global _scorer
-    if _scorer is None or _scorer[0] != work:
-        _scorer = work, Scorer(work, work.load_supernet())
+    key = (unit.identity, str(place.folder))
+    if _scorer is None or _scorer[0] != key:
+        _scorer = key, Scorer(unit, place, trained_supernet(unit, place))
     return _scorer[1]
 
 
-#: The scorer of this process, with the work that it belongs to.
-_scorer: tuple[JobWork, Scorer] | None = None
+#: The scorer of this process, with what it belongs to.
+_scorer: tuple[tuple[str, str], Scorer] | None = None
 
 
-def batches(work: JobWork, architectures: Sequence[Architecture], workers: int) -> Iterator[Batch]:
+def batches(
+    unit: Supernet, place: Place, architectures: Sequence[Architecture], workers: int
+) -> Iterator[Batch]:
     """Share candidates out: two batches a worker, so that none waits long for the last."""
     size = max(1, -(-len(architectures) // (2 * workers)))
     for start in range(0, len(architectures), size):
-        yield Batch(work, tuple(architectures[start : start + size]))
+        yield Batch(unit, place, tuple(architectures[start : start + size]))

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from nasneurn.training import DeviceImages, as_pixels
+from nasneurn.training.images import DeviceImages, as_pixels
 
 
 def contrast(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from nasneurn.rows import JOINT, sources
 from nasneurn.stems import STEMS
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
-from nasneurn.studies.units import Unit
+from nasneurn.studies.units import Row, Unit
 from nasneurn.training.devices import Precision, choose_precision
 from nasneurn.training.protocol import Protocol, protocol_named
 
@@ -55,6 +55,10 @@ class StudyConfig(Configuration):
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """All units that are known to belong to the study, given what is done; in table order."""
         raise NotImplementedError
+
+    def derived(self, outcomes: Outcomes) -> dict[str, list[Row]]:
+        """Tables that are made from those of several units, by name."""
+        return {}
 
     def check(self, suite: Suite) -> None:
         """Refuse what cannot run, before the first training.

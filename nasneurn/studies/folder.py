@@ -126,8 +126,9 @@ class Study:
         """Write the tables of the finished units of ``config``, in the order of its units."""
         units = config.units(outcomes)
         identities = [unit.identity for unit in units]
+        derived = config.derived(outcomes)
         for name, columns in TABLES.items():
-            rows = outcomes.rows(name, identities)
+            rows = derived.get(name) or outcomes.rows(name, identities)
             if rows or name == "accuracy" or self.has(name):
                 self._write(name, rows, columns)
         found = outcomes.rows("found", identities)

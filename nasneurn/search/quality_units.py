@@ -1,0 +1,130 @@
+"""Whether a supernet's ranking can be trusted: its accuracies beside those of stand-alone training.
+
+A stratified sample of architectures is measured twice: as paths of the trained supernet, and each
+trained from scratch. Rank correlation between the two says what a search over the supernet is
+worth. Random search at the cost of the evolution is the control of the evolution.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nasneurn.configuration import Settings
+from nasneurn.errors import InputError
+from nasneurn.networks.found import FoundArchitecture, choices_name
+from nasneurn.search.supernet_unit import Supernet
+from nasneurn.seeds import stream
+from nasneurn.studies.training_unit import identity_of
+from nasneurn.studies.units import Place, Result
+
+#: Uniform draws for one architecture of the sample.
+DRAWS = 40
+
+
+class Paths(Settings):
+    """The sampled architectures of one supernet as paths of it, and random search over it.
+
+    Attributes:
+        supernet: the supernet, which is trained by then.
+        architectures: how many are sampled.
+    """
+
+    supernet: Supernet
+    architectures: int
+
+    @cached_property
+    def identity(self) -> str:
+        """16 hexadecimal digits."""
+        return identity_of("paths", [self.supernet.identity, self.architectures])
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return self.supernet.title.replace(" supernet, ", " paths, ", 1)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a row of a failure says of it."""
+        name = f"{self.supernet.space.space} paths"
+        return {**self.supernet.columns, "training": self.identity, "architecture": name}
+
+    @property
+    def shares_out(self) -> bool:
+        """It is done by one worker."""
+        return False
+
+    def sample(self) -> list[FoundArchitecture]:
+        """Architectures of the space, one from each stratum of multiply-adds.
+
+        Uniform draws are sorted by cost and cut into strata; the middle of each is taken. The
+        draws are a function of the seed alone, so that two stems get the same architectures.
+
+        Raises:
+            InputError: the space has fewer.
+        """
+        from nasneurn.search.supernet_spaces import bare_space, costs
+        from search_spaces.interface import canonical_form, draw_architecture
+
+        unit, count = self.supernet, self.architectures
+        counted, space = costs(unit), bare_space(unit)
+        canonical = canonical_form(space)
+        seed = stream(unit.seed, "sample")
+        drawn = [canonical(draw_architecture(space, seed, n)) for n in range(DRAWS * count)]
+        unique = {choices_name(one): one for one in drawn}
+        ranked = sorted(unique.values(), key=lambda one: (counted(one).flops, choices_name(one)))
+        if len(ranked) < count:
+            raise InputError(
+                f"the space has {len(ranked)} architectures; {count} are to be sampled"
+            )
+        chosen = [ranked[int((place + 0.5) * len(ranked) / count)] for place in range(count)]
+        return [
+            FoundArchitecture(
+                name=f"{unit.space.space}/sample-{number}",
+                space=unit.space.space,
+                settings=unit.space.settings,
+                choices=one,
+                flops=counted(one).flops,
+                params=counted(one).params,
+            )
+            for number, one in enumerate(chosen, start=1)
+        ]
+
+    def work(self, place: Place) -> Result:
+        """Measure the paths, and search at random."""
+        from nasneurn.search.candidates import scorer_of
+        from nasneurn.search.supernet_spaces import costs
+        from nasneurn.training.evaluation import accuracy
+        from search_spaces.evolution import EvolutionSettings, evolve
+        from search_spaces.interface import activate, canonical_form, choices
+
+        unit = self.supernet
+        scorer = scorer_of(unit, place)
+        rows = []
+        for one in self.sample():
+            activate(scorer.supernet, one.choices)
+            rows.append(
+                {
+                    **unit.group,
+                    "choices": choices_name(one.choices),
+                    "flops": one.flops,
+                    "raw": accuracy(scorer.supernet, scorer.held_out),
+                    "recalibrated": scorer(one.choices),
+                    "n": len(scorer.held_out),
+                }
+            )
+        budget = unit.supernet
+        drawn = evolve(
+            choices(scorer.supernet),
+            lambda architectures: map(scorer, architectures),
+            costs(unit),
+            settings=EvolutionSettings(budget.population * budget.generations, generations=1),
+            seed=stream(unit.seed, "random search"),
+            canonical=canonical_form(scorer.supernet),
+        )
+        best = np.maximum.accumulate([candidate.score for candidate in drawn]).tolist()
+        control = [
+            {**unit.group, "method": "random", "evaluations": count, "best": value}
+            for count, value in enumerate(best, start=1)
+        ]
+        return Result({"paths": rows, "control": control})
