@@ -1,139 +1,156 @@
-"""What a stem does to accuracy: paired differences, their intervals, and tests.
+"""What one thing adds to accuracy against another: paired differences, intervals and tests.
 
-A case is one (architecture, source, target, seed); a stem's difference on it is its accuracy less
-that of the control. The targets of one training share its network, and trainings of one seed share
-weights and order of data, so cases are not independent. Differences are averaged over the targets
-of each training first; a training is the unit that is resampled and tested.
+``docs/statistics.md`` says why it is done in this way, and how often the intervals hold the truth.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from nasneurn.errors import InputError
+from nasneurn.analysis.cells import CASE, CELL, settings, varied
+from nasneurn.analysis.intervals import Values, holm, t_interval
+from nasneurn.choices import check_known
 
-#: What makes two rows the same case but for the stem.
-CASE = ["architecture", "source", "target", "seed"]
-#: What makes two cases those of one training.
-TRAINING = ["architecture", "source", "seed"]
-RESAMPLES = 10_000
-#: Of the resampling; fixed, so that the same rows always give the same table.
-BOOTSTRAP_SEED = 20_250_506
+#: What may be random: the name in a table, and the column that tells one draw from another.
+RANDOM = {"cells": "", "sources": "source", "architectures": "architecture", "seeds": "seed"}
+#: The fewest that an interval is given for.
+FEWEST = {"cells": 3, "sources": 3, "architectures": 3, "seeds": 2}
 
-COLUMNS = [
-    "stem", "cases", "trainings", "seeds", "control_mean", "stem_mean", "difference", "low", "high",
-    "p", "p_holm", "wins", "ties", "losses",
-]  # fmt: skip
+#: What is averaged in one go.
+MEASURES = ["difference", "control", "accuracy"]
 
+Labels = npt.NDArray[np.intp]
 
-def cross_domain(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose target is not their source."""
-    return accuracy[accuracy["source"] != accuracy["target"]]
+COLUMNS = (
+    "cells", "seeds", "control_mean", "mean", "difference", "random", "low", "high", "p", "p_holm",
+    "wins", "ties", "losses",
+)  # fmt: skip
 
 
-def same_domain(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose target is their source: its own test images."""
-    return accuracy[accuracy["source"] == accuracy["target"]]
+def comparable(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> bool:
+    """Whether some case has the control and something else."""
+    return control in set(rows[factor]) and not differences(rows, factor, control).empty
 
 
-def differences(accuracy: pd.DataFrame, control: str = "none") -> pd.DataFrame:
-    """A row for each case that a stem and the control both have.
+def differences(
+    rows: pd.DataFrame, factor: str = "stem", control: str = "none", by: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A row for each case that a value of ``factor`` and the control both have.
 
-    Columns: those of :data:`CASE`, ``stem``, ``accuracy``, ``control`` and ``difference``.
+    A case is one setting, architecture, source, target and seed. Columns are these, ``factor``,
+    those of ``by``, ``accuracy``, ``control`` (its accuracy) and ``difference``.
 
     Raises:
-        InputError: no row has the control's stem.
+        InputError: no row has the control.
     """
-    if control not in set(accuracy["stem"]):
-        raise InputError(
-            f"no row has the stem {control!r} to compare with; "
-            f"there are {', '.join(sorted(set(accuracy['stem'])))}"
-        )
-    base = accuracy[accuracy["stem"] == control][[*CASE, "accuracy"]]
-    base = base.rename(columns={"accuracy": "control"})
-    others = accuracy[accuracy["stem"] != control][[*CASE, "stem", "accuracy"]]
-    paired = others.merge(base, on=CASE, how="inner", validate="many_to_one")
+    if control not in set(rows[factor]):
+        check_known(f"{factor} to compare with", control, sorted(set(rows[factor])))
+    case = list(dict.fromkeys([*settings(rows, factor), *by, *CASE]))
+    # Tables may be concatenated, and hold a case twice.
+    means = rows.groupby([*case, factor], sort=False, dropna=False)["accuracy"].mean().reset_index()
+    base = means[means[factor] == control].drop(columns=factor)
+    others = means[means[factor] != control]
+    paired = others.merge(base.rename(columns={"accuracy": "control"}), on=case, how="inner")
     paired["difference"] = paired["accuracy"] - paired["control"]
     return paired
 
 
-def compare_stems(
-    accuracy: pd.DataFrame, control: str = "none", by: Sequence[str] = ()
+def compare(
+    rows: pd.DataFrame,
+    factor: str = "stem",
+    control: str = "none",
+    by: Sequence[str] = (),
+    random: str | None = None,
 ) -> pd.DataFrame:
-    """Every stem against the control, over all cases, or for each group of the columns ``by``.
+    """Every value of a column against one of them, over all cells or for each group of ``by``.
 
-    ``low`` and ``high`` bound the mean difference with 95% confidence (percentile bootstrap over
-    trainings). ``p`` is of the Wilcoxon signed-rank test on the mean differences of trainings (a
-    zero counts half to either side), ``p_holm`` that value by Holm's method over all rows of the
-    table. Wins, ties and losses count cases. With one seed there is no interval and no test,
-    whatever the number of trainings: nothing is then known of what another seed would give.
+    Differences are taken by case, averaged over the targets of a training, and over the seeds of
+    a cell. ``low`` and ``high`` bound the mean difference with 95% confidence, ``p`` is of the
+    same Student's t over what the column ``random`` says, and ``p_holm`` is ``p`` by Holm's method
+    over all rows of the table. Wins, ties and losses count cells.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``, or at least those of a case.
+        factor: the column whose values are compared: ``stem``, ``algorithm``, ``scaling``, ...
+        control: the value that the others are compared with.
+        by: columns with a row for each of their values.
+        random: ``cells``, ``sources``, ``architectures`` or ``seeds``, all else being fixed. By
+            default the cells where there are three or more, else the seeds where there are two.
+
+    Returns:
+        One row for each setting, group and value but the control. ``random`` is empty where there
+        is too little for an interval.
+
+    Raises:
+        InputError: no row has the control, or ``random`` is none of those.
     """
-    paired = differences(accuracy, control)
-    keys = [*by, "stem"]
-    records = []
-    for values, cases in paired.groupby(keys, sort=False):
-        record = dict(zip(keys, values, strict=True)) | _comparison(cases)
-        records.append(record)
-    table = pd.DataFrame(records, columns=[*by, *COLUMNS])
+    if random is not None:
+        check_known("what is random", random, RANDOM)
+    keys = [*(name for name in varied(rows, factor) if name not in by), *by, factor]
+    paired = differences(rows, factor, control, by)
+    training = list(dict.fromkeys([*keys, *CELL, "seed"]))
+    means = paired.groupby(training, sort=False, dropna=False)[MEASURES].mean().reset_index()
+    labels = np.stack([pd.factorize(means[name])[0] for name in (*CELL, "seed")], axis=1)
+    values = means[MEASURES].to_numpy()
+    records = [
+        dict(zip(keys, group, strict=True))
+        | _comparison(labels[own.index], values[own.index], random)
+        for group, own in means.groupby(keys, sort=False, dropna=False)
+    ]
+    table = pd.DataFrame(records, columns=[*keys, *COLUMNS])
     table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     return table
 
 
-def _comparison(cases: pd.DataFrame) -> dict[str, float | int]:
-    units = cases.groupby(TRAINING)["difference"].agg(["mean", "size"])
-    seeds = cases["seed"].nunique()
-    low = high = p = np.nan
-    if seeds > 1:
-        means = units["mean"].to_numpy()
-        low, high = bootstrap_interval(means, units["size"].to_numpy())
-        p = _wilcoxon(means)
-    sign = np.sign(cases["difference"])
+def _comparison(labels: Labels, values: Values, random: str | None) -> dict[str, Any]:
+    """One row, from trainings: their architecture, source and seed, and their measures."""
+    cells = _drawn(labels, values, "cells")
+    found, units, interval = "", cells, None
+    for name in ("cells", "seeds") if random is None else (random,):
+        drawn = _drawn(labels, values, name)
+        if len(drawn) >= FEWEST[name]:
+            found, units, interval = name, drawn, t_interval(drawn[:, 0])
+            break
+    # All means are over the same units, so that they agree with one another.
+    difference, control, accuracy = units.mean(axis=0)
+    low, high, p = (np.nan,) * 3 if interval is None else interval[1:]
+    _, seeds = np.unique(labels[:, :2], axis=0, return_counts=True)
     return {
-        "cases": len(cases),
-        "trainings": len(units),
-        "seeds": seeds,
-        "control_mean": float(cases["control"].mean()),
-        "stem_mean": float(cases["accuracy"].mean()),
-        "difference": float(cases["difference"].mean()),
-        "low": low,
-        "high": high,
-        "p": p,
-        "wins": int((sign > 0).sum()),
-        "ties": int((sign == 0).sum()),
-        "losses": int((sign < 0).sum()),
+        "cells": len(cells),
+        "seeds": int(seeds.min()),
+        "control_mean": float(control),
+        "mean": float(accuracy),
+        "difference": float(difference),
+        "random": found,
+        "low": float(low),
+        "high": float(high),
+        "p": float(p),
+        "wins": int((cells[:, 0] > 0).sum()),
+        "ties": int((cells[:, 0] == 0).sum()),
+        "losses": int((cells[:, 0] < 0).sum()),
     }
 
 
-def bootstrap_interval(
-    means: npt.NDArray[np.float64], weights: npt.NDArray[np.int64], confidence: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap of the weighted mean of ``means``, resampled with their weights."""
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    chosen = rng.integers(0, len(means), (RESAMPLES, len(means)))
-    resampled = (means * weights)[chosen].sum(axis=1) / weights[chosen].sum(axis=1)
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(resampled, [tail, 100 - tail])
-    return float(low), float(high)
+def _drawn(labels: Labels, values: Values, random: str) -> Values:
+    """The means of each cell, source, architecture or seed: a row each, a column a measure."""
+    if random == "seeds":
+        # A seed counts where all cells have it, so that all seeds speak of the same cells.
+        cells = len(np.unique(labels[:, :2], axis=0))
+        _, seed, counts = np.unique(labels[:, 2], return_inverse=True, return_counts=True)
+        complete = counts[seed] == cells
+        return _means(labels[complete, 2:], values[complete])[1]
+    cell, means = _means(labels[:, :2], values)
+    if random == "cells":
+        return means
+    return _means(cell[:, [CELL.index(RANDOM[random])]], means)[1]
 
 
-def _wilcoxon(means: npt.NDArray[np.float64]) -> float:
-    if not np.any(means):
-        return 1.0
-    return float(stats.wilcoxon(means, zero_method="zsplit").pvalue)
-
-
-def holm(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Holm's step-down adjustment of p-values (Scandinavian J. of Statistics 6, 1979).
-
-    The i-th smallest of m is multiplied by m - i + 1, never falls below one before it, and ends
-    at 1. NaN is no test and stays.
-    """
-    adjusted = np.full(len(p), np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    factors = len(order) - np.arange(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
-    return adjusted
+def _means(labels: Labels, values: Values) -> tuple[Labels, Values]:
+    """The different rows of ``labels``, and the mean of the values of each."""
+    found, place, counts = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(found), values.shape[1]))
+    np.add.at(sums, place.reshape(-1), values)
+    return found, sums / counts[:, None]

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from search_spaces.pareto import hypervolume
+
 #: Columns of a table of candidates that name their supernet.
 GROUP = ["space", "source", "stem", "seed"]
 
@@ -15,11 +17,9 @@ def hypervolumes(evolution: pd.DataFrame, burden: str = "flops") -> pd.DataFrame
     and the reference is the greatest of both, 5% of the range beyond: so the hypervolumes of one
     source can be compared, and lie in [0, 1.1025].
     """
-    from search_spaces.pareto import hypervolume
-
     rows: list[dict[str, object]] = []
     for _, source in evolution.groupby(["space", "source"], sort=False):
-        aims = np.stack([1 - source["source_accuracy"], source[burden].astype(float)], axis=1)
+        aims = np.stack([1 - source["held_out_accuracy"], source[burden].astype(float)], axis=1)
         least, span = aims.min(axis=0), np.ptp(aims, axis=0)
         scaled = (aims - least) / np.where(span > 0, span, 1)
         for group, own in source.groupby(GROUP, sort=False):

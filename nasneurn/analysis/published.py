@@ -1,10 +1,11 @@
 """Accuracies that others published for pairs of digit domains, to stand beside measured ones."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from nasneurn.analysis.comparisons import TRAINING
+from nasneurn.analysis.cells import CASE, mean_over, settings, split
 
 
 @dataclass(frozen=True)
@@ -35,32 +36,40 @@ PUBLISHED = (
 )
 
 
-def beside_published(accuracy: pd.DataFrame) -> pd.DataFrame:
+def beside_published(rows: pd.DataFrame) -> pd.DataFrame:
     """Measured means of the same pairs, in percent, beside the published figures.
 
-    Means are over the architectures and seeds of ``accuracy`` that have both stems.
+    Means are over the architectures and seeds of ``rows`` that have both stems, for each setting.
     """
-    both = accuracy[accuracy["stem"].isin(["none", "neurn"])]
-    cases = both.pivot_table(index=[*TRAINING, "target"], columns="stem", values="accuracy")
-    measured = cases.dropna().reset_index()
-    records = []
+    keys = [*settings(rows), *CASE]
+    both = rows[rows["stem"].isin(["none", "neurn"])]
+    measured = both.pivot_table(index=keys, columns="stem", values="accuracy").dropna()
+    found = []
+    for own, ours in split(measured.reset_index()):
+        found += [{**own, **line} for line in _lines(ours)]
+    return pd.DataFrame(found)
+
+
+def _lines(measured: pd.DataFrame) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
     for figure in PUBLISHED:
         ours = measured[
             (measured["source"] == figure.source) & (measured["target"] == figure.target)
         ]
-        if ours.empty:
-            continue
-        records.append(
-            {
-                "source": figure.source,
-                "target": figure.target,
-                "reported_by": figure.reported_by,
-                "their_architecture": figure.architecture,
-                "their_none": figure.none,
-                "their_neurn": figure.neurn,
-                "our_architectures": " ".join(dict.fromkeys(ours["architecture"])),
-                "our_none": round(100 * float(ours["none"].mean()), 1),
-                "our_neurn": round(100 * float(ours["neurn"].mean()), 1),
-            }
-        )
-    return pd.DataFrame(records)
+        if len(ours):
+            lines.append(
+                {
+                    "source": figure.source,
+                    "target": figure.target,
+                    "reported_by": figure.reported_by,
+                    "their_architecture": figure.architecture,
+                    "their_none": figure.none,
+                    "their_neurn": figure.neurn,
+                    "our_architectures": " ".join(dict.fromkeys(ours["architecture"])),
+                    "our_none": round(100 * float(mean_over(ours, ["target"], "none").iloc[0]), 1),
+                    "our_neurn": round(
+                        100 * float(mean_over(ours, ["target"], "neurn").iloc[0]), 1
+                    ),
+                }
+            )
+    return lines

@@ -1,6 +1,7 @@
-"""Average ranks of stems over trainings, and which ranks differ.
+"""Average ranks over cells, and which ranks differ.
 
-After Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets" (JMLR 7, 2006).
+After Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets" (JMLR 7, 2006); his
+data sets are cells here.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nasneurn.analysis.comparisons import TRAINING, cross_domain
+from nasneurn.analysis.cells import CELL, cross_domain, mean_over
+from nasneurn.analysis.comparisons import FEWEST
 
 
 @dataclass(frozen=True)
@@ -17,20 +19,20 @@ class Ranking:
     """Average ranks, 1 the best.
 
     Attributes:
-        ranks: by stem, best first.
-        blocks: trainings in which every stem was ranked.
-        p: of Friedman's test that all stems are alike; None with fewer than 3 stems or 2 blocks.
+        ranks: by what was ranked, best first.
+        cells: in how many each was ranked.
+        p: of Friedman's test that all are alike; None with fewer than 3 of them, or 3 cells.
         critical_difference: what two average ranks must differ by (Nemenyi, 5%); None likewise.
     """
 
     ranks: "pd.Series[float]"
-    blocks: int
+    cells: int
     p: float | None
     critical_difference: float | None
 
     @property
     def alike(self) -> list[tuple[str, ...]]:
-        """The largest groups of neighbouring stems whose ranks do not differ critically."""
+        """The largest groups of neighbours whose ranks do not differ critically."""
         if self.critical_difference is None:
             return []
         names, values = list(self.ranks.index), self.ranks.to_numpy()
@@ -43,22 +45,25 @@ class Ranking:
         return groups
 
 
-def rank_stems(accuracy: pd.DataFrame) -> Ranking:
-    """Rank the stems in each training by mean cross-domain accuracy; equal ones share a rank.
+def rank(rows: pd.DataFrame, factor: str = "stem") -> Ranking:
+    """Rank the values of ``factor`` in each cell by mean cross-domain accuracy; equals share ranks.
 
-    Only (architecture, source, seed) that every stem has count.
+    Only trainings (a cell and a seed) that every value has count, and their mean is the cell's.
+    ``rows`` must be of one setting: see :func:`nasneurn.analysis.cells.split`.
     """
-    means = cross_domain(accuracy).pivot_table(index=TRAINING, columns="stem", values="accuracy")
-    means = means.dropna()
+    across = cross_domain(rows)
+    trainings = across.pivot_table(index=[*CELL, "seed"], columns=factor, values="accuracy")
+    complete = trainings.dropna().melt(value_name="accuracy", ignore_index=False).reset_index()
+    means = mean_over(complete, [*CELL, factor]).unstack(factor)
     ranks = means.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
-    blocks, stems = means.shape
-    if stems < 3 or blocks < 2:
-        return Ranking(ranks, blocks, None, None)
-    p = float(stats.friedmanchisquare(*(means[stem] for stem in means)).pvalue)
-    return Ranking(ranks, blocks, p, critical_difference(stems, blocks))
+    cells, count = means.shape
+    if count < 3 or cells < FEWEST["cells"]:
+        return Ranking(ranks, cells, None, None)
+    p = float(stats.friedmanchisquare(*(means[level] for level in means)).pvalue)
+    return Ranking(ranks, cells, p, critical_difference(count, cells))
 
 
-def critical_difference(stems: int, blocks: int, alpha: float = 0.05) -> float:
+def critical_difference(count: int, cells: int, alpha: float = 0.05) -> float:
     """Nemenyi's critical difference of average ranks: q * sqrt(k (k + 1) / (6 N))."""
-    q = float(stats.studentized_range.ppf(1 - alpha, stems, np.inf)) / np.sqrt(2)
-    return float(q * np.sqrt(stems * (stems + 1) / (6 * blocks)))
+    q = float(stats.studentized_range.ppf(1 - alpha, count, np.inf)) / np.sqrt(2)
+    return float(q * np.sqrt(count * (count + 1) / (6 * cells)))

@@ -1,0 +1,84 @@
+"""Which rows are alike: settings, cells, trainings, and domains seen or not.
+
+A *cell* is an architecture on a source. The seeds of a cell are alike, and the targets of a
+training share its network. A *setting* is all that must be equal for two accuracies to be of one
+kind: weights, algorithm, protocol and so on. Rows of different settings are never averaged.
+"""
+
+import pandas as pd
+
+from nasneurn.rows import sources
+
+#: What makes two rows of one setting the same case but for what is compared.
+CASE = ("architecture", "source", "target", "seed")
+#: What makes two rows those of one cell.
+CELL = ("architecture", "source")
+#: Columns whose values are never mixed.
+SETTINGS = ("suite", "protocol", "scaling", "weights", "algorithm", "stem")
+
+#: A search that chooses its stem has two columns for it; each can be compared.
+_STEMS = ("stem", "applied_stem")
+
+
+def cross_domain(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose target is not among their sources."""
+    return rows[~_seen(rows)]
+
+
+def same_domain(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose target is among their sources: test images of a domain that was learned."""
+    return rows[_seen(rows)]
+
+
+def _seen(rows: pd.DataFrame) -> "pd.Series[bool]":
+    domains = {source: sources(source) for source in set(rows["source"])}
+    seen = [
+        target in domains[source]
+        for source, target in zip(rows["source"], rows["target"], strict=True)
+    ]
+    return pd.Series(seen, index=rows.index, dtype=bool)
+
+
+def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
+    """The columns of :data:`SETTINGS` that ``rows`` have, but for the one that is compared."""
+    compared = _STEMS if factor in _STEMS else (factor,)
+    return [name for name in SETTINGS if name in rows and name not in compared]
+
+
+def varied(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
+    """Those of :func:`settings` that have several values: they are columns of every table."""
+    return [name for name in settings(rows, factor) if rows[name].nunique() > 1]
+
+
+def split(rows: pd.DataFrame, factor: str = "stem") -> list[tuple[dict[str, str], pd.DataFrame]]:
+    """The rows of each setting, and what that setting has of its own.
+
+    >>> rows = pd.DataFrame({"stem": ["none", "none"], "weights": ["scratch", "inherited"]})
+    >>> [(own, len(part)) for own, part in split(rows)]
+    [({'weights': 'scratch'}, 1), ({'weights': 'inherited'}, 1)]
+    """
+    names = varied(rows, factor)
+    if not names:
+        return [({}, rows)]
+    parts = []
+    for values, part in rows.groupby(names, sort=False, dropna=False):
+        parts.append((dict(zip(names, map(str, values), strict=True)), part))
+    return parts
+
+
+def levels(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> list[str]:
+    """The values of what is compared, in the order of the rows, the control first."""
+    found = list(dict.fromkeys(rows[factor]))
+    return sorted(found, key=lambda level: level != control)
+
+
+def mean_over(rows: pd.DataFrame, keys: list[str], value: str = "accuracy") -> "pd.Series[float]":
+    """Mean by ``keys``, of the means of cells, of the means of their trainings, of their targets.
+
+    So each cell has one vote, whatever the number of its seeds and targets.
+    """
+    cell = list(dict.fromkeys([*keys, *CELL]))
+    training = list(dict.fromkeys([*cell, "seed"]))
+    means = rows.groupby(training, sort=False)[value].mean()
+    means = means.groupby(level=cell, sort=False).mean()
+    return means.groupby(level=keys, sort=False).mean()
