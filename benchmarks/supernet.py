@@ -34,10 +34,11 @@ from nasneurn.search.config import budget_named
 from nasneurn.search.run import SupernetModule
 from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, as_pixels
 from nasneurn.training.evaluation import accuracy
-from search_spaces.autoformer import AutoFormer, Transformer, transformer_sizes
+from search_spaces.autoformer import AutoFormer, transformer_sizes
 from search_spaces.interface import Architecture, ModelSpace, activate, draw_architecture
 from search_spaces.spos import SPOS
 from search_spaces.supernet import as_supernet, recalibrate, recalibrated, train_supernet
+from search_spaces.transformer import Transformer
 
 COLUMNS = (
     "what", "space", "size", "device", "threads", "batch", "count", "way", "ms", "per_minute",

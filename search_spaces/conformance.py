@@ -5,13 +5,23 @@ every search of one.
 """
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
+from search_spaces.costs import FormulaCosts, disagreement
 from search_spaces.errors import SpaceError
-from search_spaces.interface import ModelSpace, activate, choices, draw_architecture
-from search_spaces.supernet import as_supernet, recalibrate, subnet
+from search_spaces.interface import (
+    ModelSpace,
+    activate,
+    canonical_form,
+    checked_architecture,
+    choices,
+    draw_architecture,
+)
+from search_spaces.supernet import as_supernet, load_supernet, recalibrate, save_supernets, subnet
 
 #: Images of a check, and paths that are drawn.
 IMAGES = 4
@@ -80,15 +90,46 @@ def can_be_measured(build: Callable[[], ModelSpace], images: Tensor) -> None:
 
 
 def can_be_saved(build: Callable[[], ModelSpace], images: Tensor) -> None:
-    """A second space takes the weights of the first and computes the same."""
-    supernet, second = as_supernet(build()).eval(), as_supernet(build()).eval()
-    second.load_state_dict(supernet.state_dict())
+    """A second space takes the weights of the first from a file and computes the same."""
+    supernet = as_supernet(build()).eval()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "supernet.safetensors"
+        save_supernets(path, {"it": supernet.state_dict()}, None)
+        second = load_supernet(path, "it", build()).eval()
     architecture = draw_architecture(supernet, 0)
     activate(supernet, architecture)
     activate(second, architecture)
     with torch.no_grad():
         if not torch.equal(supernet(images), second(images)):
             raise SpaceError("a supernet with the weights of another computes something else")
+
+
+def formula_is_right(build: Callable[[], ModelSpace], images: Tensor) -> None:
+    """A method ``cost``, where there is one, gives what is counted in networks."""
+    with torch.device("meta"):
+        space = build().to("meta")
+    if hasattr(space, "cost"):
+        told = disagreement(FormulaCosts(space, images.shape[1:]))
+        if told is not None:
+            raise SpaceError(f"its cost gives {told}")
+
+
+def canonical_is_the_same_network(build: Callable[[], ModelSpace], images: Tensor) -> None:
+    """A method ``canonical``, where there is one, gives an architecture that computes the same."""
+    supernet = as_supernet(build()).eval()
+    canonical = canonical_form(supernet)
+    for number in range(PATHS):
+        architecture = draw_architecture(supernet, number)
+        named = checked_architecture(choices(supernet), canonical(dict(architecture)))
+        if canonical(dict(named)) != named:
+            raise SpaceError(f"its canonical gives {named}, and of this something else again")
+        logits = []
+        for path in (architecture, named):
+            activate(supernet, path)
+            with torch.no_grad():
+                logits.append(supernet(images))
+        if not torch.equal(*logits):
+            raise SpaceError(f"its canonical gives {named} for {architecture}, another network")
 
 
 CHECKS: dict[str, Check] = {
@@ -100,29 +141,41 @@ CHECKS: dict[str, Check] = {
         gradients_flow,
         can_be_measured,
         can_be_saved,
+        formula_is_right,
+        canonical_is_the_same_network,
     )
 }
 
 
 def check_space(build: Callable[[], ModelSpace], image_shape: tuple[int, int, int]) -> None:
-    """Check that a space keeps all of :data:`CHECKS`.
+    """Check that a space keeps all of :data:`CHECKS`; PyTorch's random numbers stay as they were.
 
-    Parameters
-    ----------
-    build:
-        Makes the space, each time anew.
-    image_shape:
-        (C, H, W) of the images that it takes.
+    Args:
+        build: makes the space, each time anew.
+        image_shape: (C, H, W) of the images that it takes.
 
-    Raises
-    ------
-    SpaceError
-        The first that it does not keep, and how.
+    Raises:
+        SpaceError: the space cannot be built, or the first check that it does not pass, and how.
     """
     images = torch.rand(IMAGES, *image_shape, generator=torch.Generator().manual_seed(0))
-    for name, check in CHECKS.items():
+    with torch.random.fork_rng(devices=[]):
         try:
-            check(build, images)
+            space = build()
+        except SpaceError:
+            raise
         except Exception as error:
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise SpaceError(f"the space does not pass {name}: {told}") from error
+            raise SpaceError(f"the space cannot be built: {_told(error)}") from error
+        if not isinstance(space, ModelSpace):
+            raise SpaceError(f"a {type(space).__name__} is no space: must be NNI's ModelSpace")
+        for name, check in CHECKS.items():
+            try:
+                check(build, images)
+            except Exception as error:
+                raise SpaceError(f"the space does not pass {name}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    told = " ".join(str(error).split())
+    if isinstance(error, SpaceError):
+        return told
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__

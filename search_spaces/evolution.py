@@ -1,19 +1,23 @@
 """Evolutionary search over the paths of a trained supernet, under a cost limit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from search_spaces.costs import Cost
+from search_spaces.costs import Cost, Limit
 from search_spaces.errors import SpaceError
+from search_spaces.interface import Architecture, Choices
 from search_spaces.pareto import selection_order
 
 T = TypeVar("T")
 
-#: Draws for one new candidate before the search gives up.
-PATIENCE = 10_000
+#: Draws for one new candidate by the rules of the algorithm, and then draws near architectures
+#: that are known to be within the limit, before the search takes all of them as seen.
+PATIENCE = 200
+NEARBY = 5_000
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,15 @@ class Candidate:
 
 
 def evolve(
-    choices: Mapping[str, Sequence[Any]],
-    evaluate: Callable[[Sequence[dict[str, Any]]], Iterable[float]],
+    choices: Choices,
+    evaluate: Callable[[Sequence[Architecture]], Iterable[float]],
     cost: Callable[[Mapping[str, Any]], Cost],
     *,
     settings: EvolutionSettings,
     seed: int,
-    burden: Callable[[dict[str, Any]], float] = lambda architecture: 0.0,
-    within: Callable[[Mapping[str, Any]], bool] = lambda architecture: True,
-    canonical: Callable[[dict[str, Any]], dict[str, Any]] = lambda architecture: architecture,
+    burden: Callable[[Architecture], float] = lambda architecture: 0.0,
+    within: Limit | None = None,
+    canonical: Callable[[Architecture], Architecture] = lambda architecture: architecture,
     seen: Callable[[Candidate], None] = lambda candidate: None,
 ) -> list[Candidate]:
     """Search for the architectures with the highest score and, where it counts, a low burden.
@@ -63,41 +67,54 @@ def evolve(
     architecture is evaluated twice. Each generation draws from its own stream of ``seed``, so a
     search whose scores are remembered (by ``evaluate``) replays to the point where it was cut off.
 
-    ``evaluate`` is given a generation at once, so that it may score its members in parallel; it
-    gives each score as soon as it is known. ``burden`` is what to lower beside the error.
-    ``canonical`` gives the one name of a network that several architectures describe.
+    Where the limit is such that uniform draws do not meet it, architectures are drawn near the
+    lightest one, and from there on near those that are known to be within.
 
-    Returns all candidates in the order of evaluation. A small space may be exhausted early.
+    Args:
+        choices: the options of each choice.
+        evaluate: scores of a generation, which it is given at once, so that it may score its
+            members in parallel; it gives each score as soon as it is known.
+        cost: of an architecture.
+        settings: sizes of the search.
+        seed: of all draws.
+        burden: what to lower beside the error.
+        within: the limit that all architectures keep.
+        canonical: the one name of a network that several architectures describe.
+        seen: is told each candidate.
 
-    Raises
-    ------
-    SpaceError
-        If the space holds nothing to choose, or no architecture within the limit is found in many
-        draws.
+    Returns:
+        All candidates in the order of evaluation. A small space may be exhausted early.
+
+    Raises:
+        SpaceError: the space holds nothing to choose, or not even the lightest architecture is
+            within the limit.
     """
-    size = int(np.prod([float(len(values)) for values in choices.values()]))
+    size = math.prod(len(values) for values in choices.values())
     if size < 2:
         raise SpaceError("the space holds a single architecture: there is nothing to search")
+    if within is not None and not within(within.lightest):
+        raise SpaceError("no architecture is within the limits; raise them")
     candidates: list[Candidate] = []
-    visited: set[tuple[Any, ...]] = set()
+    visited: dict[str, Architecture] = {}
 
     for generation in range(settings.generations):
-        rng = np.random.default_rng([seed, generation])
-        parents = best_of(candidates, settings.parents)
-        children: list[dict[str, Any]] = []
+        draws = _Draws(
+            choices,
+            best_of(candidates, settings.parents),
+            settings.mutation_probability,
+            np.random.default_rng([seed, generation]),
+        )
+        children: list[Architecture] = []
         for position in range(settings.population):
             if len(visited) >= size:
                 break
             crossing = position < settings.population // 2
-            child = _new_child(
-                choices, parents, crossing, settings, visited, within, canonical, rng
-            )
-            if child is not None:
-                children.append(child)
-            elif not candidates and not children:
-                raise SpaceError(
-                    f"no architecture within the limits in {PATIENCE:,} draws; raise the limits"
-                )
+            child = _new_child(draws, crossing, visited, within, canonical)
+            if child is None:
+                break
+            children.append(child)
+        if not children:
+            break  # all have been seen
         for child, score in zip(children, evaluate(children), strict=True):
             candidate = Candidate(generation, child, cost(child), score, burden(child))
             candidates.append(candidate)
@@ -114,39 +131,73 @@ def best_of(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     return [ranked[place] for place in selection_order(points)[:count]]
 
 
+class _Draws:
+    """Draws of one generation."""
+
+    def __init__(
+        self,
+        choices: Choices,
+        parents: Sequence[Candidate],
+        mutation_probability: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.choices = choices
+        self._parents = [parent.architecture for parent in parents]
+        self._probability = mutation_probability
+        self._rng = rng
+        self.patience = PATIENCE
+
+    def by_the_algorithm(self, crossing: bool) -> Architecture:
+        """A crossing of two parents, or a mutation of one; a uniform draw if there is none."""
+        if not self._parents:
+            return self.uniform()
+        if crossing:
+            pair = [self._pick(self._parents), self._pick(self._parents)]
+            return {label: self._pick(pair)[label] for label in self.choices}
+        parent = self._pick(self._parents)
+        return self._mutated(parent, self._probability)
+
+    def uniform(self) -> Architecture:
+        """A uniform draw."""
+        return {label: self._pick(values) for label, values in self.choices.items()}
+
+    def near(self, known: Sequence[Architecture]) -> Architecture:
+        """One of ``known`` with about one choice drawn anew."""
+        return self._mutated(self._pick(known), 1 / len(self.choices))
+
+    def _mutated(self, parent: Architecture, probability: float) -> Architecture:
+        return {
+            label: self._pick(values) if self._rng.random() < probability else parent[label]
+            for label, values in self.choices.items()
+        }
+
+    def _pick(self, values: Sequence[T]) -> T:
+        return values[int(self._rng.integers(len(values)))]
+
+
 def _new_child(
-    choices: Mapping[str, Sequence[Any]],
-    parents: Sequence[Candidate],
+    draws: _Draws,
     crossing: bool,
-    settings: EvolutionSettings,
-    visited: set[tuple[Any, ...]],
-    within: Callable[[Mapping[str, Any]], bool],
-    canonical: Callable[[dict[str, Any]], dict[str, Any]],
-    rng: np.random.Generator,
-) -> dict[str, Any] | None:
-    """An architecture that was not visited and is within the limit, or None after many draws."""
-    for attempt in range(PATIENCE):
-        # Parents that have no unvisited child left give way to uniform draws.
-        if not parents or attempt > PATIENCE // 10:
-            child = {label: _pick(values, rng) for label, values in choices.items()}
-        elif crossing:
-            pair = [_pick(parents, rng).architecture, _pick(parents, rng).architecture]
-            child = {label: _pick(pair, rng)[label] for label in choices}
-        else:
-            parent = _pick(parents, rng).architecture
-            child = {
-                label: _pick(values, rng)
-                if rng.random() < settings.mutation_probability
-                else parent[label]
-                for label, values in choices.items()
-            }
-        child = canonical(child)
-        key = tuple(child.values())
-        if key not in visited and within(child):
-            visited.add(key)
+    visited: dict[str, Architecture],
+    within: Limit | None,
+    canonical: Callable[[Architecture], Architecture],
+) -> Architecture | None:
+    """An architecture that was not visited and is within the limit; None if none is found."""
+
+    def proposals() -> Iterator[Architecture]:
+        for _ in range(draws.patience):
+            yield draws.by_the_algorithm(crossing)
+        draws.patience //= 4  # the others of this generation will hardly fare better
+        if within is not None:
+            yield within.lightest
+        known = list(visited.values())
+        for attempt in range(NEARBY):
+            yield draws.near(known) if known and attempt % 2 else draws.uniform()
+
+    for proposal in proposals():
+        child = canonical(proposal)
+        key = str([child[label] for label in draws.choices])
+        if key not in visited and (within is None or within(child)):
+            visited[key] = child
             return child
     return None
-
-
-def _pick(values: Sequence[T], rng: np.random.Generator) -> T:
-    return values[int(rng.integers(len(values)))]

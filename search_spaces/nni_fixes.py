@@ -5,7 +5,7 @@ This is the only file that knows NNI's insides. What spaces have in common is in
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 from nni.nas.evaluator.pytorch import LightningModule as NNILightningModule
@@ -73,6 +73,14 @@ class SeededPathSampling(RandomSamplingLightningModule):
         self._batch = batch_idx
         self.resample()
         return self.training_module.training_step(batch, batch_idx)
+
+    def cpu(self) -> Self:
+        """Stay on the device of the training.
+
+        Lightning's teardown calls this on a GPU, to free its memory. It would take the supernet
+        along, and whoever trained it goes on with it there.
+        """
+        return self
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Pass the hook on."""

@@ -4,12 +4,11 @@ A rule is a function of the number of the batch, so that a training that is cont
 paths that it would have taken, and all ranks of a distributed one take the same path.
 """
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
+from search_spaces.checks import known
 from search_spaces.costs import Costs
 from search_spaces.errors import SpaceError
 from search_spaces.interface import Architecture, ModelSpace, choices, draw_architecture
@@ -46,19 +45,16 @@ def fair(space: ModelSpace, seed: int, costs: Costs, accumulate: int) -> PathRul
 def sandwich(space: ModelSpace, seed: int, costs: Costs, accumulate: int) -> PathRule:
     """In each step the costliest path, the cheapest, and uniform ones (Yu & Huang, ICCV 2019).
 
-    ``accumulate`` is 3 or more, to hold them. Costliest and cheapest are choice by choice, all
-    others being equal.
+    ``accumulate`` is 3 or more, to hold them. Cost is counted in multiply-adds, then parameters.
 
-    Raises
-    ------
-    SpaceError
-        If a step has fewer than three batches.
+    Raises:
+        SpaceError: a step has fewer than three batches.
     """
     if accumulate < 3:
         raise SpaceError(
             f"sandwich sampling needs 3 or more batches in a step: accumulate is {accumulate}"
         )
-    cheapest, costliest = extremes(choices(space), costs)
+    cheapest, costliest = costs.extremes
 
     def path(batch: int) -> Architecture:
         place = batch % accumulate
@@ -67,26 +63,6 @@ def sandwich(space: ModelSpace, seed: int, costs: Costs, accumulate: int) -> Pat
         return draw_architecture(space, seed, batch)
 
     return path
-
-
-def extremes(
-    values: Mapping[str, Sequence[Any]], costs: Costs
-) -> tuple[Architecture, Architecture]:
-    """The paths of the values that cost least, and most, in each choice."""
-    first = {label: options[0] for label, options in values.items()}
-
-    def flops(label: str, value: Any) -> int:
-        return costs({**first, label: value}).flops
-
-    # A choice that the first values leave without effect (that of a layer beyond the depth, say)
-    # keeps the order of its values.
-    ranked = {
-        label: sorted(options, key=lambda value, label=label: flops(label, value))  # type: ignore[misc]
-        for label, options in values.items()
-    }
-    cheapest = {label: order[0] for label, order in ranked.items()}
-    costliest = {label: order[-1] for label, order in ranked.items()}
-    return cheapest, costliest
 
 
 RULES: dict[str, Callable[[ModelSpace, int, Costs, int], PathRule]] = {
@@ -101,18 +77,14 @@ def path_rule(
 ) -> PathRule:
     """The rule of that name for a space.
 
-    Parameters
-    ----------
-    accumulate:
-        Batches in a step.
+    Args:
+        name: one of :data:`RULES`.
+        space: what is sampled.
+        seed: of the draws.
+        costs: what the space's architectures cost; only sandwich sampling asks.
+        accumulate: batches in a step.
 
-    Raises
-    ------
-    SpaceError
-        If there is no such rule, or it does not fit the steps.
+    Raises:
+        SpaceError: there is no such rule, or it does not fit the steps.
     """
-    if name not in RULES:
-        near = difflib.get_close_matches(name, RULES, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SpaceError(f"sampling is {name!r}, must be one of {', '.join(RULES)}{hint}")
-    return RULES[name](space, seed, costs, accumulate)
+    return RULES[known("sampling", name, RULES)](space, seed, costs, accumulate)

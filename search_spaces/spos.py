@@ -8,7 +8,7 @@ weights pass between the two; the convolutions are PyTorch's own, without NNI's 
 them, which costs time in every step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -16,6 +16,7 @@ import torch
 from nni.nas.nn.pytorch import LayerChoice, ModelSpace
 from torch import Tensor, nn
 
+from search_spaces.checks import known, positive_number, probability, whole_number
 from search_spaces.errors import SpaceError
 from search_spaces.stem_choice import Stem, stem_module
 
@@ -104,29 +105,25 @@ def _pointwise(inputs: int, outputs: int) -> list[nn.Module]:
 class SPOS(ModelSpace):
     """The SPOS space of 4^20 architectures for images (N, 3, H, W), as an NNI model space.
 
-    Parameters
-    ----------
-    num_classes:
-        Outputs of the classifier.
-    image_size:
-        Side of the square images. From 128 pixels the first convolution halves the resolution,
-        as published (224 pixels end as 7 x 7 maps); below it does not (32 pixels end as 2 x 2).
-    width:
-        Factor on all channels; 1.0 is the published supernet.
-    blocks:
-        Choice blocks in each of the four stages; (4, 4, 8, 4) is the published supernet. Fewer
-        blocks and a width of 0.25 make a supernet that two CPU cores train in a minute.
-    stem:
-        Module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN, or several
-        by name, of which the choice ``stem`` takes one.
-    dropout:
-        Probability before the classifier.
-    initialization:
-        ``"aligned"`` starts the candidates of a choice block as one function (see
-        :func:`align_candidates`), so that paths agree from the first step and a supernet needs
-        fewer of them; ``"published"`` draws each candidate on its own.
-
     Architectures are dicts ``{"layer_1": "k3", ..., "layer_20": "xcep"}``.
+
+    Args:
+        num_classes: outputs of the classifier.
+        image_size: side of the square images. From 128 pixels the first convolution halves the
+            resolution, as published (224 pixels end as 7 x 7 maps); below it does not (32 pixels
+            end as 2 x 2).
+        width: factor on all channels; 1.0 is the published supernet.
+        blocks: choice blocks in each of the four stages; (4, 4, 8, 4) is the published supernet.
+            Fewer blocks and a width of 0.25 make a supernet that two CPU cores train in a minute.
+        stem: module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN, or
+            several by name, of which the choice ``stem`` takes one.
+        dropout: probability before the classifier.
+        initialization: ``"aligned"`` starts the candidates of a choice block as one function (see
+            :func:`align_candidates`), so that paths agree from the first step and a supernet needs
+            fewer of them; ``"published"`` draws each candidate on its own.
+
+    Raises:
+        SpaceError: a setting is none that can be meant.
     """
 
     def __init__(
@@ -134,22 +131,20 @@ class SPOS(ModelSpace):
         num_classes: int = 10,
         image_size: int = 32,
         width: float = 1.0,
-        blocks: tuple[int, int, int, int] = STAGE_BLOCKS,
+        blocks: Sequence[int] = STAGE_BLOCKS,
         stem: Stem = None,
         dropout: float = 0.1,
         initialization: str = "aligned",
     ) -> None:
         super().__init__()
-        if image_size < 16:
-            raise SpaceError(
-                f"SPOS halves its maps four times: image_size is {image_size}, must be 16 or more"
-            )
-        if initialization not in ("aligned", "published"):
-            raise SpaceError(
-                f"initialization is {initialization!r}, must be 'aligned' or 'published'"
-            )
-        first, *stages, last = scaled_channels(width)
-        self.initialization = initialization
+        whole_number("image_size", image_size, least=16)  # maps are halved four times
+        if not isinstance(blocks, list | tuple) or len(blocks) != len(STAGE_BLOCKS):
+            raise SpaceError(f"blocks is {blocks!r}, must be a list of four numbers")
+        for repeats in blocks:
+            whole_number("a number of blocks", repeats, least=1)
+        self.initialization = known("initialization", initialization, ("aligned", "published"))
+        classes = whole_number("num_classes", num_classes, least=1)
+        first, *stages, last = scaled_channels(positive_number("width", width))
         self.stem = stem_module(stem)
         self.first_conv = nn.Sequential(
             nn.Conv2d(3, first, 3, 2 if image_size >= FULL_STRIDE_SIZE else 1, 1, bias=False),
@@ -173,8 +168,8 @@ class SPOS(ModelSpace):
         self.features = nn.Sequential(*layers)
         self.conv_last = nn.Sequential(*_pointwise(stages[-1], last))
         self.globalpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Sequential(nn.Linear(last, num_classes, bias=False))
+        self.dropout = nn.Dropout(probability("dropout", dropout))
+        self.classifier = nn.Sequential(nn.Linear(last, classes, bias=False))
         self.initialize()
 
     def initialize(self) -> None:
@@ -226,7 +221,7 @@ def align_candidates(candidates: Mapping[str, nn.Module]) -> None:
     fifth.weight.copy_(filter_.weight)
     last.weight.copy_(narrow.weight)
     # A rectified standard normal variable has mean 0.399 and deviation 0.584. Normalized, it is
-    # lifted by their ratio, so that the extra ReLU behind the identity cuts nothing off.
+    # lifted by their ratio, so that the extra ReLU after the identity cuts nothing off.
     extra_norm = xcep.branch_main[list(xcep.branch_main).index(fourth) + 1]
     nn.init.constant_(cast(Tensor, extra_norm.bias), 0.683)
 

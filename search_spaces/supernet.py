@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.checkpointing import TimedCheckpoint
 from search_spaces.errors import SpaceError
-from search_spaces.interface import activate
+from search_spaces.interface import activate, checked_architecture, choices
 from search_spaces.nni_fixes import LocalExperiment, SeededRandomOneShot
 from search_spaces.quiet import quiet
 from search_spaces.sampling import PathRule
@@ -48,26 +48,29 @@ def train_supernet(
     the same arguments, training continues from there and ends in the same weights as a run that
     was never interrupted, on the same machine.
 
-    Parameters
-    ----------
-    space:
-        An NNI model space. Where it has a method ``initialize``, that draws its weights.
-    module:
-        NNI Lightning module with the loss and the optimizer; it is given the supernet.
-    loader:
-        All batches of the training, in order. To be continued, it has a ``state_dict`` and a
-        ``load_state_dict`` that hold its position.
-    path_of:
-        The path of each batch, by its number: see :mod:`search_spaces.sampling`.
-    accumulate:
-        Batches, each on a path of its own, whose gradients make one step.
-    trainer_options:
-        Further options of ``pytorch_lightning.Trainer``, such as ``accelerator``.
+    Args:
+        space: an NNI model space. Where it has a method ``initialize``, that draws its weights.
+        module: NNI Lightning module with the loss and the optimizer; it is given the supernet.
+        loader: all batches of the training, in order. To be continued, it has a ``state_dict`` and
+            a ``load_state_dict`` that hold its position.
+        path_of: the path of each batch, by its number: see :mod:`search_spaces.sampling`.
+        folder: where the state of the training is kept.
+        accumulate: batches, each on a path of its own, whose gradients make one step.
+        callbacks: further callbacks of Lightning.
+        checkpoint_seconds: time between two savings of the state.
+        trainer_options: further options of ``pytorch_lightning.Trainer``, such as ``accelerator``.
+
+    Returns:
+        The supernet, on the device that it was trained on.
+
+    Raises:
+        SpaceError: a path is no architecture of the space.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "training.ckpt"
     resume = {"ckpt_path": str(state)} if state.exists() else {}
-    strategy = SeededRandomOneShot(path_of)
+    values = choices(space)
+    strategy = SeededRandomOneShot(lambda batch: checked_architecture(values, path_of(batch)))
     with quiet(*CHATTY):
         trainer = Trainer(
             max_epochs=1,
@@ -101,8 +104,11 @@ def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
     """One path as a network of its own that shares no tensor with the supernet.
 
     Its outputs equal those of the supernet on this path, bit for bit.
+
+    Raises:
+        SpaceError: it is no architecture of the space.
     """
-    network: nn.Module = supernet.freeze(dict(architecture))
+    network: nn.Module = supernet.freeze(checked_architecture(choices(supernet), architecture))
     return copy.deepcopy(network)
 
 
@@ -131,7 +137,7 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
 @contextmanager
 def recalibrated(
-    supernet: nn.Module, architecture: Mapping[str, Any], batches: Iterable[Tensor]
+    supernet: ModelSpace, architecture: Mapping[str, Any], batches: Iterable[Tensor]
 ) -> Iterator[nn.Module]:
     """The supernet on one path with batch-norm statistics of its own, while the context lasts.
 
@@ -158,7 +164,10 @@ def save_supernets(path: Path, supernets: Mapping[str, Mapping[str, Tensor]], ab
     ``about`` is plain data, kept in the file's header as JSON.
     """
     tensors = {
-        f"{name}/{key}": tensor.detach().cpu().contiguous()
+        f"{name}/{key}": tensor.detach()
+        .cpu()
+        .contiguous()
+        .clone()  # safetensors holds no shared ones
         for name, state in supernets.items()
         for key, tensor in state.items()
     }
@@ -170,10 +179,8 @@ def save_supernets(path: Path, supernets: Mapping[str, Mapping[str, Tensor]], ab
 def load_weights(path: Path, name: str) -> dict[str, Tensor]:
     """Read the weights of the supernet ``name`` from a file of :func:`save_supernets`.
 
-    Raises
-    ------
-    SpaceError
-        If the file is no such file, or holds no supernet of that name.
+    Raises:
+        SpaceError: the file is no such file, or holds no supernet of that name.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -194,10 +201,8 @@ def load_weights(path: Path, name: str) -> dict[str, Tensor]:
 def load_supernet(path: Path, name: str, space: ModelSpace) -> ModelSpace:
     """Turn ``space`` into the supernet ``name`` of a file of :func:`save_supernets`, in place.
 
-    Raises
-    ------
-    SpaceError
-        If the weights are of another space.
+    Raises:
+        SpaceError: the weights are of another space.
     """
     supernet = as_supernet(space)
     try:

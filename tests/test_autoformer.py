@@ -8,11 +8,12 @@ from nni.nas.hub.pytorch import AutoFormer as HubAutoFormer
 from torch import Tensor, nn
 
 from nasneurn.stems import NeuRN
-from search_spaces.autoformer import SIZES, AutoFormer, Transformer
+from search_spaces.autoformer import SIZES, AutoFormer
 from search_spaces.costs import FormulaCosts, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import ModelSpace, activate, choices, draw_architecture
 from search_spaces.supernet import as_supernet, subnet
+from search_spaces.transformer import Transformer
 
 MICRO = SIZES["micro"]
 LAYERS = range(max(MICRO["depths"]))
@@ -210,7 +211,22 @@ def test_a_frozen_network_is_plain() -> None:
         ({"image_size": 30}, "patches of 4 pixels do not tile an image of 30"),
         ({"patch_size": 64}, "do not tile"),
         ({"size": "huge"}, "size is 'huge', must be one of micro, tiny, small, base"),
-        ({"head_dim": None, "heads": (2, 3)}, "3 heads do not divide an embedding of 80"),
+        ({"patch_size": 0}, "patch_size is 0, must be a whole number of 1 or more"),
+        ({"image_size": 0}, "image_size is 0"),
+        ({"depths": (0, 1)}, "depths is 0, must be a whole number of 1 or more"),
+        ({"depths": ()}, r"depths is \(\), must be a list of one or more options"),
+        ({"depths": 3}, "depths is 3, must be a list"),
+        ({"heads": (2, 2)}, r"heads is \(2, 2\), must name each option once"),
+        ({"heads": (2.5,)}, "heads is 2.5, must be a whole number"),
+        ({"embed_dims": (-8,)}, "embed_dims is -8"),
+        ({"mlp_ratios": (0,)}, "mlp_ratios is 0, must be a number above 0"),
+        ({"mlp_ratios": (0.001,)}, "must leave an MLP of width 1 or more"),
+        ({"drop_path": 1}, "drop_path is 1, must be a number from 0 to below 1"),
+        ({"head_dim": 0}, "head_dim is 0"),
+        ({"head_dim": "share"}, "did you mean 'shared'"),
+        ({"num_classes": -1}, "num_classes is -1"),
+        ({"initialization": "other"}, "initialization is 'other'"),
+        ({"head_dim": "shared", "heads": (2, 3)}, "3 heads do not divide an embedding of 80"),
     ],
 )
 def test_settings_that_make_no_space(settings: dict[str, object], told: str) -> None:
@@ -219,4 +235,4 @@ def test_settings_that_make_no_space(settings: dict[str, object], told: str) -> 
 
 
 def test_heads_may_share_the_embedding() -> None:
-    assert AutoFormer(head_dim=None, heads=(2, 4)).transformer.layers[0].head_dim == 20
+    assert AutoFormer(head_dim="shared", heads=(2, 4)).transformer.layers[0].head_dim == 20

@@ -12,7 +12,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks.spaces import SPACES, SpaceChoice, space_class
 from nasneurn.search.config import SEARCHED, StemChoice, budget_named
 from search_spaces.conformance import CHECKS, check_space
-from search_spaces.costs import CountedCosts, costs_of, network_cost
+from search_spaces.costs import Costs, costs_of, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import ModelSpace, draw_architecture
 
@@ -36,7 +36,7 @@ def test_a_users_space_conforms_with_a_stem_in_front(stem: StemChoice) -> None:
     assert choice.settings == {"num_labels": 7}
     check_space(choice.build, (3, 32, 32))
     costs = costs_of(choice.build, (3, 32, 32))
-    assert isinstance(costs, CountedCosts)
+    assert isinstance(costs, Costs)
     architecture = draw_architecture(choice.build(), 0)
     assert costs(architecture) == network_cost(choice.network(architecture), (3, 32, 32))
 

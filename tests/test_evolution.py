@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_spaces.costs import Cost
+from search_spaces.coordinate_search import least
+from search_spaces.costs import Cost, Costs, Limit, limit
 from search_spaces.errors import SpaceError
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
 from search_spaces.pareto import hypervolume
@@ -76,16 +77,62 @@ def test_remembered_scores_replay_the_search() -> None:
     assert len(asked) == 15
 
 
+class KnownCosts(Costs):
+    """Costs that no network needs to be built for."""
+
+    def __init__(self, choices: Mapping[str, Sequence[Any]], value: Mapping[str, int]) -> None:
+        self.choices = dict(choices)
+        self.value = value
+
+    def __call__(self, architecture: Mapping[str, Any]) -> Cost:
+        return Cost(flops=1 + sum(map(self.value.__getitem__, architecture.values())), params=1)
+
+
+def at_most(flops: int) -> Limit:
+    return Limit(KnownCosts(CHOICES, VALUE), {"flops": flops})
+
+
 @settings(max_examples=20, deadline=None)
-@given(limit=st.integers(4, 24), seed=st.integers(0, 99))
-def test_the_limit_holds(limit: int, seed: int) -> None:
-    found = run(seed, within=lambda a: total(a) <= limit)
-    assert max(c.cost.flops for c in found) <= limit
+@given(most=st.integers(1, 24), seed=st.integers(0, 99))
+def test_the_limit_holds(most: int, seed: int) -> None:
+    found = run(seed, within=at_most(1 + most))
+    assert max(c.cost.flops for c in found) <= most
+    assert best_score(found) >= min(most, 20)
+
+
+def best_score(found: list[Candidate]) -> float:
+    return max(candidate.score for candidate in found)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_few_of_a_million_that_meet_a_limit_are_all_found(order: int, seed: int) -> None:
+    choices = {f"layer_{number}": ("a", "b", "c", "d")[::order] for number in range(10)}
+    costs = KnownCosts(choices, VALUE)
+    # Of 4^10 architectures, the cheapest and the ten that are dearer by one.
+    found = evolve(
+        choices, totals, costs, seed=seed, within=limit(costs, max_flops=2),
+        settings=EvolutionSettings(population=8, generations=5, parents=4),
+    )  # fmt: skip
+    assert len(found) == 11
+    assert {candidate.cost.flops for candidate in found} == {1, 2}
+    assert least(choices, costs_flops(costs)) == dict.fromkeys(choices, "a")
+
+
+def costs_flops(costs: Costs) -> Any:
+    return lambda architecture: costs(architecture).flops
+
+
+def test_one_architecture_within_the_limit_is_found() -> None:
+    (found,) = run(within=at_most(1))
+    assert found.architecture == dict.fromkeys(CHOICES, "a")
 
 
 def test_a_limit_that_nothing_meets() -> None:
-    with pytest.raises(SpaceError, match="no architecture within the limits"):
-        run(within=lambda architecture: False)
+    with pytest.raises(SpaceError, match="no architecture is within the limits"):
+        run(within=at_most(0.5))  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="no architecture has at most 1 flops: the smallest"):
+        limit(KnownCosts(CHOICES, dict.fromkeys("abcd", 1)), max_flops=1)
 
 
 def test_two_aims_are_both_followed() -> None:

@@ -8,7 +8,7 @@ from search_spaces.autoformer import AutoFormer
 from search_spaces.costs import Costs, costs_of
 from search_spaces.errors import SpaceError
 from search_spaces.interface import ModelSpace, choices
-from search_spaces.sampling import RULES, extremes, path_rule
+from search_spaces.sampling import RULES, path_rule
 from search_spaces.spos import CANDIDATES, SPOS
 
 BUILD = {
@@ -68,7 +68,7 @@ def test_a_sandwich_has_the_costliest_and_the_cheapest(space: tuple[ModelSpace, 
 
 def test_extremes_of_spos_are_by_cost_not_by_name() -> None:
     build = BUILD["spos"]
-    cheapest, costliest = extremes(choices(build()), costs_of(build, (3, 32, 32)))
+    cheapest, costliest = costs_of(build, (3, 32, 32)).extremes
     costs = costs_of(build, (3, 32, 32))
     for label in cheapest:
         flops = {

@@ -145,8 +145,22 @@ def test_limits_that_nothing_meets_name_the_smallest() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"image_size": 8}, "image_size is 8, must be 16 or more"),
-        ({"initialization": "other"}, "initialization is 'other'"),
+        ({"image_size": 8}, "image_size is 8, must be a whole number of 16 or more"),
+        ({"image_size": "32"}, "image_size is '32', must be"),
+        ({"initialization": "algned"}, "initialization is 'algned', .*; did you mean 'aligned'"),
+        ({"width": -1}, "width is -1, must be a number above 0"),
+        ({"width": float("nan")}, "width is nan"),
+        ({"blocks": [0, 0, 0, 0]}, "number of blocks is 0, must be a whole number of 1 or more"),
+        ({"blocks": [1, 1, 1]}, r"blocks is \[1, 1, 1\], must be a list of four numbers"),
+        ({"blocks": 4}, "blocks is 4, must be a list"),
+        ({"dropout": 7}, "dropout is 7, must be a number from 0 to below 1"),
+        ({"dropout": True}, "dropout is True"),
+        ({"num_classes": 0}, "num_classes is 0, must be a whole number of 1 or more"),
+        ({"num_classes": 10.0}, "num_classes is 10.0"),
+        ({"stem": "neurn"}, "stem is 'neurn', must be None, a module, or modules by name"),
+        ({"stem": {}}, "stem is {}"),
+        ({"stem": {"a.b": nn.Identity()}}, "'a.b' cannot name a stem"),
+        ({"stem": {"a": 3}}, "stem 'a' is 3, must be a module"),
     ],
 )
 def test_settings_that_make_no_space(settings: dict[str, object], told: str) -> None:
