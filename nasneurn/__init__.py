@@ -4,24 +4,91 @@ Importing this package imports nothing heavy: each name below is loaded when it 
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
+    from nasneurn.api import align, bench, load_study, search
+    from nasneurn.domains import load_suite
+    from nasneurn.errors import InputError
+    from nasneurn.networks import (
+        create_network,
+        create_space,
+        list_networks,
+        list_spaces,
+        read_found,
+        register_network,
+        register_space,
+    )
+    from nasneurn.stems import NeuRN, create_stem, list_stems, neurn, register_stem
+    from nasneurn.studies.folder import Study
+    from nasneurn.studies.run import Execution
+
+    __version__: str
 
 _HOME = {
+    "Execution": "nasneurn.studies.run",
+    "InputError": "nasneurn.errors",
     "NeuRN": "nasneurn.stems",
+    "Study": "nasneurn.studies.folder",
+    "align": "nasneurn.api",
+    "bench": "nasneurn.api",
+    "create_algorithm": "nasneurn.algorithms",
+    "create_network": "nasneurn.networks",
+    "create_space": "nasneurn.networks",
     "create_stem": "nasneurn.stems",
+    "list_algorithms": "nasneurn.algorithms",
+    "list_networks": "nasneurn.networks",
+    "list_spaces": "nasneurn.networks",
     "list_stems": "nasneurn.stems",
-    "neurn": "nasneurn.stems",
+    "load_study": "nasneurn.api",
     "load_suite": "nasneurn.domains",
+    "neurn": "nasneurn.stems",
+    "read_found": "nasneurn.networks",
+    "register_algorithm": "nasneurn.algorithms",
+    "register_network": "nasneurn.networks",
+    "register_space": "nasneurn.networks",
+    "register_stem": "nasneurn.stems",
+    "search": "nasneurn.api",
 }
 
-__all__ = ["NeuRN", "create_stem", "list_stems", "load_suite", "neurn"]
+__all__ = [
+    "Execution",
+    "InputError",
+    "NeuRN",
+    "Study",
+    "__version__",
+    "align",
+    "bench",
+    "create_algorithm",
+    "create_network",
+    "create_space",
+    "create_stem",
+    "list_algorithms",
+    "list_networks",
+    "list_spaces",
+    "list_stems",
+    "load_study",
+    "load_suite",
+    "neurn",
+    "read_found",
+    "register_algorithm",
+    "register_network",
+    "register_space",
+    "register_stem",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nasneurn")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, "__version__"])

@@ -76,5 +76,3 @@ def _evolution(supernet: Supernet, outcomes: Outcomes) -> list[Row]:
         {**supernet.group, "method": "evolution", "evaluations": count, "best": value}
         for count, value in enumerate(best.tolist(), start=1)
     ]
-
-

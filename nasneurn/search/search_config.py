@@ -166,7 +166,9 @@ def plan_search(
         parts[of_supernet][field.removeprefix("supernet.")] = value
     for field in parts[False]:
         if field in SupernetBudget.model_fields and not _of_protocol(field):
-            raise InputError(f"{field!r} is a field of the supernet: say --set supernet.{field}=...")
+            raise InputError(
+                f"{field!r} is a field of the supernet: say --set supernet.{field}=..."
+            )
     supernet = chosen.supernet.changed(parts[True], "supernet")
     stem_choices = parse_search_stems(stems)
     fields = study_fields(

@@ -221,7 +221,9 @@ class SupernetWork:
 
     def _found(self, best: Candidate) -> FoundArchitecture:
         unit = self.unit
-        stem = Choice.parse(str(best.architecture[STEM_LABEL])) if unit.stem == SEARCHED else unit.stem
+        stem = (
+            Choice.parse(str(best.architecture[STEM_LABEL])) if unit.stem == SEARCHED else unit.stem
+        )
         return FoundArchitecture(
             name=unit.name,
             space=unit.space.space,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from nasneurn.algorithms import ALGORITHMS
-from nasneurn.choices import Choice, check_known, parse_assignment, split_list
+from nasneurn.choices import Choice, check_known, split_list
 from nasneurn.configuration import Configuration
 from nasneurn.domains import Suite, load_suite
 from nasneurn.errors import InputError
@@ -216,25 +216,12 @@ def parse_domains(words: Sequence[str], suite: Suite, what: str) -> tuple[str, .
                     f"it has {', '.join(suite.domains)}"
                 )
         if len(set(names)) < len(names):
-            raise InputError(f"source {item!r} names a domain twice; {JOINT!r} joins different ones")
+            raise InputError(
+                f"source {item!r} names a domain twice; {JOINT!r} joins different ones"
+            )
     if not items:
         raise InputError(f"no {what}; name one or more of {', '.join(suite.domains)}, or all")
     return items
-
-
-def protocol_changes(words: Sequence[str]) -> dict[str, Any]:
-    """Fields with their new values, each word ``field=value``.
-
-    Raises:
-        InputError: a word is not of that form, or a field is given twice.
-    """
-    changes: dict[str, Any] = {}
-    for word in words:
-        field, value = parse_assignment(word)
-        if field in changes:
-            raise InputError(f"--set gives {field!r} twice")
-        changes[field] = value
-    return changes
 
 
 def study_fields(

@@ -1,5 +1,6 @@
 """A study from its plan to its tables: what is left, the engine that does it, and the resume."""
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -62,17 +63,30 @@ class StudyRun:
     """A configuration bound to its folder and its data.
 
     With ``extend`` the folder may hold a smaller study, whose units are kept: the two are one then.
+    What that one names by import path is imported with ``trust_code`` alone.
 
     Raises:
-        InputError: the folder holds another study.
+        InputError: the folder holds another study, or code that is not trusted.
     """
 
     def __init__(
-        self, config: StudyConfig, out: Path, execution: Execution, *, extend: bool = False
+        self,
+        config: StudyConfig,
+        out: Path,
+        execution: Execution,
+        *,
+        extend: bool = False,
+        trust_code: bool = False,
     ) -> None:
         self.study = Study(out)
         self.execution = execution
         self.config = self._agreed(config, extend)
+        foreign = [name for name in self.config.code if name not in config.code]
+        if foreign and not trust_code:
+            raise InputError(
+                f"{self.study.config_path} names code that is not of this package "
+                f"({', '.join(foreign)}); say --trust-code if you trust it"
+            )
         self.device = choose_device(execution.device)
         self.suite = load_suite(
             self.config.suite,
@@ -191,9 +205,18 @@ class StudyRun:
         about = {"title": unit.title}
         if isinstance(result, Result):
             self.study.store.finish(unit.identity, result.tables, about)
+            self._tidy(unit)
             return
         self.study.store.fail(unit.identity, result.error, result.details, about)
         print(f"nasneurn: failed: {unit.title}: {result.error}", file=sys.stderr)
+
+    def _tidy(self, unit: Unit) -> None:
+        """Remove what an unfinished unit kept, now that its result is."""
+        for path in self.study.state.glob(f"{unit.identity}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def _place(self, title: str, *, shown: bool) -> Place:
         return Place(
@@ -219,4 +242,3 @@ def progress_of(config: StudyConfig, outcomes: Outcomes) -> dict[str, tuple[int,
             failed + (unit.identity in outcomes.failed),
         )
     return counts
-

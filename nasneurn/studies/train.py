@@ -82,16 +82,13 @@ class _Work:
             history, best = selection.history, selection.best
         network.eval()
         rows = list(self._rows(network, adaptation, history, best))
-        _checkpoint(self._training, self._place).unlink(missing_ok=True)
         epochs = [{**self._training.columns, **record} for record in history]
         return Result({"accuracy": rows, "history": epochs})
 
     @cached_property
     def _images(self) -> Any:
         training = self._training
-        return source_images(
-            self._place.suite, training.sources, training.protocol, self._device
-        )
+        return source_images(self._place.suite, training.sources, training.protocol, self._device)
 
     def _network(self) -> tuple[nn.Module, str]:
         training = self._training

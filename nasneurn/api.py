@@ -1,0 +1,366 @@
+"""What a program calls: studies, searches and alignments, with results as objects.
+
+Nothing here prints but progress; the command line prints what these functions return.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasneurn.configuration import read_yaml
+from nasneurn.errors import InputError
+from nasneurn.studies.config import plan_bench
+from nasneurn.studies.folder import Study, check_begun
+from nasneurn.studies.run import Execution, StudyRun
+
+if TYPE_CHECKING:
+    from alignment.outcome import Alignment
+    from nasneurn.studies.config import StudyConfig
+
+#: The configuration of each kind of study.
+KINDS = {
+    "bench": "nasneurn.studies.config:BenchConfig",
+    "search": "nasneurn.search.search_config:SearchConfig",
+    "search-quality": "nasneurn.search.quality_config:QualityConfig",
+}
+
+#: One word or several, as a program finds it handy.
+Words = str | Sequence[str]
+
+
+def _words(value: Words | int) -> list[str]:
+    return [str(value)] if isinstance(value, str | int) else [str(one) for one in value]
+
+
+def _seeds(value: int | str | Sequence[int] | Sequence[str]) -> list[str]:
+    # A list of one seed is that seed, and not how many.
+    return _words(value) if isinstance(value, int | str) else [*map(str, value), ","]
+
+
+def bench(
+    models: Words = "digits_convnet",
+    *,
+    stems: Words = ("none", "neurn"),
+    algorithms: Words = "erm",
+    suite: str | Path = "builtin",
+    image_size: int | None = None,
+    splits: Path | None = None,
+    sources: Words = "all",
+    targets: Words = "all",
+    seeds: int | str | Sequence[int] = 3,
+    budget: str = "quick",
+    changes: Mapping[str, Any] | None = None,
+    precision: str = "auto",
+    out: Path | str = Path("results/bench"),
+    extend: bool = False,
+    trust_code: bool = False,
+    execution: Execution | None = None,
+) -> Study:
+    """Train networks after stems on source domains, and measure them on every domain.
+
+    The same call continues where it was stopped; several processes may work on one folder.
+
+    Args:
+        models: networks by name; see :func:`nasneurn.networks.resolve_architectures`.
+        stems: stems by name, each with its options.
+        algorithms: how they are trained.
+        suite: "builtin", "digits" or a folder ``ROOT/<domain>/<class>/<images>``.
+        image_size: side of the images; 32 by default, of a folder 224.
+        splits: the split file of a folder.
+        sources: domains to train on, each by itself; "+" joins several to one source.
+        targets: domains to measure on.
+        seeds: how many, from 0 up, or the seeds themselves.
+        budget: the named protocol to start from: quick, standard or paper.
+        changes: fields of the protocol with other values.
+        precision: auto (bf16 on a GPU, else 32), 32 or bf16.
+        out: the folder of the results.
+        extend: add what is new to the study that the folder holds.
+        trust_code: also import code that a file of found architectures names.
+        execution: where it runs.
+
+    Returns:
+        The study: its folder, with tables as DataFrames.
+
+    Raises:
+        InputError: the folder holds another study, something cannot be used, or every training
+            failed.
+    """
+    run = bench_run(
+        models,
+        stems=stems,
+        algorithms=algorithms,
+        suite=suite,
+        image_size=image_size,
+        splits=splits,
+        sources=sources,
+        targets=targets,
+        seeds=seeds,
+        budget=budget,
+        changes=changes,
+        precision=precision,
+        out=out,
+        extend=extend,
+        trust_code=trust_code,
+        execution=execution,
+    )
+    return finish(run)
+
+
+def bench_run(
+    models: Words,
+    *,
+    stems: Words,
+    algorithms: Words = "erm",
+    suite: str | Path = "builtin",
+    sources: Words = "all",
+    targets: Words = "all",
+    seeds: int | str | Sequence[int] = 3,
+    changes: Mapping[str, Any] | None = None,
+    out: Path | str = Path("results/bench"),
+    extend: bool = False,
+    trust_code: bool = False,
+    execution: Execution | None = None,
+    read_images: bool = True,
+    **options: Any,
+) -> StudyRun:
+    """A study that is planned and not yet run; arguments as those of :func:`bench`."""
+    execution = execution or Execution()
+    config = plan_bench(
+        models=_words(models),
+        stems=_words(stems),
+        algorithms=_words(algorithms),
+        suite=str(suite),
+        sources_named=_words(sources),
+        targets=_words(targets),
+        seeds=_seeds(seeds),
+        changes=changes or {},
+        trust_code=trust_code,
+        data_dir=execution.data_dir,
+        device=execution.device,
+        read_images=read_images,
+        **{"image_size": None, "splits": None, "budget": "quick", "precision": "auto", **options},
+    )
+    return StudyRun(config, Path(out), execution, extend=extend, trust_code=trust_code)
+
+
+def search(
+    space: str = "spos",
+    *,
+    stems: Words = "neurn",
+    suite: str | Path = "builtin",
+    sources: Words | None = None,
+    seeds: int | str | Sequence[int] = 1,
+    budget: str = "quick",
+    changes: Mapping[str, Any] | None = None,
+    weights: Words = "inherited",
+    quality: int | None = None,
+    out: Path | str | None = None,
+    extend: bool = False,
+    execution: Execution | None = None,
+    **options: Any,
+) -> Study:
+    """Search an architecture on source domains, and measure what is found on every domain.
+
+    The same call continues where it was stopped; several processes may work on one folder.
+
+    Args:
+        space: ``spos``, ``autoformer``, either with settings (``spos:width=0.5``), or
+            ``package.module:Class`` of one's own.
+        stems: stems by name; ``search`` chooses the stem together with the architecture.
+        suite, seeds, budget: as in :func:`bench`.
+        sources: domains to search on, each by itself; the first of the suite by default.
+        changes: fields of the protocol, and as ``supernet.FIELD`` those of the supernet's budget.
+        weights: what the winners start from: ``inherited``, ``scratch`` or both.
+        quality: measure the search too, on so many architectures of each supernet.
+        out: the folder of the results; by default named after the search, in ``results``.
+        extend: add what is new to the search that the folder holds.
+        execution: where it runs.
+        options: ``algorithms``, ``targets``, ``image_size``, ``splits``, ``precision`` as in
+            :func:`bench`; ``max_flops`` and ``max_params`` bound the candidates; ``select_under``
+            (clean or shifts) is what scores them; ``objective`` (accuracy, flops, params, latency)
+            what the evolution lowers beside the error.
+
+    Raises:
+        InputError: NNI is missing, the folder holds another study, or something cannot be used.
+        SpaceError: the space cannot be searched.
+    """
+    return finish(
+        search_run(
+            space,
+            stems=stems,
+            suite=suite,
+            sources=sources,
+            seeds=seeds,
+            budget=budget,
+            changes=changes,
+            weights=weights,
+            quality=quality,
+            out=out,
+            extend=extend,
+            execution=execution,
+            **options,
+        )
+    )
+
+
+def search_run(
+    space: str,
+    *,
+    stems: Words,
+    suite: str | Path = "builtin",
+    sources: Words | None = None,
+    seeds: int | str | Sequence[int] = 1,
+    budget: str = "quick",
+    changes: Mapping[str, Any] | None = None,
+    weights: Words = "inherited",
+    quality: int | None = None,
+    out: Path | str | None = None,
+    extend: bool = False,
+    execution: Execution | None = None,
+    **options: Any,
+) -> StudyRun:
+    """A search that is planned and not yet run; arguments as those of :func:`search`."""
+    from nasneurn.domains import load_suite
+    from nasneurn.networks.spaces import need_nni
+    from nasneurn.search.quality_config import QualityConfig
+    from nasneurn.search.search_config import SearchConfig, plan_search
+
+    need_nni()
+    execution = execution or Execution()
+    chosen = {"image_size": None, "splits": None, "precision": "auto", **options}
+    if sources is None:
+        sources = load_suite(
+            str(suite),
+            data_dir=execution.data_dir,
+            size=chosen["image_size"],
+            splits=chosen["splits"],
+        ).domains[:1]
+    fields = plan_search(
+        space=space,
+        stems=_words(stems),
+        algorithms=_words(chosen.pop("algorithms", "erm")),
+        suite=str(suite),
+        sources_named=_words(sources),
+        targets=_words(chosen.pop("targets", "all")),
+        seeds=_seeds(seeds),
+        budget=budget,
+        changes=changes or {},
+        weights=_words(weights),
+        data_dir=execution.data_dir,
+        device=execution.device,
+        **chosen,
+    )
+    config = (
+        SearchConfig.checked(**fields)
+        if quality is None
+        else QualityConfig.checked(**{**fields, "architectures": quality})
+    )
+    folder = Path(out) if out is not None else Path("results") / config.folder_name
+    return StudyRun(config, folder, execution, extend=extend)
+
+
+def run_config(
+    path: Path | str,
+    *,
+    out: Path | str | None = None,
+    trust_code: bool = False,
+    execution: Execution | None = None,
+) -> StudyRun:
+    """The study of a ``config.yaml``, not yet run.
+
+    Args:
+        path: the file.
+        out: the folder of the results; by default that of the file.
+        trust_code: also import the code that the file names.
+
+    Raises:
+        InputError: the file is no configuration, its images are others here, or it names code
+            without ``trust_code``.
+    """
+    path = Path(path)
+    config = read_config(path)
+    if config.code and not trust_code:
+        raise InputError(
+            f"{path} names code that is not of this package ({', '.join(config.code)}); "
+            "say --trust-code if you trust the file and that code"
+        )
+    folder = path.parent if out is None else Path(out)
+    return StudyRun(config, folder, execution or Execution(), trust_code=trust_code)
+
+
+def read_config(path: Path) -> "StudyConfig":
+    """The configuration of a study of any kind.
+
+    Raises:
+        InputError: the file holds none.
+    """
+    kind = read_yaml(path).get("kind")
+    if kind not in KINDS:
+        raise InputError(f"{path}: kind is {kind!r}, must be one of {', '.join(KINDS)}")
+    module, _, name = KINDS[kind].partition(":")
+    config: StudyConfig = getattr(import_module(module), name).read(path)
+    return config
+
+
+def finish(run: StudyRun) -> Study:
+    """Run a planned study, and write its tables and figures.
+
+    Raises:
+        InputError: it cannot run, or nothing of it gave a result.
+    """
+    from nasneurn.report.remake import remake
+
+    study = run.run()
+    if study.accuracy.empty:
+        raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
+    remake(study)
+    return study
+
+
+def load_study(folder: Path | str) -> Study:
+    """The study of a folder, finished or not.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    study = Study(folder)
+    check_begun(study)
+    return study
+
+
+def align(
+    models: Words = "all",
+    *,
+    jobs: int | None = None,
+    strict: bool = False,
+    trust_code: bool = False,
+    **options: Any,
+) -> "Alignment":
+    """Align architectures as sequences of layers: scores, similarities and representatives.
+
+    Args:
+        models: ``all`` (the 44), ``timm``, names, globs, a text file of names, found
+            architectures, or networks of one's own.
+        jobs: processes that trace and threads that score; all cores by default.
+        strict: raise for an architecture that cannot be traced, instead of a warning.
+        trust_code: also import code that a file of found architectures names.
+        options: those of :class:`alignment.options.Options`.
+
+    Returns:
+        The outcome, which holds DataFrames: ``scores``, ``similarity``, ``tokens`` and
+        ``representatives``.
+
+    Raises:
+        AlignmentError: an option or a model that cannot be used.
+        InputError: a file of found architectures that cannot be used.
+    """
+    from alignment.options import Options
+    from alignment.run import compute
+    from alignment.sequences import available_cores
+    from nasneurn.networks.traced import gather
+
+    chosen = Options(**options, threads=available_cores() if jobs is None else jobs)
+    chosen.check()
+    architectures = gather(_words(models), jobs=jobs, strict=strict, trust_code=trust_code)
+    return compute(architectures, chosen)

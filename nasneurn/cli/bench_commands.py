@@ -1,0 +1,183 @@
+"""``nasneurn bench`` and ``nasneurn experiment``: grids of networks, stems, domains and seeds."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasneurn.cli.options import (
+    Algorithms,
+    AsJson,
+    BudgetName,
+    Changes,
+    ConfigFile,
+    DataDir,
+    Device,
+    Engine,
+    Extend,
+    ImageSize,
+    PrecisionName,
+    RetryFailed,
+    Seeds,
+    Sources,
+    Splits,
+    Stems,
+    Suite,
+    Targets,
+    TrustCode,
+    Workers,
+    changes_of,
+    execution,
+    refuse_beside_config,
+)
+
+if TYPE_CHECKING:
+    from nasneurn.studies.run import StudyRun
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="digits_convnet, names of timm or the zoo, torchvision:NAME, package.module:Name, "
+        "globs, representatives, a found architecture.json#NAME; commas between, or repeated."
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
+]
+
+
+def bench_command(
+    context: typer.Context,
+    models: Models = None,
+    stems: Stems = None,
+    algorithms: Algorithms = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
+    splits: Splits = None,
+    sources: Sources = None,
+    targets: Targets = None,
+    seeds: Seeds = None,
+    budget: BudgetName = "quick",
+    changes: Changes = None,
+    precision: PrecisionName = "auto",
+    config_file: ConfigFile = None,
+    workers: Workers = 1,
+    engine: Engine = None,
+    retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
+    extend: Extend = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="By torch.compile: pays in long trainings on a GPU.")
+    ] = False,
+    trust_code: TrustCode = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the results; by default results/bench.")
+    ] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train networks after stems on source domains, and measure them on every domain.
+
+    Without options: a small convolutional network without and with NeuRN on the built-in domains,
+    three seeds, in some minutes. The same command continues where it was stopped; several may work
+    on one folder.
+    """
+    from nasneurn.api import bench_run, run_config
+
+    where = execution(
+        workers=workers,
+        engine=engine,
+        device=device,
+        data_dir=data_dir,
+        retry_failed=retry_failed,
+        compiled=compiled,
+    )
+    if config_file is not None:
+        refuse_beside_config(context)
+        run = run_config(config_file, out=out, trust_code=trust_code, execution=where)
+    else:
+        run = bench_run(
+            models or "digits_convnet",
+            stems=stems or "none,neurn",
+            algorithms=algorithms or "erm",
+            suite=suite,
+            image_size=image_size,
+            splits=splits,
+            sources=sources or "all",
+            targets=targets or "all",
+            seeds=",".join(seeds) if seeds else 3,
+            budget=budget,
+            changes=changes_of(changes),
+            precision=precision,
+            out=out or Path("results/bench"),
+            extend=extend,
+            trust_code=trust_code,
+            execution=where,
+            read_images=not dry_run,
+        )
+    run_and_print(run, dry_run=dry_run, as_json=as_json)
+
+
+def run_and_print(run: "StudyRun", *, dry_run: bool = False, as_json: bool = False) -> None:
+    """Run a planned study and print what came of it; or only print the plan."""
+    from nasneurn.api import finish
+    from nasneurn.report.terminal import print_plan, print_study, study_json
+
+    if dry_run:
+        from nasneurn.studies.estimate import estimates
+
+        left = run.left(run.study.store.outcomes())
+        workers = run.execution.workers
+        print_plan(estimates(run, left, workers), workers)
+        return
+    study = finish(run)
+    if as_json:
+        typer.echo(study_json(study))
+    else:
+        print_study(study)
+
+
+def experiment_command(
+    name: Annotated[str, typer.Argument(help="vgg19-transfer, patch-size or same-domain.")],
+    models: Models = None,
+    suite: Annotated[str | None, typer.Option(help="Another suite than the experiment's.")] = None,
+    sources: Sources = None,
+    seeds: Seeds = None,
+    budget: BudgetName = "paper",
+    changes: Changes = None,
+    workers: Workers = 1,
+    engine: Engine = None,
+    retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
+    extend: Extend = False,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one of the paper's first experiments by its name."""
+    from nasneurn.api import bench_run
+    from nasneurn.studies.paper_experiments import experiment_named
+
+    experiment = experiment_named(name)
+    run = bench_run(
+        models or experiment.models,
+        stems=experiment.stems,
+        suite=suite or experiment.suite,
+        sources=sources or (experiment.sources if suite is None else "all"),
+        seeds=",".join(seeds) if seeds else 5,
+        budget=budget,
+        changes=changes_of(changes),
+        out=out or Path("results") / name,
+        extend=extend,
+        execution=execution(
+            workers=workers,
+            engine=engine,
+            device=device,
+            data_dir=data_dir,
+            retry_failed=retry_failed,
+        ),
+        read_images=not dry_run,
+    )
+    run_and_print(run, dry_run=dry_run, as_json=as_json)

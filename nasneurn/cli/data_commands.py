@@ -1,0 +1,58 @@
+"""``nasneurn data``: the domains."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasneurn.cli.options import AsJson, DataDir, Suite
+
+app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare their files.")
+
+
+@app.command("prepare")
+def prepare_command(
+    names: Annotated[list[str], typer.Argument(help="Of: mnist, mnistm, svhn, usps.")],
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of BSDS500's train photos; mnistm is made on them.")
+    ] = None,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Make files again that exist.")] = False,
+    seed: Annotated[int, typer.Option(help="Chooses mnistm's crops of the photos.")] = 0,
+) -> None:
+    """Download real digit domains, and make MNIST-M, as npz files."""
+    from nasneurn.domains.prepare import prepare
+
+    written = prepare(names, data_dir=data_dir, photos=photos, force=force, seed=seed)
+    for path in written:
+        typer.echo(path)
+    if not written:
+        typer.echo("all files exist; --force makes them again", err=True)
+
+
+@app.command("list")
+def list_command(
+    suite: Annotated[
+        str | None, typer.Option(help="builtin, digits or a folder; by default the first two.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the domains that are there, and what is missing."""
+    from nasneurn.domains.inventory import print_inventory, take_inventory
+
+    print_inventory(take_inventory(suite, data_dir), as_json=as_json)
+
+
+@app.command("preview")
+def preview_command(
+    suite: Suite = "builtin",
+    stem: Annotated[str, typer.Option(help="The stem that the second rows pass.")] = "neurn",
+    out: Annotated[Path, typer.Option(help="The PNG file.")] = Path("domains.png"),
+    data_dir: DataDir = None,
+) -> None:
+    """Draw a contact sheet: every domain, as it is and through a stem."""
+    from nasneurn.domains import load_suite
+    from nasneurn.domains.preview import contact_sheet
+
+    typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))

@@ -1,0 +1,208 @@
+"""``nasneurn search`` and ``nasneurn search-quality``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasneurn.cli.bench_commands import run_and_print
+from nasneurn.cli.options import (
+    Algorithms,
+    AsJson,
+    BudgetName,
+    Changes,
+    ConfigFile,
+    DataDir,
+    Device,
+    Engine,
+    Extend,
+    ImageSize,
+    PrecisionName,
+    RetryFailed,
+    Seeds,
+    Sources,
+    Splits,
+    Stems,
+    Suite,
+    Targets,
+    TrustCode,
+    Workers,
+    changes_of,
+    execution,
+    refuse_beside_config,
+)
+
+Space = Annotated[
+    str,
+    typer.Option(
+        help="spos, autoformer or package.module:Class of one's own; settings as in spos:width=0.5."
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(help="What the winners start from: inherited, scratch, or both with a comma."),
+]
+MaxFlops = Annotated[int | None, typer.Option(min=1, help="Most multiply-adds of a candidate.")]
+MaxParams = Annotated[int | None, typer.Option(min=1, help="Most parameters of a candidate.")]
+
+
+def search_command(
+    context: typer.Context,
+    space: Space = "spos",
+    neurn: Annotated[
+        bool | None,
+        typer.Option("--neurn/--no-neurn", help="Short for --stems neurn, the default, or none."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Short for --stems none,neurn: both, paired.")
+    ] = False,
+    stems: Stems = None,
+    algorithms: Algorithms = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
+    splits: Splits = None,
+    sources: Sources = None,
+    targets: Targets = None,
+    seeds: Seeds = None,
+    budget: BudgetName = "quick",
+    changes: Changes = None,
+    select_under: Annotated[
+        str | None,
+        typer.Option(help="What scores candidates: clean or shifts; with the stem search shifts."),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="accuracy alone, or lower too: flops, params or latency.")
+    ] = "accuracy",
+    weights: Weights = None,
+    max_flops: MaxFlops = None,
+    max_params: MaxParams = None,
+    precision: PrecisionName = "auto",
+    config_file: ConfigFile = None,
+    workers: Workers = 1,
+    engine: Engine = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Devices that train one supernet together.")
+    ] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines with so many devices each.")] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
+    ] = "auto",
+    retry_failed: RetryFailed = False,
+    extend: Extend = False,
+    trust_code: TrustCode = False,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search an architecture on source domains, and measure what is found on every domain.
+
+    The same command continues where it was stopped; several may work on one folder.
+    """
+    from nasneurn.api import run_config, search_run
+    from nasneurn.search.stem_choices import short_forms
+
+    where = execution(
+        workers=workers,
+        engine=engine,
+        device=device,
+        data_dir=data_dir,
+        retry_failed=retry_failed,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+    )
+    if config_file is not None:
+        refuse_beside_config(context)
+        run = run_config(config_file, out=out, trust_code=trust_code, execution=where)
+    else:
+        run = search_run(
+            space,
+            stems=short_forms(neurn=neurn, compare=compare, stems=stems or []),
+            sources=sources,
+            weights=weights or "inherited",
+            select_under=select_under,
+            objective=objective,
+            max_flops=max_flops,
+            max_params=max_params,
+            out=out,
+            extend=extend,
+            execution=where,
+            **_shared(
+                algorithms, suite, image_size, splits, targets, seeds, budget, changes, precision
+            ),
+        )
+    run_and_print(run, as_json=as_json)
+
+
+def quality_command(
+    space: Space = "spos",
+    stems: Stems = None,
+    suite: Suite = "builtin",
+    image_size: ImageSize = None,
+    splits: Splits = None,
+    sources: Sources = None,
+    targets: Targets = None,
+    seeds: Seeds = None,
+    budget: BudgetName = "quick",
+    changes: Changes = None,
+    architectures: Annotated[
+        int, typer.Option(min=2, help="Architectures of each supernet trained from scratch.")
+    ] = 12,
+    precision: PrecisionName = "auto",
+    workers: Workers = 1,
+    engine: Engine = None,
+    retry_failed: RetryFailed = False,
+    extend: Extend = False,
+    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well a supernet ranks architectures that are trained from scratch too.
+
+    The same command continues where it was stopped; several may work on one folder.
+    """
+    from nasneurn.api import search_run
+
+    run = search_run(
+        space,
+        stems=stems or "none,neurn",
+        sources=sources,
+        quality=architectures,
+        out=out,
+        extend=extend,
+        execution=execution(
+            workers=workers,
+            engine=engine,
+            device=device,
+            data_dir=data_dir,
+            retry_failed=retry_failed,
+        ),
+        **_shared(None, suite, image_size, splits, targets, seeds, budget, changes, precision),
+    )
+    run_and_print(run, as_json=as_json)
+
+
+def _shared(
+    algorithms: list[str] | None,
+    suite: str,
+    image_size: int | None,
+    splits: Path | None,
+    targets: list[str] | None,
+    seeds: list[str] | None,
+    budget: str,
+    changes: list[str] | None,
+    precision: str,
+) -> dict[str, Any]:
+    return {
+        "algorithms": algorithms or "erm",
+        "suite": suite,
+        "image_size": image_size,
+        "splits": splits,
+        "targets": targets or "all",
+        "seeds": ",".join(seeds) if seeds else 1,
+        "budget": budget,
+        "changes": changes_of(changes),
+        "precision": precision,
+    }

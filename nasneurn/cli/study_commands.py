@@ -1,0 +1,34 @@
+"""``nasneurn status`` and ``nasneurn figures``: what a folder holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(help="The folder of a study.")]
+
+
+def status_command(folder: Folder) -> None:
+    """Show how far a study is, also while it runs."""
+    from nasneurn.api import load_study, read_config
+    from nasneurn.report.terminal import print_status
+    from nasneurn.studies.run import progress_of
+
+    study = load_study(folder)
+    config, outcomes = read_config(study.config_path), study.store.outcomes()
+    failures = [
+        (unit.title, outcomes.failed[unit.identity]["error"])
+        for unit in config.units(outcomes)
+        if unit.identity in outcomes.failed
+    ]
+    title = f"{folder}: {config.kind}, {config.suite}, budget {config.budget}"
+    print_status(title, progress_of(config, outcomes), failures)
+
+
+def figures_command(folder: Folder) -> None:
+    """Make the tables and figures of a study again from its rows, without training."""
+    from nasneurn.api import load_study
+    from nasneurn.report.remake import remake
+
+    for path in remake(load_study(folder)):
+        typer.echo(path)

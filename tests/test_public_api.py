@@ -1,0 +1,70 @@
+"""What ``import nasneurn`` offers: names, types, and nothing heavy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nasneurn
+
+NAMES = """
+Execution InputError NeuRN Study __version__ align bench create_algorithm create_network
+create_space create_stem list_algorithms list_networks list_spaces list_stems load_study load_suite
+neurn read_found register_algorithm register_network register_space register_stem search
+""".split()
+
+#: A user's file, and what mypy must find its expressions to be.
+USERS_FILE = """
+import nasneurn
+import torch
+
+reveal_type(nasneurn.__version__)
+reveal_type(nasneurn.neurn(torch.rand(1, 3, 8, 8), k=3))
+reveal_type(nasneurn.create_stem("neurn", k=5))
+reveal_type(nasneurn.load_suite("builtin").domains)
+reveal_type(nasneurn.bench("digits_convnet", seeds=2))
+reveal_type(nasneurn.search("spos").accuracy)
+reveal_type(nasneurn.align("all"))
+reveal_type(nasneurn.create_network("resnet18"))
+"""
+TYPES = [
+    "builtins.str",
+    "torch._tensor.Tensor",
+    "torch.nn.modules.module.Module",
+    "tuple[builtins.str, ...]",
+    "nasneurn.studies.folder.Study",
+    "pandas.DataFrame",
+    "alignment.outcome.Alignment",
+    "torch.nn.modules.module.Module",
+]
+
+
+def test_the_names_of_the_package() -> None:
+    assert sorted(nasneurn.__all__) == sorted(NAMES)
+    for name in NAMES:
+        assert getattr(nasneurn, name) is not None
+        assert name in dir(nasneurn)
+
+
+def test_importing_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, nasneurn\n"
+        "assert nasneurn.__version__\n"
+        "print(sorted({'torch', 'numpy', 'pandas', 'nni', 'timm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_type_checkers_see_the_types(tmp_path: Path) -> None:
+    file = tmp_path / "users_file.py"
+    file.write_text(USERS_FILE)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "", "--follow-imports", "silent",
+         "--cache-dir", str(tmp_path / "cache"), str(file)],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    found = [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
+    expected = list(TYPES)
+    assert [one.replace("pandas.core.frame.DataFrame", "pandas.DataFrame") for one in found] == (
+        expected
+    ), done.stdout
