@@ -14,7 +14,7 @@ from alignment.arrays import IntArray
 def k_medoids(distances: IntArray, k: int, starts: int | None = None) -> IntArray:
     """The best of many descents by swaps, from a greedy start and from random ones (seed 0).
 
-    Of equally good choices the one that comes first in lexicographic order.
+    Of equally good ends of a descent the one that comes first in lexicographic order.
 
     Args:
         distances: (N, N), whole numbers, so that sums are exact.

@@ -4,19 +4,30 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from alignment import AlignmentError, Architecture, Layer, Options, Scoring, compute
-from alignment.figures import PALETTE, embed, family_colours
+from alignment import (
+    ZOO,
+    AlignmentError,
+    Architecture,
+    Layer,
+    Options,
+    Scoring,
+    compute,
+    write_figures,
+    write_tables,
+)
+from alignment.colours import PALETTE, family_colours
+from alignment.figures import embed
 from alignment.page import map_page
-from alignment.run import silhouette_curve, write_figures, write_tables
-from alignment.zoo import ZOO
 from nasneurn.cli import app
 from nasneurn.errors import InputError
-from nasneurn.networks.alignment_models import found_architectures, gather
+from nasneurn.networks.found import FoundArchitecture, write_found
+from nasneurn.networks.traced import gather
 
 SMALL = "test_resnet,test_vit,test_convnext,test_byobnet,test_efficientnet"
 
@@ -78,7 +89,7 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
     code = (
         "import sys; from nasneurn.cli import app;"
         f"app(['align', '--no-figures', '--out', {str(again)!r}], standalone_mode=False);"
-        "assert not {'torch', 'pandas', 'matplotlib', 'networkx'} & set(sys.modules)"
+        "assert not {'torch', 'pandas', 'matplotlib', 'networkx', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run(
         [sys.executable, "-c", code],
@@ -126,7 +137,7 @@ def test_options_reach_the_scores(tmp_path: Path) -> None:
         ),
     )
     matrix = np.array([row[1:] for row in read(tmp_path / "scores.csv")[1:]], int)
-    assert np.array_equal(matrix, outcome.scores)
+    assert np.array_equal(matrix, outcome.score_matrix)
 
 
 @pytest.mark.parametrize(
@@ -165,28 +176,28 @@ def test_one_architecture(tmp_path: Path) -> None:
     assert read(tmp_path / "similarity.csv")[1] == ["test_resnet", "1.000000"]
 
 
-def found_record(**changes: object) -> dict[str, object]:
-    record: dict[str, object] = {
-        "run": "print-neurn-3",
-        "space": "spos",
-        "settings": {"num_classes": 10, "image_size": 32, "width": 0.25, "blocks": [1, 1, 2, 1]},
-        "stem": {"name": "neurn", "options": {}},
-        "source": "print",
-        "seed": 3,
-        "architecture": {
-            "layer_1": "k3", "layer_2": "k7", "layer_3": "xcep", "layer_4": "k5", "layer_5": "k3",
-        },
-    }  # fmt: skip
-    return {**record, **changes}
+def search_record(**changes: Any) -> FoundArchitecture:
+    return FoundArchitecture(
+        **{
+            "name": "spos/print-neurn-3",
+            "space": "spos",
+            "settings": {
+                "num_classes": 10, "image_size": 32, "width": 0.25, "blocks": [1, 1, 2, 1],
+            },
+            "choices": {
+                "layer_1": "k3", "layer_2": "k7", "layer_3": "xcep", "layer_4": "k5",
+                "layer_5": "k3",
+            },
+            **changes,
+        }
+    )  # fmt: skip
 
 
 def test_found_architectures(tmp_path: Path) -> None:
     pytest.importorskip("nni")
-    path = tmp_path / "architecture.json"
-    path.write_text(json.dumps([found_record(), found_record()]))
-    first, second = found_architectures(path)
-    assert first.name == "spos-print-neurn-3"
-    assert second.name == "spos-print-neurn-3-2"
+    path = tmp_path / "found.json"
+    write_found(path, [search_record(), search_record(name="spos/print-neurn-4")])
+    first, second = gather([str(path)])
     assert first.layers == second.layers
     assert {"conv2d", "batch_norm", "relu", "concat", "linear"} <= {k.kind for k in first.layers}
     kernels = [k.kernel for k in first.layers if k.kind == "conv2d" and k.groups > 1]
@@ -202,40 +213,20 @@ def test_found_architectures(tmp_path: Path) -> None:
 def test_found_transformers_are_like_known_ones(tmp_path: Path) -> None:
     pytest.importorskip("nni")
     layers = range(5)
-    architecture = {
+    choices = {
         "embed_dim": 64, "depth": 4, **{f"mlp_ratio_{i}": 2.0 for i in layers},
-        **{f"num_head_{i}": 3 for i in layers}, "stem": "neurn:k=3",
+        **{f"num_head_{i}": 3 for i in layers},
     }  # fmt: skip
     settings = {"num_classes": 10, "image_size": 32, "size": "micro"}
-    record = found_record(space="autoformer", settings=settings, architecture=architecture)
-    path = tmp_path / "architecture.json"
-    path.write_text(json.dumps([record]))
-    (found,) = found_architectures(path)
+    path = tmp_path / "found.json"
+    write_found(path, [search_record(space="autoformer", settings=settings, choices=choices)])
+    (found,) = gather([str(path)])
     kinds = [layer.kind for layer in found.layers]
     assert kinds.count("layer_norm") == 9
     assert kinds.count("gelu") == kinds.count("softmax") == 4
     names = ["vit_tiny_patch16_224", "test_resnet", str(path)]
     run("--models", ",".join(names), "--no-figures", "--out", str(tmp_path))
     assert read(tmp_path / "nearest.csv")[1][2] == "vit_tiny_patch16_224"
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "cannot be read"),
-        ("[]", "no list"),
-        ("[3]", "no object"),
-        (json.dumps([found_record(space="other")]), "space is 'other', must be one of spos"),
-        (json.dumps([found_record(architecture={"layer_1": "k3"})]), "cannot be built"),
-        (json.dumps([found_record(settings={"nonsense": 1})]), "cannot be built"),
-    ],
-)
-def test_bad_files_of_found_architectures(tmp_path: Path, text: str, says: str) -> None:
-    pytest.importorskip("nni")
-    path = tmp_path / "architecture.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=says):
-        found_architectures(path)
 
 
 def crowd(count: int) -> list[Architecture]:
@@ -266,8 +257,8 @@ def test_very_many_architectures_become_a_map(tmp_path: Path) -> None:
     assert len(data["models"]) == 160
     assert sum(model["r"] for model in data["models"]) == 4
     assert all(len(model["a"]) == 6 for model in data["models"])
-    points = embed(outcome.similarity)
-    assert np.array_equal(points, embed(outcome.similarity))
+    points = embed(outcome.similarity_matrix)
+    assert np.array_equal(points, embed(outcome.similarity_matrix))
     assert map_page(outcome, points) == text
 
 
@@ -277,10 +268,6 @@ def test_colours_of_families() -> None:
     many = family_colours([f"f{k}" for k in range(30)] + ["f29"] * 3)
     assert many["f29"] == PALETTE[0]
     assert sum(colour not in PALETTE for colour in many.values()) == 30 - len(PALETTE)
-
-
-def test_the_silhouette_curve_stops_in_time() -> None:
-    assert [k for k, _ in silhouette_curve(compute(crowd(5), Options()))] == [2, 3, 4]
 
 
 def test_help_is_quick_and_light() -> None:

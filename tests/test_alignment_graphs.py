@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import networkx as nx
 import pytest
 import torch
@@ -171,17 +174,86 @@ def test_a_function_without_a_name_here_is_seen() -> None:
     assert kinds(Odd()) == ["erf", "cumsum"]
 
 
+class Outside(nn.Module):
+    """Computes with NumPy, which PyTorch's functions do not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(torch.from_numpy(self.before(x).numpy()))
+
+
+class Valued(nn.Module):
+    """Asks for a value, which a meta tensor lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return y.relu() if float(y.abs().sum()) >= 0 else y
+
+
+def scripted() -> nn.Module:
+    return torch.jit.trace(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), torch.zeros(1, 3, 8, 8))
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.device("meta"):
+        return build()
+
+
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("build", "message"),
     [
-        (nn.Identity(), "executes no layer"),
-        (nn.Conv2d(4, 4, 1), "cannot be run"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(7, 7)), "cannot be run"),
+        (nn.Identity, "executes no layer on an image (3, 8, 8)$"),
+        (lambda: nn.Conv2d(4, 4, 1), "cannot be run on an image (3, 8, 8): .*4 channels"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 7)), "cannot be run"),
+        (lambda: nn.LazyConv2d(4, 1), "lazy parameter 'weight'"),
+        (Outside, "cannot be followed back to the image.*NumPy"),
+        (scripted, "TorchScript does not show its calls"),
+        (lambda: nn.Sequential(scripted(), nn.Conv2d(3, 3, 1)), "TorchScript"),
+        (lambda: on_meta(Valued), "build it outside of torch.device"),
+        (lambda: Block, "is the class Block; an instance of torch.nn.Module is needed"),
+        (lambda: torch.relu, "is builtin_function_or_method; an instance"),
     ],
 )
-def test_models_that_cannot_be_traced(model: nn.Module, message: str) -> None:
-    with pytest.raises(TraceError, match=message):
-        layer_graph(model, (3, 8, 8))
+def test_models_that_cannot_be_traced(build: Callable[[], Any], message: str) -> None:
+    pattern = message.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(TraceError, match=f"^mine {pattern}|^mine .*{pattern}") as told:
+        serialize_model(build(), "mine", image_shape=(3, 8, 8))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 0, 8), (3, 8.0, 8), (1, 3, 8, 8), 8, "3x8x8"])
+def test_bad_shapes_of_an_image(shape: Any) -> None:
+    with pytest.raises(TraceError, match="must be \\(channels, height, width\\)"):
+        layer_graph(nn.ReLU(), shape)
+
+
+def test_a_model_that_needs_values_is_traced_where_it_has_some() -> None:
+    assert kinds(Valued()) == ["conv2d", "abs", "sum", "relu"]
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.erf(x)
+
+
+def test_what_a_function_of_ones_own_computes_is_seen() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.after(Doubled.apply(self.before(x)))
+
+    assert kinds(Own()) == ["conv2d", "erf", "conv2d"]
 
 
 ARCHITECTURES = {

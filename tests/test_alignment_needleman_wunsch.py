@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignment import AlignmentError, Scoring, align, score, score_matrix
+from alignment import AlignmentError, Scoring, align_pair, score, score_matrix
 from alignment.needleman_wunsch import _shifted
 
 
@@ -204,7 +204,7 @@ scorings = st.builds(
 @settings(max_examples=200, deadline=None)
 @given(sequence, sequence, scorings)
 def test_the_traceback_scores_what_it_says(a, b, scoring) -> None:
-    found = align(a, b, scoring)
+    found = align_pair(a, b, scoring)
     assert found.score == score(a, b, scoring) == rescore(found, a, b, scoring)
     assert [i for i, _ in found.pairs if i is not None] == list(range(len(a)))
     assert [j for _, j in found.pairs if j is not None] == list(range(len(b)))
@@ -232,17 +232,17 @@ def test_a_concatenation_scores_at_least_its_parts(a, b, c, d, gap) -> None:
 def test_substitution_traceback() -> None:
     matrix = np.array([[4, 1, -3], [1, 4, -3], [-3, -3, 4]])
     a, b = [0, 2, 0, 1], [1, 0, 0, 1]
-    found = align(a, b, Scoring(4, -3, -2), matrix)
+    found = align_pair(a, b, Scoring(4, -3, -2), matrix)
     assert found.score == rescore(found, a, b, Scoring(4, -3, -2), matrix)
     assert found.score == score(a, b, Scoring(4, -3, -2), matrix)
 
 
 def test_ties_are_broken_the_same_way_always() -> None:
-    assert align([0, 0, 0], [0]).pairs == ((0, None), (1, None), (2, 0))
+    assert align_pair([0, 0, 0], [0]).pairs == ((0, None), (1, None), (2, 0))
     # A pair before gaps: x and y differ, and two gaps score as much as the mismatch.
-    assert align([1], [2], Scoring(1, -2, -1)).pairs == ((0, 0),)
+    assert align_pair([1], [2], Scoring(1, -2, -1)).pairs == ((0, 0),)
     # A gap in b is taken, from the end, before a gap in a.
-    assert align([1], [2], Scoring(1, -3, -1)).pairs == ((None, 0), (0, None))
+    assert align_pair([1], [2], Scoring(1, -3, -1)).pairs == ((None, 0), (0, None))
 
 
 def test_zero_borders_rank_otherwise() -> None:
@@ -255,7 +255,7 @@ def test_zero_borders_rank_otherwise() -> None:
 def test_large_tokens_need_no_large_matrix() -> None:
     a, b = [10**9, 5, 2 * 10**9], [10**9, 2 * 10**9]
     assert score(a, b) == 1
-    assert align(a, b).score == 1
+    assert align_pair(a, b).score == 1
 
 
 def test_no_sequences() -> None:
@@ -310,10 +310,10 @@ def test_scores_that_no_integer_holds_are_refused() -> None:
 
 def test_another_process_computes_the_same() -> None:
     code = (
-        "import numpy as np; from alignment import align, score_matrix;"
+        "import numpy as np; from alignment import align_pair, score_matrix;"
         "r = np.random.default_rng(0);"
         "s = [r.integers(0, 3, n) for n in (30, 41, 7)];"
-        "print(score_matrix(s).tolist(), align(s[0], s[1]).pairs)"
+        "print(score_matrix(s).tolist(), align_pair(s[0], s[1]).pairs)"
     )
     outputs = {
         subprocess.run(

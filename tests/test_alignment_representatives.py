@@ -1,84 +1,18 @@
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
-from sklearn.metrics import silhouette_score
+from scipy.optimize import LinearConstraint, milp
 
-from alignment import (
-    AlignmentError,
-    Architecture,
-    Layer,
-    Options,
-    Scoring,
-    cluster,
-    compute,
-    normalize,
-    score_matrix,
-    similarities,
-    tokenize,
-)
-from alignment.representatives import METHODS, Clusters, prefer_cheap, silhouette, stability
-from alignment.run import kendall, settings_table, variants
-from alignment.similarity import NORMALIZATIONS
+from alignment import AlignmentError, cluster
+from alignment.medoids import k_medoids
+from alignment.representatives import METHODS, Clusters, prefer_cheap, stability
 
-sequences = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    sequences,
-    st.sampled_from(sorted(NORMALIZATIONS)),
-    st.builds(
-        Scoring,
-        st.integers(1, 4),
-        st.integers(-4, 0),
-        st.integers(-5, -2),
-        st.sampled_from([None, -2, -1, 0]),
-        st.sampled_from(["classic", "zero"]),
-    ),
-)
-def test_similarities_are_similarities(rows, method, scoring) -> None:
-    scores = score_matrix(rows, scoring)
-    values = normalize(scores, [len(row) for row in rows], scoring, method)
-    assert np.array_equal(values, values.T)
-    assert (values.diagonal() == 1).all()
-    assert ((values >= 0) & (values <= 1)).all()
-
-
-def test_each_normalization() -> None:
-    # Five tokens, three of which are the other sequence: 3 matches and 2 gaps.
-    rows = [[0, 1, 2, 3, 4], [0, 2, 4]]
-    scores = score_matrix(rows, Scoring())
-    assert scores[0, 1] == 1
-    expected = {
-        "range": (1 + 8) / (5 + 8),
-        "longer": 1 / 5,
-        "shorter": 1 / 3,
-        "mean": 2 / 8,
-        "geometric": 1 / np.sqrt(15),
-    }
-    for method, value in expected.items():
-        assert normalize(scores, [5, 3], Scoring(), method)[0, 1] == pytest.approx(value)
-
-
-def test_range_needs_no_cut_with_classic_borders() -> None:
-    """What `normalize` cuts off to stay in [0, 1] is never there: the worst score is a bound."""
-    random = np.random.default_rng(0)
-    for scoring in (Scoring(), Scoring(2, -9, -3, -1), Scoring(1, -5, 0)):
-        rows = [random.integers(0, 9, int(n)) for n in random.integers(1, 40, 20)]
-        scores = score_matrix(rows, scoring)
-        worst = np.add.outer(*[[scoring.gap_score(len(row)) for row in rows]] * 2)
-        assert (scores >= worst).all()
-
-
-def test_bad_normalizations() -> None:
-    with pytest.raises(AlignmentError, match="unknown normalization"):
-        normalize(np.eye(2, dtype=int), [1, 1], Scoring(), "longest")
-    with pytest.raises(AlignmentError, match="with itself"):
-        normalize(np.zeros((2, 2), int), [1, 1], Scoring())
+RESULTS = Path(__file__).parents[1] / "results" / "align"
 
 
 def random_similarity(seed: int, count: int = 12, groups: int = 3) -> np.ndarray:
@@ -99,6 +33,52 @@ def test_k_medoids_finds_the_best(k: int, seed: int) -> None:
     assert (distances[np.arange(12), found.medoids[found.labels]]).sum() == pytest.approx(
         best, abs=1e-7
     )
+
+
+def least_sum(distances: np.ndarray, k: int) -> float:
+    """The least sum of distances to k medoids, by SciPy's solver of integer programs.
+
+    The p-median problem: y[j] says that j is a medoid, x[i, j] that j is the medoid of i.
+    """
+    n = len(distances)
+    eye = np.eye(n)
+    assigned = np.hstack([np.kron(eye, np.ones((1, n))), np.zeros((n, n))])
+    opened = np.hstack([np.eye(n * n), -np.kron(np.ones((n, 1)), eye)])
+    chosen = np.hstack([np.zeros(n * n), np.ones(n)])
+    answer = milp(
+        np.hstack([distances.ravel(), np.zeros(n)]),
+        integrality=np.ones(n * n + n),
+        bounds=(0, 1),
+        constraints=[
+            LinearConstraint(assigned, 1, 1),
+            LinearConstraint(opened, -np.inf, 0),
+            LinearConstraint(chosen, k, k),
+        ],
+        options={"mip_rel_gap": 0},
+    )
+    assert answer.success
+    return float(answer.fun)
+
+
+@pytest.mark.parametrize("k", [2, 5, 10, 16])
+def test_the_medoids_of_the_44_are_the_best(k: int) -> None:
+    distances = 1 - pd.read_csv(RESULTS / "similarity.csv", index_col=0).to_numpy()
+    found = k_medoids(np.rint(distances * 1e9).astype(np.int64), k)
+    assert distances[:, found].min(1).sum() == pytest.approx(least_sum(distances, k), abs=1e-6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_k_medoids_finds_the_best_among_ties(data: st.DataObject) -> None:
+    """Of distances of few values, so that many choices are equally good; by trying all."""
+    n = data.draw(st.integers(1, 7))
+    k = data.draw(st.integers(1, n))
+    upper = data.draw(st.lists(st.integers(0, 3), min_size=n * n, max_size=n * n))
+    half = np.triu(np.array(upper).reshape(n, n), 1)
+    distances = half + half.T
+    sums = {c: distances[:, list(c)].min(1).sum() for c in combinations(range(n), k)}
+    found = tuple(k_medoids(distances, k).tolist())
+    assert sums[found] == min(sums.values())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -131,16 +111,6 @@ def test_unknown_clustering() -> None:
         cluster(random_similarity(0), 2, "kmeans")
 
 
-@pytest.mark.parametrize("k", [2, 3, 5])
-def test_silhouette_is_that_of_scikit_learn(k: int) -> None:
-    similarity = random_similarity(5, 20)
-    np.fill_diagonal(similarity, 1.0)
-    labels = cluster(similarity, k).labels
-    expected = silhouette_score(1 - similarity, labels, metric="precomputed")
-    assert silhouette(similarity, labels) == pytest.approx(expected)
-    assert silhouette(similarity, np.zeros(20, int)) == 0.0
-
-
 def test_a_cheap_member_near_the_medoid() -> None:
     similarity = np.array(
         [[1.0, 0.95, 0.8, 0.1], [0.95, 1.0, 0.8, 0.1], [0.8, 0.8, 1.0, 0.1], [0.1, 0.1, 0.1, 1.0]]
@@ -157,73 +127,3 @@ def test_stability_counts_returns() -> None:
     others = [np.array([0, 1]), np.array([0, 2])]
     assert stability([0, 1], others) == [1.0, 0.5]
     assert np.isnan(stability([0], [])).all()
-
-
-def small_zoo() -> list[Architecture]:
-    conv, relu, pool = Layer("conv2d", flops=5), Layer("relu"), Layer("max_pool")
-    return [
-        Architecture(f"{name}{n}", name, tuple(body * n))
-        for name, body in (("a", [conv, relu]), ("b", [pool, relu, relu]))
-        for n in (3, 4, 5)
-    ]
-
-
-def test_an_outcome() -> None:
-    options = Options(representatives=2)
-    outcome = compute(small_zoo(), options)
-    assert [outcome.names[one] for one in outcome.representatives] == ["a4", "b4"]
-    assert all(0 <= one <= 1 for one in outcome.stability)
-    again = compute(small_zoo(), options)
-    assert np.array_equal(outcome.similarity, again.similarity)
-    frame = similarities(tokenize(small_zoo()))
-    assert np.array_equal(frame.to_numpy(), outcome.similarity)
-    assert frame.attrs["normalization"] == "range"
-    assert list(frame.index) == list(outcome.names)
-
-
-def test_cheap_representatives() -> None:
-    outcome = compute(small_zoo(), Options(representatives=2, prefer="cheap", within=0.5))
-    assert [outcome.names[one] for one in outcome.representatives] == ["a3", "b4"]
-
-
-def test_settings_are_compared() -> None:
-    rows = settings_table(compute(small_zoo(), Options(representatives=2)))
-    assert rows[0] == ["as chosen", "1.0000", rows[0][2], 6, 6, rows[0][5], "a4; b4"]
-    assert len(rows) == 11
-
-
-def test_kendall_is_that_of_scipy() -> None:
-    random = np.random.default_rng(0)
-    a, b = (np.round(random.random((15, 15)), 1) for _ in range(2))
-    a, b = a + a.T, b + b.T
-    pairs = np.triu_indices(15, 1)
-    assert kendall(a, b) == pytest.approx(kendalltau(a[pairs], b[pairs])[0])
-
-
-def test_variants_change_one_thing_each() -> None:
-    others = dict(variants(Options()))
-    assert len(others) == 10
-    assert Options() not in others.values()
-    assert others["zero borders"].scoring.borders == "zero"
-    assert {name for name in others if name.startswith("scheme")} == {
-        "scheme geometry",
-        "scheme block",
-    }
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"scheme": "x"},
-        {"normalization": "x"},
-        {"clustering": "x"},
-        {"prefer": "x"},
-        {"representatives": 0},
-        {"representatives": 7},
-        {"within": -1},
-        {"threads": 0},
-    ],
-)
-def test_bad_options(changes: dict) -> None:
-    with pytest.raises(AlignmentError):
-        Options(**changes).check(6)

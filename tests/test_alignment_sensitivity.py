@@ -1,0 +1,108 @@
+import resource
+import time
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alignment import Architecture, Layer, Options, compute
+from alignment.sensitivity import (
+    rank_correlation,
+    relatives,
+    settings_table,
+    silhouette,
+    silhouette_curve,
+)
+
+
+def symmetric(values: list[int], count: int) -> np.ndarray:
+    half = np.triu(np.array(values[: count * count], float).reshape(count, count), 1) / 10
+    return half + half.T + np.eye(count)
+
+
+@st.composite
+def pairs_of_matrices(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    count = draw(st.integers(2, 7))
+    values = st.lists(st.integers(0, 9), min_size=count * count, max_size=count * count)
+    return symmetric(draw(values), count), symmetric(draw(values), count)
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs_of_matrices())
+def test_rank_correlation_is_that_of_kendall(pair) -> None:
+    """Over all pairs of pairs: agreeing less disagreeing, over the geometric mean of untied."""
+    a, b = (one[np.triu_indices(len(one), 1)] for one in pair)
+    signs = [
+        (np.sign(a[i] - a[j]), np.sign(b[i] - b[j])) for i, j in combinations(range(len(a)), 2)
+    ]
+    untied = [sum(bool(sign[k]) for sign in signs) for k in (0, 1)]
+    found = rank_correlation(*pair)
+    if 0 in untied:
+        assert np.isnan(found)
+    else:
+        expected = sum(x * y for x, y in signs) / np.sqrt(untied[0] * untied[1])
+        assert found == pytest.approx(expected)
+
+
+def test_rank_correlation_of_150_architectures_is_cheap() -> None:
+    random = np.random.default_rng(0)
+    pair = [symmetric(random.integers(0, 1000, 150 * 150).tolist(), 150) for _ in range(2)]
+    rank_correlation(*pair)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begun = time.process_time()
+    rank_correlation(*pair)
+    # All pairs of the 11,175 pairs at once would take two gigabytes.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert time.process_time() - begun < 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_the_silhouette_is_that_of_rousseeuw(data: st.DataObject) -> None:
+    similarity, _ = data.draw(pairs_of_matrices())
+    count = len(similarity)
+    groups = data.draw(st.integers(1, count))
+    drawn = data.draw(st.permutations([k % groups for k in range(count)]))
+    labels, distances = np.array(drawn), 1 - similarity
+    values = []
+    for one in range(count):
+        mean = {
+            group: [distances[one, k] for k in range(count) if labels[k] == group and k != one]
+            for group in range(groups)
+        }
+        own = mean.pop(drawn[one])
+        if not own or not mean:
+            values.append(0.0)
+            continue
+        a, b = np.mean(own), min(np.mean(other) for other in mean.values())
+        values.append((b - a) / max(a, b) if max(a, b) else 0.0)
+    assert silhouette(similarity, labels) == pytest.approx(np.mean(values), abs=1e-12)
+
+
+def test_relatives() -> None:
+    similarity = np.array(
+        [[1, 0.9, 0.1, 0.2], [0.9, 1, 0.3, 0.2], [0.1, 0.3, 1, 0.2], [0.2] * 3 + [1]]
+    )
+    assert relatives(similarity, ["a", "a", "a", "b"]) == (3, 3)
+    assert relatives(similarity, ["a", "b", "b", "a"]) == (2, 4)
+
+
+def small_zoo() -> list[Architecture]:
+    conv, relu, pool = Layer("conv2d"), Layer("relu"), Layer("max_pool")
+    return [
+        Architecture(f"{name}{n}", name, tuple(body * n))
+        for name, body in (("a", [conv, relu]), ("b", [pool, relu, relu]))
+        for n in (3, 4, 5)
+    ]
+
+
+def test_settings_are_compared() -> None:
+    rows = settings_table(compute(small_zoo(), Options(representatives=2)))
+    assert rows[0] == ["as chosen", "1.0000", rows[0][2], 6, 6, rows[0][5], "a4; b4"]
+    assert len(rows) == 11
+
+
+def test_the_silhouette_curve_stops_in_time() -> None:
+    assert [k for k, _ in silhouette_curve(compute(small_zoo(), Options()))] == [2, 3, 4, 5]
