@@ -35,8 +35,11 @@ def stem_module(stem: Stem) -> nn.Module:
     for name, module in stem.items():
         if not isinstance(module, nn.Module):
             raise SpaceError(f"stem {name!r} is {module!r}, must be a module")
-        if not isinstance(name, str) or not name or "." in name:
-            raise SpaceError(f"{name!r} cannot name a stem: must be a word without a dot")
+        # The names become attributes of a module.
+        if not isinstance(name, str) or not name or "." in name or hasattr(LayerChoice, name):
+            raise SpaceError(
+                f"{name!r} cannot name a stem: it holds a dot, or is a name that PyTorch uses"
+            )
     choice: nn.Module = LayerChoice(copy.deepcopy(dict(stem)), label=STEM_LABEL)
     return choice
 

@@ -160,6 +160,7 @@ def test_limits_that_nothing_meets_name_the_smallest() -> None:
         ({"stem": "neurn"}, "stem is 'neurn', must be None, a module, or modules by name"),
         ({"stem": {}}, "stem is {}"),
         ({"stem": {"a.b": nn.Identity()}}, "'a.b' cannot name a stem"),
+        ({"stem": {"half": nn.Identity()}}, "'half' cannot name a stem"),
         ({"stem": {"a": 3}}, "stem 'a' is 3, must be a module"),
     ],
 )

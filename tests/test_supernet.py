@@ -1,5 +1,7 @@
 """Supernets: paths, recalibration, files, and the training through NNI."""
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,13 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nni.nas.nn.pytorch import ModelSpace
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 
-from nasneurn.search.run import SupernetModule
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, averaging
+from search_spaces.costs import costs_of, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import activate, draw_architecture
+from search_spaces.nni_fixes import NNILightningModule
 from search_spaces.spos import CANDIDATES, SPOS
+from search_spaces.stem_choice import Stem
 from search_spaces.supernet import (
     as_supernet,
     load_supernet,
@@ -53,7 +57,7 @@ architectures = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(architecture=architectures)
 def test_frozen_subnet_equals_the_path_bit_for_bit(
     supernet: ModelSpace, architecture: dict[str, str]
@@ -135,6 +139,85 @@ def test_draws_are_uniform() -> None:
         assert all(100 - 44 < count < 100 + 44 for count in counts)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"layer_2": None}, "has no value for the choice 'layer_2'"),
+        ({"layer_2": "k9"}, "layer_2 is 'k9', must be one of 'k3', 'k5', 'k7', 'xcep'"),
+        (
+            {"layer2": "k3"},
+            "names 'layer2', which is no choice of the space; did you mean 'layer_2'",
+        ),
+        ({"stem": "neurn"}, "names 'stem', which is no choice of the space$"),
+    ],
+)
+def test_what_is_no_architecture_is_refused(
+    supernet: ModelSpace, changes: dict[str, str | None], told: str
+) -> None:
+    changed = dict.fromkeys(LABELS, "k3") | changes
+    architecture = {label: value for label, value in changed.items() if value}
+    for use in (activate, subnet):
+        with pytest.raises(SpaceError, match=told):
+            use(supernet, architecture)
+    with (
+        pytest.raises(SpaceError, match=told),
+        recalibrated(supernet, architecture, [images()]),
+    ):
+        pass
+
+
+class Standardize(nn.Module):
+    """A mean and a deviation that are no weights and are in no file."""
+
+    def __init__(self, mean: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((3, 1, 1), mean), persistent=False)
+        self.register_buffer("deviation", torch.full((3, 1, 1), 0.25), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+
+def stem_named(name: str) -> Stem:
+    one = nn.Sequential(nn.Identity(), Standardize(0.5))
+    if name == "one":
+        return one
+    return {"raw": nn.Sequential(nn.Identity(), Standardize(0.0)), "mid": one}
+
+
+@pytest.mark.parametrize("name", ["one", "several"])
+def test_a_stem_with_statistics_goes_everywhere_with_its_space(name: str, tmp_path: Path) -> None:
+    def build() -> SPOS:
+        torch.manual_seed(0)
+        return SPOS(width=0.25, blocks=(1, 1, 1, 1), stem=stem_named(name))
+
+    supernet = as_supernet(build()).eval()
+    file = tmp_path / "it"
+    save_supernets(file, {"it": supernet.state_dict()}, None)
+    loaded = load_supernet(file, "it", build()).eval()
+    path = dict.fromkeys(LABELS, "k3") | ({"stem": "mid"} if name == "several" else {})
+    bare = SPOS(width=0.25, blocks=(1, 1, 1, 1))
+    state = {key: value for key, value in supernet.state_dict().items() if "stem" not in key}
+    bare.load_state_dict(state)
+    frozen = bare.freeze(dict.fromkeys(LABELS, "k3")).eval()
+    with torch.no_grad():
+        expected = frozen((images() - 0.5) / 0.25)
+        for each in (supernet, loaded, copy.deepcopy(supernet)):
+            activate(each, path)
+            assert torch.equal(each(images()), expected)
+            assert torch.equal(subnet(each, path)(images()), expected)
+            doubled = copy.deepcopy(each).to(torch.float64)
+            torch.testing.assert_close(doubled(images().double()).float(), expected)
+    costs = costs_of(build, (3, 32, 32))
+    assert costs(path) == network_cost(frozen, (3, 32, 32))
+
+
+def test_an_architecture_without_its_stem_is_refused() -> None:
+    supernet = as_supernet(SPOS(width=0.25, blocks=(1, 1, 1, 1), stem=stem_named("several")))
+    with pytest.raises(SpaceError, match="has no value for the choice 'stem'"):
+        activate(supernet, dict.fromkeys(LABELS, "k3"))
+
+
 def test_supernets_are_saved_and_loaded(supernet: ModelSpace, tmp_path: Path) -> None:
     path = tmp_path / "supernet.ckpt"
     save_supernets(path, {"a": supernet.state_dict(), "b": small_space().state_dict()}, {"x": 1})
@@ -153,37 +236,93 @@ def test_supernets_are_saved_and_loaded(supernet: ModelSpace, tmp_path: Path) ->
         load_supernet(path, "a", small_space())
 
 
-def toy_data() -> DeviceImages:
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    return DeviceImages(pixels, torch.arange(40) % 10)
+class Batches:
+    """Labelled noise, the same each time; knows how far it was read."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.next = count, 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while self.next < self.count:
+            self.next += 1
+            yield images(16, self.next), torch.arange(16) % 10
+
+    def __len__(self) -> int:
+        return self.count
+
+    def state_dict(self) -> dict[str, int]:
+        return {"next": self.next}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.next = state["next"]
 
 
-class StopAt(SupernetModule):
-    """Breaks the training off at a batch."""
+class Classifier(NNILightningModule):
+    """Cross-entropy and Adam; breaks the training off at a batch."""
 
-    stop = 10**9
+    def __init__(self, stop: int = 10**9) -> None:
+        super().__init__()
+        self.stop = stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         if batch_idx == self.stop:
             raise ConnectionError
-        return super().training_step(batch, batch_idx)
+        torch.manual_seed(batch_idx)  # dropout
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), 1e-3)
 
 
 def train(
-    folder: Path, stop: int = 10**9, accumulate: int = 1, ema: float = 0.0
+    folder: Path,
+    stop: int = 10**9,
+    accumulate: int = 1,
+    ema: float = 0.0,
+    space: SPOS | None = None,
 ) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    space = small_space()
-    module = StopAt(Recipe(shift=1), 8, seed=3)
-    module.stop = stop
-    loader = ShuffledBatches(toy_data(), 16, 8 * accumulate, seed=4)
+    space = space or small_space()
+    callbacks = [EMAWeightAveraging(decay=ema, use_buffers=False)] if ema else []
     trained = train_supernet(
-        space, module, loader, path_of=lambda batch: draw_architecture(space, 5, batch),
-        folder=folder, accumulate=accumulate,
-        callbacks=averaging(ema), checkpoint_seconds=0.0, accelerator="cpu", devices=1,
+        space, Classifier(stop), Batches(8 * accumulate),
+        path_of=lambda batch: draw_architecture(space, 5, batch), folder=folder,
+        accumulate=accumulate, callbacks=callbacks, checkpoint_seconds=0.0, accelerator="cpu",
+        devices=1,
     )  # fmt: skip
     return trained.state_dict()
+
+
+def test_the_supernet_stays_on_the_device_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Lightning's teardown takes the trained module to the CPU: here, as on a GPU, another device.
+    expected = train(tmp_path / "usual", space=small_space())
+
+    def go_away(module: nn.Module) -> nn.Module:
+        return module.to("meta")
+
+    monkeypatch.setattr(nn.Module, "cpu", go_away)
+    monkeypatch.setattr(NNILightningModule, "cpu", go_away)
+    space = small_space()
+    train(tmp_path / "far", space=space)
+    assert {weight.device.type for weight in space.parameters()} == {"cpu"}
+    activate(space, draw_architecture(space, 0))
+    with torch.no_grad():
+        assert space.eval()(images()).isfinite().all()
+    assert all(torch.equal(value, space.state_dict()[key]) for key, value in expected.items())
+
+
+def test_a_path_that_lacks_a_choice_is_not_drawn_at_random(tmp_path: Path) -> None:
+    space = small_space()
+    with pytest.raises(SpaceError, match="has no value for the choice 'layer_2'"):
+        train_supernet(
+            space, Classifier(), Batches(2), path_of=lambda batch: {"layer_1": "k3"},
+            folder=tmp_path, accelerator="cpu", devices=1,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.0), (2, 0.5)])
