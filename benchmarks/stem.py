@@ -28,7 +28,7 @@ from benchmark_rows import report
 from torch import Tensor
 
 from nasneurn import stems
-from nasneurn.stems.moments import respond, sigma_of
+from nasneurn.stems.moments import deviations, respond
 
 COLUMNS = (
     "what", "way", "device", "threads", "batch", "channels", "size", "k", "repeats",
@@ -52,7 +52,7 @@ def kernel(x: Tensor, k: int) -> Tensor:
 
 
 def plain(x: Tensor, k: int) -> Tensor:
-    return respond(sigma_of(x, k, "reflect"), "image", "contrast", 1e-3)
+    return respond(*deviations(x, k, "reflect"), "image", "contrast", 1e-3)
 
 
 def scaled(sigma: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasneurn.stems import NeuRN, neurn, neurn_cpu
-from nasneurn.stems.moments import respond, sigma_of
+from nasneurn.stems.moments import deviations, respond
 from nasneurn.stems.neural_response import _fits_kernel
 
 BORDERS = ("reflect", "zero", "replicate")
@@ -35,7 +35,7 @@ def split_over_threads():
 def plain(x, k=3, *, border="reflect", scope="image", mode="contrast", eps=1e-3):
     """The path of plain operations, whatever the tensor."""
     wide = x if x.dtype == torch.float64 else x.float()
-    return respond(sigma_of(wide, k, border), scope, mode, eps).to(x.dtype)
+    return respond(*deviations(wide, k, border), scope, mode, eps).to(x.dtype)
 
 
 def images(*shape, seed=0, dtype=torch.float32):

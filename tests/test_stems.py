@@ -16,7 +16,7 @@ import nasneurn
 from nasneurn import stems
 from nasneurn.errors import InputError
 from nasneurn.stems import NeuRN, create_stem, list_stems, neurn
-from nasneurn.stems.moments import respond, sigma_of
+from nasneurn.stems.moments import deviations, respond
 
 BORDERS = {"reflect": "mirror", "zero": "constant", "replicate": "nearest"}
 SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
@@ -117,7 +117,7 @@ def test_faint_contrast_on_a_bright_image(k):
     x = (noise + 1e6).float()  # rounded to sixteenths: that is the image
     want = oracle(x, k)
     torch.testing.assert_close(neurn(x, k).double(), want, rtol=1e-5, atol=1e-7)
-    plain = sigma_of(x, k, "reflect")
+    plain = deviations(x, k, "reflect")[0]
     torch.testing.assert_close((plain / plain.max()).double(), want, rtol=1e-5, atol=1e-7)
 
 
@@ -136,7 +136,7 @@ def test_autocast_changes_nothing(dtype):
     expected = neurn(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = neurn(x)
-        plain = respond(sigma_of(x.double(), 3, "reflect"), "image", "contrast", 1e-3)
+        plain = respond(*deviations(x.double(), 3, "reflect"), "image", "contrast", 1e-3)
     assert y.dtype == dtype
     assert torch.equal(y, expected)
     torch.testing.assert_close(plain, oracle(x), rtol=1e-9, atol=1e-9)
@@ -293,7 +293,10 @@ def test_names_at_the_top_of_the_package():
         ({"k": -3}, "k is -3"),
         ({"k": 3.0}, "k is 3.0"),
         ({"k": True}, "k is True"),
-        ({"border": "reflct"}, "border is 'reflct', must be one of reflect, zero, replicate; did you mean 'reflect'"),
+        (
+            {"border": "reflct"},
+            "border is 'reflct', must be one of reflect, zero, replicate; did you mean 'reflect'",
+        ),
         ({"border": "wrap"}, "border is 'wrap', must be one of reflect, zero, replicate"),
         ({"scope": "images"}, "did you mean 'image'"),
         ({"mode": "ratio"}, "mode is 'ratio', must be one of contrast"),
@@ -407,11 +410,15 @@ def test_blank_images_are_zero(stem):
 
 
 def test_unknown_names_and_options_are_told_with_the_nearest():
-    with pytest.raises(InputError, match="stem is 'neurm', must be one of none, neurn, .*did you mean 'neurn'"):
+    with pytest.raises(
+        InputError, match=r"stem is 'neurm', must be one of none, neurn, .*did you mean 'neurn'"
+    ):
         create_stem("neurm")
-    with pytest.raises(InputError, match="or package.module:Name$"):
+    with pytest.raises(InputError, match=r"or package\.module:Name$"):
         create_stem("???")
-    with pytest.raises(InputError, match="option of the stem neurn is 'boarder', .*did you mean 'border'"):
+    with pytest.raises(
+        InputError, match=r"option of the stem neurn is 'boarder', .*did you mean 'border'"
+    ):
         create_stem("neurn", boarder="zero")
     with pytest.raises(InputError, match="the stem sobel has none"):
         create_stem("sobel", k=3)

@@ -10,6 +10,7 @@ torch.Size([2, 3, 32, 32])
 """
 
 from nasneurn.stems.colour import grey
+from nasneurn.stems.conformance import check_stem
 from nasneurn.stems.edges import sobel
 from nasneurn.stems.functional import FunctionStem, from_function
 from nasneurn.stems.neural_response import NeuRN, neurn
@@ -22,6 +23,7 @@ __all__ = [
     "FunctionStem",
     "NeuRN",
     "RandomConvolution",
+    "check_stem",
     "create_stem",
     "from_function",
     "grey",

@@ -3,6 +3,8 @@
 They can be traced, compiled, exported, and differentiated any number of times.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,12 +15,28 @@ BORDERS = {"reflect": "reflect", "zero": "constant", "replicate": "replicate"}
 SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
 
 
-def sigma_of(x: Tensor, k: int, border: str) -> Tensor:
-    """Standard deviation of each patch: the law of total variance, first along rows, then across.
+#: Powers of two within which float32 and float64 scale without a subnormal or infinite factor.
+_LIMITS = {torch.float32: 126, torch.float64: 1022}
 
-    Plain operations, which can be traced, compiled, exported, and differentiated twice.
+
+def deviations(x: Tensor, k: int, border: str) -> tuple[Tensor, Tensor]:
+    """Standard deviation of each patch, as sigma * 2 ** exponent with an exponent for each plane.
+
+    By the law of total variance, first along rows, then across. The exponent brings the values of
+    a plane near one, since squares leave the range of float32 long before they do, and sigma is
+    that of the plane thus scaled. It is a power of two so that no other bit changes.
+
+    Args:
+        x: images (N, C, H, W), in float32 or float64.
+        k: side of a patch.
+        border: a name of :data:`BORDERS`.
+
+    Returns:
+        sigma (N, C, H, W), and exponent (N, C, 1, 1), whole numbers in the dtype of ``x``.
     """
     r = k // 2
+    exponent = _exponents(x)
+    x = x * (-exponent).exp2()
     # Sigma does not change with a shift, but its rounding does.
     anchor = x.detach().mean((2, 3), keepdim=True).nan_to_num(0.0, 0.0, 0.0)
     padded = F.pad(x, (r, r, r, r), mode=BORDERS[border]) - anchor
@@ -26,7 +44,15 @@ def sigma_of(x: Tensor, k: int, border: str) -> Tensor:
     mean, squares = _windows(mean, squares / k, k, 2)
     flat = squares == 0
     # The square root's slope at zero is infinite: keep it out of the gradient.
-    return (squares / k).masked_fill(flat, 1.0).sqrt().masked_fill(flat, 0.0)
+    return (squares / k).masked_fill(flat, 1.0).sqrt().masked_fill(flat, 0.0), exponent
+
+
+def _exponents(x: Tensor) -> Tensor:
+    """floor(log2(greatest finite magnitude)) of each plane, or one off where log2 is rounded."""
+    finite = x.detach().nan_to_num(0.0, 0.0, 0.0)
+    peak = finite.abs().amax((2, 3), keepdim=True)
+    limit = _LIMITS[x.dtype]
+    return peak.log2().floor().nan_to_num(0.0, 0.0, 0.0).clamp(-limit, limit)
 
 
 def _windows(mean: Tensor, squares: Tensor, k: int, dim: int) -> tuple[Tensor, Tensor]:
@@ -61,14 +87,25 @@ def _merge(
     return mean, a[1] + b[1] + delta * delta * (n * m / (n + m))
 
 
-def respond(sigma: Tensor, scope: str, mode: str, eps: float) -> Tensor:
-    """The answer of a mode from sigma."""
-    if mode == "local":
-        return sigma
-    c = sigma.amax(SCOPES[scope], keepdim=True)
+def respond(sigma: Tensor, exponent: Tensor, scope: str, mode: str, eps: float) -> Tensor:
+    """The answer of a mode from what :func:`deviations` gives."""
     if mode == "contrast":
-        return sigma / c.masked_fill(c == 0, 1.0)
+        return _contrast(sigma, exponent, scope)
+    response = sigma * exponent.exp2()
+    if mode == "local":
+        return response
+    c = response.amax(SCOPES[scope], keepdim=True)
     # A blank image in a batch that is not blank has c > 0.
-    one = (2, 3) if scope == "channel" else (1, 2, 3)
+    one = SCOPES["channel" if scope == "channel" else "image"]
     blank = sigma.amax(one, keepdim=True) == 0
-    return (1.0 / (c * sigma + eps)).masked_fill(blank, 0.0)
+    return (1.0 / (c * response + eps)).masked_fill(blank, 0.0)
+
+
+def _contrast(sigma: Tensor, exponent: Tensor, scope: str) -> Tensor:
+    if scope != "channel":
+        # Planes come to the exponent of the greatest of them; a blank one may have any.
+        blank = sigma.detach().amax((2, 3), keepdim=True) == 0
+        greatest = exponent.masked_fill(blank, -math.inf).amax(SCOPES[scope], keepdim=True)
+        sigma = sigma * (exponent - greatest).clamp(max=0.0).exp2()
+    c = sigma.amax(SCOPES[scope], keepdim=True)
+    return sigma / c.masked_fill(c == 0, 1.0)

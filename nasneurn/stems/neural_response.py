@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
 from nasneurn.stems.checks import check_images, check_number, check_odd, widened
-from nasneurn.stems.moments import BORDERS, SCOPES, respond, sigma_of
+from nasneurn.stems.moments import BORDERS, SCOPES, deviations, respond
 
 __all__ = ["NeuRN", "neurn"]
 
@@ -47,7 +47,12 @@ def neurn(
     every mode; with ``border="zero"`` only black is blank, since any other shade has edges there.
     With c taken per image, neurn(a * x + b) = neurn(x) for every a != 0 in the mode "contrast",
     but for the zero border. A NaN spoils the values whose patch or whose c it touches, and is
-    never hidden. Squares must fit into float32: contrasts below about 1e-22 count as none.
+    never hidden; an infinity makes NaN or infinity of the values whose patch it touches.
+
+    Each channel of an image is first scaled by a power of two, so that finite images of any
+    magnitude are answered alike: neurn(x * 2**n) has the bits of neurn(x) in the mode "contrast"
+    as long as x * 2**n is exact. Within one channel, contrasts below about 1e-22 of its greatest
+    value count as none.
 
     On a CPU, float32 and half precision go through a compiled kernel
     (:mod:`nasneurn.stems.neurn_cpu`). Everything else, a GPU, float64, meta tensors,
@@ -90,7 +95,7 @@ def neurn(
         return x.clone()
     if _fits_kernel(x):
         return _neurn_cpu(x, k, border, scope, mode, eps)
-    return respond(sigma_of(widened(x), k, border), scope, mode, eps).to(x.dtype)
+    return respond(*deviations(widened(x), k, border), scope, mode, eps).to(x.dtype)
 
 
 def _fits_kernel(x: Tensor) -> bool:
@@ -113,19 +118,24 @@ def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float
     plain = x.float().contiguous()
     differentiated = torch.is_grad_enabled() and x.requires_grad
     # Plain operations do the rest: a maximum over the batch, and the gradient of "reciprocal".
-    rest = scope == "batch" or (differentiated and mode == "reciprocal")
-    kernel_mode = "local" if rest else mode
+    rest = mode != "local" and (scope == "batch" or (differentiated and mode == "reciprocal"))
+    kernel_mode = "scaled" if rest else mode
     # Planes that share a maximum are one piece of work; those that need none are shared out.
-    group = 1 if scope == "channel" or kernel_mode == "local" else x.shape[1]
-    response: Tensor
+    alone = scope == "channel" or kernel_mode in ("scaled", "local")
+    group = 1 if alone else x.shape[1]
     if differentiated:
-        response = neurn_cpu.Response.apply(
-            plain, k, border, group, kernel_mode,
-            lambda x: respond(sigma_of(x, k, border), scope, kernel_mode, eps),
-        )  # fmt: skip
+
+        def again(x: Tensor) -> Tensor:
+            sigma, exponent = deviations(x, k, border)
+            return sigma if rest else respond(sigma, exponent, scope, mode, eps)
+
+        response, exponent = neurn_cpu.Response.apply(plain, k, border, group, kernel_mode, again)
     else:
-        response, _ = neurn_cpu.forward(plain, k, border, group, kernel_mode, eps)
-    return (respond(response, scope, mode, eps) if rest else response).to(x.dtype)
+        response, exponent, _ = neurn_cpu.forward(plain, k, border, group, kernel_mode, eps)
+    if rest:
+        response = respond(response, exponent, scope, mode, eps)
+    given: Tensor = response.to(x.dtype)
+    return given
 
 
 class NeuRN(nn.Module):
@@ -153,6 +163,11 @@ class NeuRN(nn.Module):
         self.scope = scope
         self.mode = mode
         self.eps = eps
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether the answer for an image depends on the others in its batch."""
+        return self.scope == "batch"
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize images (N, C, H, W)."""

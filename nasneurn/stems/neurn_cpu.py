@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from nasneurn.stems.kernel.compiling import Array
+from nasneurn.stems.kernel.forward import CONTRAST, LOCAL, RECIPROCAL, SCALED
 from nasneurn.stems.kernel.forward import forward as forward_loops
 from nasneurn.stems.kernel.gradient import backward as backward_loops
 from nasneurn.stems.torch_threads import share
 
-#: Numbers of ``mode`` in the kernel.
-_MODES = {"local": 0, "contrast": 1, "reciprocal": 2}
+_MODES = {"scaled": SCALED, "local": LOCAL, "contrast": CONTRAST, "reciprocal": RECIPROCAL}
 
 #: Floats of a band in one buffer: seven such buffers stay within a second-level cache.
 _BAND = 8192
@@ -67,10 +67,12 @@ def _flat(x: Tensor) -> Array:
 
 def forward(
     x: Tensor, k: int, border: str, group: int, mode: str, eps: float
-) -> tuple[Tensor, Array]:
-    """Sigma of contiguous float32 planes, scaled by the peak of each ``group`` planes together.
+) -> tuple[Tensor, Tensor, Array]:
+    """The response of contiguous float32 planes; each ``group`` planes share a maximum.
 
-    Mode "local" leaves sigma as it is. The second answer are the peaks.
+    Returns:
+        The response; exponents (N, C, 1, 1); and for each plane what its response must be
+        multiplied by to give sigma / 2 ** exponent. Mode "scaled" gives that itself.
     """
     out = torch.empty_like(x)
     planes, height, width = x.shape[0] * x.shape[1], x.shape[2], x.shape[3]
@@ -78,23 +80,24 @@ def forward(
     rows, columns = _border(height, r, border), _border(width, r, border)
     band = min(height, max(4 * r, _BAND // columns.size))
     source, target = _flat(x), _flat(out)
-    peaks = np.empty(planes // group, np.float32)
+    units, exponents = np.empty(planes, np.float32), np.empty(planes, np.int32)
 
     def work(first: int, last: int) -> None:
         forward_loops(
             source, target, rows, columns, k, band,
             group, _MODES[mode], np.float32(eps), first, last,
-            _buffers(band + 2 * r, columns.size, k), peaks,
+            _buffers(band + 2 * r, columns.size, k), units, exponents,
         )  # fmt: skip
 
     _share(work, planes // group, x.numel(), k)
-    return out, peaks
+    exponent = torch.from_numpy(exponents).to(x.dtype).view(*x.shape[:2], 1, 1)
+    return out, exponent, units
 
 
 class Response(torch.autograd.Function):
-    """The modes "local" and "contrast" of contiguous float32 planes, with their gradient.
+    """All modes but "reciprocal" of contiguous float32 planes, with their gradient.
 
-    ``plain`` computes the same by PyTorch's operations, of which derivatives of the gradient are
+    ``again`` computes the same by PyTorch's operations, of which derivatives of the gradient are
     made where they are asked for.
     """
 
@@ -106,28 +109,29 @@ class Response(torch.autograd.Function):
         border: str,
         group: int,
         mode: str,
-        plain: Callable[[Tensor], Tensor],
-    ) -> Tensor:
-        """Compute the response; see :func:`forward`."""
-        out, peaks = forward(x, k, border, group, mode, 0.0)
+        again: Callable[[Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the response and the exponents; see :func:`forward`."""
+        out, exponent, units = forward(x, k, border, group, mode, 0.0)
         ctx.save_for_backward(x, out)
-        ctx.options = k, border, group, _MODES[mode], peaks
-        ctx.plain = plain
-        return out
+        ctx.mark_non_differentiable(exponent)
+        ctx.options = k, border, group, _MODES[mode], units
+        ctx.again = again
+        return out, exponent
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Compute dL/dx."""
         x, y = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            (gradient,) = torch.autograd.grad(ctx.plain(x), x, grad, create_graph=True)
+            (gradient,) = torch.autograd.grad(ctx.again(x), x, grad, create_graph=True)
         else:
             gradient = _gradient(x, y, grad.contiguous(), *ctx.options)
         return gradient, None, None, None, None, None
 
 
 def _gradient(
-    x: Tensor, y: Tensor, grad: Tensor, k: int, border: str, group: int, mode: int, peaks: Array
+    x: Tensor, y: Tensor, grad: Tensor, k: int, border: str, group: int, mode: int, units: Array
 ) -> Tensor:
     out = torch.empty_like(x)
     height, width = x.shape[2:]
@@ -136,7 +140,7 @@ def _gradient(
 
     def work(first: int, last: int) -> None:
         buffers = _buffers(rows.size + k - 1, columns.size, k)
-        backward_loops(*given, rows, columns, k, group, mode, first, last, buffers, peaks)
+        backward_loops(*given, rows, columns, k, group, mode, first, last, buffers, units)
 
-    _share(work, len(peaks), x.numel(), k)
+    _share(work, len(units) // group, x.numel(), k)
     return out

@@ -5,18 +5,27 @@ from typing import Any
 import numpy as np
 
 from nasneurn.stems.kernel.compiling import MERGE, Array, compiled, loops
-from nasneurn.stems.kernel.planes import anchor_of, pad
+from nasneurn.stems.kernel.planes import measure, pad, power
 from nasneurn.stems.kernel.windows import column_windows, row_windows
 
 #: Floats whose windows along the rows are made at a time, within a first-level cache.
 STRIP = 1024
 
+#: Modes of the kernel. "scaled" is sigma of a plane that is scaled by 2 ** -exponent.
+SCALED, LOCAL, CONTRAST, RECIPROCAL = 0, 1, 2, 3
+
+#: Below every exponent: that of a group whose planes are all blank.
+BLANK = -1000
+
 
 @loops(fastmath=MERGE)
 def _sigma(
-    x: Array, out: Array, rows: Array, columns: Array, k: int, band: int, buffers: Array
+    x: Array, out: Array, rows: Array, columns: Array, k: int, band: int, scaled: bool,
+    buffers: Array,
 ) -> Any:  # fmt: skip
-    """Sigma of one plane, band by band; the bits of its maximum.
+    """Sigma of one plane, band by band; the bits of its maximum when scaled, and its exponent.
+
+    With ``scaled``, sigma is left that of the scaled plane.
 
     A float that is not negative sorts as its bits do, and NaN above all: an integer maximum
     vectorizes and lets no NaN get lost.
@@ -28,11 +37,12 @@ def _sigma(
     padded, m, m2, sigma, spare = buffers[0], buffers[1], buffers[2], buffers[0], buffers[3:]
     bits = sigma.view(np.uint32)
     peak = np.uint32(0)
-    anchor = anchor_of(x)
+    exponent, anchor = measure(x)
+    scale, unit = power(-exponent), np.float32(1) if scaled else power(exponent)
     for top in range(0, height, band):
         here = min(band, height - top)
         held = 2 * r if top else 0
-        pad(x, rows[top + held : top + here + 2 * r], columns, padded, anchor, r, width)
+        pad(x, rows[top + held : top + here + 2 * r], columns, padded, scale, anchor, r, width)
         at = held * stride
         fresh = (here + 2 * r) * stride - at
         for done in range(0, fresh, STRIP):
@@ -44,45 +54,83 @@ def _sigma(
             row_bits = bits[i * stride : i * stride + width]
             to = out[(top + i) * width : (top + i + 1) * width]
             for j in range(width):
-                to[j] = row[j]
+                to[j] = row[j] * unit
                 peak = max(peak, row_bits[j])
         if top + here < height:  # the next band begins with the rows that this one ends with
             at = here * stride
             for i in range(2 * r * stride):
                 m[i] = m[at + i]
                 m2[i] = m2[at + i]
-    return peak
+    return peak, exponent
 
 
 @loops(fastmath=MERGE)
-def _scale(sigma: Array, c: Any, mode: int, eps: Any) -> None:
-    if c == 0:  # blank: sigma is zero everywhere, and so is the answer
-        return
-    if mode == 1:
-        for i in range(sigma.size):
-            sigma[i] /= c
-    else:
-        for i in range(sigma.size):
-            sigma[i] = np.float32(1) / (c * sigma[i] + eps)
+def _contrast(out: Array, units: Array, exponents: Array, greatest: int) -> None:
+    """Divide the scaled sigmas of a group by their maximum; ``units`` become the divisors.
+
+    ``units`` are the maxima of the planes, ``greatest`` the exponent of those that are not blank.
+    """
+    bits = units.view(np.uint32)
+    top = np.uint32(0)
+    for i in range(units.size):
+        units[i] *= power(min(exponents[i] - greatest, 0))
+        top = max(top, bits[i])
+    bits[:] = top
+    size = out.size // units.size
+    for i in range(units.size):
+        units[i] *= power(max(greatest - exponents[i], 0))
+        plane, unit = out[i * size : (i + 1) * size], units[i]
+        for j in range(size):
+            plane[j] /= unit
+
+
+@loops(fastmath=MERGE)
+def _reciprocal(out: Array, peaks: Array, exponents: Array, eps: Any) -> None:
+    """1 / (c * sigma + eps) of a group's sigmas; ``peaks`` are the scaled maxima of its planes."""
+    bits = peaks.view(np.uint32)
+    top = np.uint32(0)
+    for i in range(peaks.size):
+        peaks[i] *= power(exponents[i])
+        top = max(top, bits[i])
+    bits[:] = top
+    c = peaks[0]
+    for i in range(out.size):
+        out[i] = np.float32(1) / (c * out[i] + eps)
 
 
 @compiled
 def forward(
-    x: Array, out: Array, rows: Array, columns: Array, k: int, band: int,
-    group: int, mode: int, eps: Any, first: int, last: int, buffers: Array, peaks: Array,
+    x: Array, out: Array, rows: Array, columns: Array, k: int, band: int, group: int, mode: int,
+    eps: Any, first: int, last: int, buffers: Array, units: Array, exponents: Array,
 ) -> None:  # fmt: skip
-    """Groups first to last of ``group`` planes each; ``peaks`` gets the maximum of each group.
+    """Groups first to last of ``group`` planes each.
 
-    ``buffers`` are seven, each for the padded rows of a band and k values more.
+    ``buffers`` are seven, each for the padded rows of a band and k values more. ``units`` get what
+    each plane of ``out`` must be multiplied by to give sigma of the scaled plane (not in the mode
+    "reciprocal", where nothing does), and ``exponents`` by which each plane is scaled.
     """
-    bits = peaks.view(np.uint32)
+    bits = units.view(np.uint32)
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
+    scaled = mode in (SCALED, CONTRAST)
     for g in range(first, last):
-        top = np.uint32(0)
-        for plane in range(g * group, (g + 1) * group):
+        start, end = g * group, (g + 1) * group
+        greatest = BLANK
+        for plane in range(start, end):
             a, b = plane * size, (plane + 1) * size
-            top = max(top, _sigma(x[a:b], out[a:b], rows, columns, k, band, buffers))
-        bits[g] = top
-        if mode != 0:
-            _scale(out[g * group * size : (g + 1) * group * size], peaks[g], mode, eps)
+            bits[plane], exponents[plane] = _sigma(
+                x[a:b], out[a:b], rows, columns, k, band, scaled, buffers
+            )
+            if bits[plane] != 0:
+                greatest = max(greatest, exponents[plane])
+        if mode == SCALED or greatest == BLANK:  # blank: sigma and the answer are zero everywhere
+            units[start:end] = 1
+        elif mode == LOCAL:
+            for plane in range(start, end):
+                units[plane] = power(-exponents[plane])
+        elif mode == CONTRAST:
+            _contrast(
+                out[start * size : end * size], units[start:end], exponents[start:end], greatest
+            )
+        else:
+            _reciprocal(out[start * size : end * size], units[start:end], exponents[start:end], eps)

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from nasneurn.stems.kernel.compiling import MERGE, SUM, Array, compiled, loops
-from nasneurn.stems.kernel.planes import anchor_of, pad
+from nasneurn.stems.kernel.forward import CONTRAST, LOCAL
+from nasneurn.stems.kernel.planes import measure, pad, power
 
 
 @loops(fastmath=SUM)
@@ -50,13 +51,13 @@ def _through_peak(y: Array, grad: Array) -> Any:
 
 @loops(fastmath=MERGE)
 def _adjoint(
-    x: Array, y: Array, grad: Array, out: Array, c: Any, peak: Any,
-    rows: Array, columns: Array, k: int, buffers: Array,
+    x: Array, y: Array, grad: Array, out: Array, unit: Any, peak: Any,
+    rows: Array, columns: Array, k: int, mode: int, buffers: Array,
 ) -> None:  # fmt: skip
-    """dL/dx of one plane from dL/dy, y = sigma / c.
+    """dL/dx of one plane from dL/dy, y = sigma / unit with sigma of the scaled plane.
 
     Each x collects a * (x - mu) from the patches it is in, where a = dL/dsigma / (k^2 sigma), and
-    zero where sigma is zero. ``peak`` is taken from dL/dy where sigma is c.
+    zero where sigma is zero. ``peak`` is taken from dL/dy where sigma is the maximum.
     """
     r = k // 2
     height, width = rows.size - 2 * r, columns.size - 2 * r
@@ -64,8 +65,9 @@ def _adjoint(
     padded, mean, weights, moments, spare = (
         buffers[0], buffers[1], buffers[2], buffers[3], buffers[4:],
     )  # fmt: skip
-    anchor = anchor_of(x)
-    pad(x, rows, columns, padded, anchor, r, width)
+    exponent, anchor = measure(x)
+    scale = power(-exponent)
+    pad(x, rows, columns, padded, scale, anchor, r, width)
     _boxes(padded, mean, spare, k, stride, height)
     # A row's last 2r cells are zeros, and serve as the border of this row and of the next.
     weights[:] = 0
@@ -77,13 +79,17 @@ def _adjoint(
             s, g = y[i * width + j], grad[i * width + j]
             if s == 1:
                 g -= peak
-            a = g / c / (area * (s * c)) if s != 0 else np.float32(0)
+            a = g / (area * (s * unit)) if s != 0 else np.float32(0)
             weights[at + j] = a
             moments[at + j] = a * (mean[i * stride + j] / area)
     _boxes(weights, mean, spare, k, stride, tall)
     _boxes(moments, weights, spare, k, stride, tall)
+    # dy/dsigma is 1 / unit, and dx'/dx of the scaled plane x' is scale: with "local" these cancel.
+    slope = np.float32(1) / unit if mode == CONTRAST else np.float32(1)
+    if mode == LOCAL:
+        scale = np.float32(1)
     for i in range(tall * stride):
-        padded[i] = padded[i] * mean[i] - weights[i]
+        padded[i] = (padded[i] * mean[i] - weights[i]) * slope * scale
     out[:] = 0
     for i in range(tall):
         if rows[i] < 0:
@@ -102,16 +108,19 @@ def _adjoint(
 @compiled
 def backward(
     x: Array, y: Array, grad: Array, out: Array, rows: Array, columns: Array, k: int,
-    group: int, mode: int, first: int, last: int, buffers: Array, peaks: Array,
+    group: int, mode: int, first: int, last: int, buffers: Array, units: Array,
 ) -> None:  # fmt: skip
     """Groups first to last; ``buffers`` are seven, each for 2r rows more than the padded plane."""
     r = k // 2
     size = (rows.size - 2 * r) * (columns.size - 2 * r)
-    c, peak = np.float32(1), np.float32(0)
+    peak = np.float32(0)
     for g in range(first, last):
-        if mode == 1:
+        if mode == CONTRAST:
             a, b = g * group * size, (g + 1) * group * size
-            c, peak = peaks[g], _through_peak(y[a:b], grad[a:b])
+            peak = _through_peak(y[a:b], grad[a:b])
         for plane in range(g * group, (g + 1) * group):
             a, b = plane * size, (plane + 1) * size
-            _adjoint(x[a:b], y[a:b], grad[a:b], out[a:b], c, peak, rows, columns, k, buffers)
+            _adjoint(
+                x[a:b], y[a:b], grad[a:b], out[a:b], units[plane], peak,
+                rows, columns, k, mode, buffers,
+            )  # fmt: skip

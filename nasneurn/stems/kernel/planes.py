@@ -1,27 +1,60 @@
 """One plane, which is one channel of one image, made ready for its windows."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from nasneurn.stems.kernel.compiling import SUM, Array, loops
+from nasneurn.stems.kernel.compiling import MERGE, SUM, Array, loops
 
 
 @loops(fastmath=SUM)
-def anchor_of(plane: Array) -> Any:
-    """Mean of a plane. Sigma does not change with a shift; its rounding does."""
-    total = np.float32(0)
+def _measure(plane: Array, scale: Any) -> Any:
+    """Bits of the greatest finite magnitude in a plane, and the sum of the plane times ``scale``.
+
+    A float that is not negative sorts as its bits do, and an integer maximum vectorizes.
+    """
+    bits = plane.view(np.uint32)
+    peak, total = np.uint32(0), np.float32(0)
     for i in range(plane.size):
-        total += plane[i]
+        magnitude = bits[i] & np.uint32(0x7FFFFFFF)
+        peak = max(peak, magnitude if magnitude < np.uint32(0x7F800000) else np.uint32(0))
+        total += plane[i] * scale
+    return peak, total
+
+
+@loops(fastmath=SUM)
+def measure(plane: Array) -> Any:
+    """The exponent that brings a plane near one, and the mean of the plane thus scaled.
+
+    Sigma does not change with a shift; its rounding does.
+    """
+    peak, total = _measure(plane, np.float32(1))
+    exponent: int = min(max(int(peak >> np.uint32(23)) - 127, -126), 126)
+    scale = power(-exponent)
+    if np.isfinite(total):
+        total *= scale
+    else:  # the sum of finite values may be too great
+        _, total = _measure(plane, scale)
     mean = total / np.float32(plane.size)
-    return mean if np.isfinite(mean) else np.float32(0)
+    return exponent, mean if np.isfinite(mean) else np.float32(0)
 
 
 @loops()
+def power(exponent: Any) -> Any:
+    """2 ** exponent in float32."""
+    return np.float32(math.ldexp(1.0, exponent))
+
+
+@loops(fastmath=MERGE)
 def pad(
-    x: Array, rows: Array, columns: Array, padded: Array, anchor: Any, r: int, width: int
+    x: Array, rows: Array, columns: Array, padded: Array,
+    scale: Any, anchor: Any, r: int, width: int,
 ) -> None:  # fmt: skip
-    """Copy rows of a plane with their border, less the anchor; an index below 0 means a zero."""
+    """Copy rows of a plane times ``scale``, with their border, less the anchor.
+
+    An index below 0 means a zero.
+    """
     count, stride = rows.size, width + 2 * r
     image = x.reshape(x.size // width, width)
     whole = padded[: count * stride].reshape(count, stride)
@@ -33,7 +66,7 @@ def pad(
                 inner[i, j] = -anchor
         else:
             for j in range(width):
-                inner[i, j] = image[y, j] - anchor
+                inner[i, j] = image[y, j] * scale - anchor
     for j in range(r):
         left, right = columns[j], columns[r + width + j]
         for i in range(count):
