@@ -1,6 +1,7 @@
-"""The grid from end to end, on a budget of seconds: rows, resuming, failures, refusals."""
+"""A grid from end to end, on a budget of seconds: rows, resuming, failures, refusals."""
 
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,37 +17,56 @@ import pytest
 import torch
 from tiny_bench import tiny_config
 
-from alignment.errors import AlignmentError
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
-from nasneurn.search.config import StemChoice
-from nasneurn.studies import training_job
-from nasneurn.studies.config import BenchConfig, parse_stems, plan, training_budget
-from nasneurn.studies.grid import Grid, jobs_of
-from nasneurn.studies.outputs import ACCURACY, BenchOutputs
+from nasneurn.rows import ACCURACY
+from nasneurn.stems import STEMS
+from nasneurn.studies import images, train
+from nasneurn.studies.config import BenchConfig
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.units import Place
 
 SCRIPT = Path(__file__).with_name("tiny_bench.py")
 #: What is another in each run of the same training.
 CLOCK = ["seconds"]
 
 
-def run(out: Path, *arguments: str) -> BenchOutputs:
+def study_run(config: BenchConfig, out: Path, **options: Any) -> StudyRun:
+    extend = options.pop("extend", False)
+    return StudyRun(config, out, Execution(device="cpu", **options), extend=extend)
+
+
+def run(out: Path, *arguments: str) -> Study:
     # Not in a checkout: Ray's workers would import it in place of what is installed.
     command = [sys.executable, str(SCRIPT), str(out), *arguments]
     subprocess.run(command, check=True, cwd=out.parent)
-    return BenchOutputs(out)
+    return Study(out)
 
 
-def same_results(one: BenchOutputs, other: BenchOutputs) -> None:
+def same_results(one: Study, other: Study) -> None:
     """Equal rows, and equal losses to the last bit in every epoch."""
-    for table in (BenchOutputs.accuracy, BenchOutputs.history):
+    for table in ("accuracy", "history"):
         pd.testing.assert_frame_equal(
-            table(one).drop(columns=CLOCK), table(other).drop(columns=CLOCK), check_exact=True
+            getattr(one, table).drop(columns=CLOCK),
+            getattr(other, table).drop(columns=CLOCK),
+            check_exact=True,
         )
 
 
+def times_done(study: Study) -> dict[str, int]:
+    """How often each unit was finished, by any process."""
+    lines = [
+        json.loads(line)
+        for path in (study.folder / "store").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    done = [line["unit"] for line in lines if line["status"] == "done"]
+    return {unit: done.count(unit) for unit in done}
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> BenchOutputs:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A grid that was never interrupted, in a process of its own."""
     return run(tmp_path_factory.mktemp("finished") / "out")
 
@@ -64,29 +85,48 @@ def kill_when(out: Path, ready: Callable[[], bool], *arguments: str) -> None:
         process.wait()
 
 
-def test_one_training_gives_a_row_for_every_target(finished: BenchOutputs) -> None:
-    table = finished.accuracy()
+def test_one_training_gives_a_row_for_every_target(finished: Study) -> None:
+    table = finished.accuracy
     stored = pd.read_parquet(finished.folder / "accuracy.parquet")
     pd.testing.assert_frame_equal(stored, table, check_dtype=False)
     assert list(table.columns) == list(ACCURACY)
+    assert not table.isna().any().any()
+    assert not (table.astype(str) == "").any().any()
     suite = load_suite("builtin")
     assert list(table["target"]) == 2 * list(suite.domains)
     assert list(table["stem"]) == 4 * ["none"] + 4 * ["neurn"]
-    assert table["job"].nunique() == 2
+    assert table["training"].nunique() == 2
     for _, row in table.iterrows():
-        assert row["n"] == len(suite.load(row["target"]).test)
+        assert row["n"] == len(suite.labels(row["target"], "test"))
         correct = row["accuracy"] * row["n"]
         assert correct == pytest.approx(round(correct), abs=1e-6)
-    history = finished.history()
-    for job, epochs in history.groupby("job"):
-        row = table[table["job"] == job].iloc[0]
+    history = finished.history
+    for training, epochs in history.groupby("training"):
+        row = table[table["training"] == training].iloc[0]
         assert len(epochs) == row["epochs"]
         assert epochs["held_out_accuracy"].max() == row["held_out_accuracy"]
         best = epochs.set_index("epoch")["held_out_accuracy"].idxmax()
         assert best == row["best_epoch"]
 
 
-def test_tables_and_figures_are_written(finished: BenchOutputs) -> None:
+def test_rows_tell_the_scaling_of_what_leaves_the_stem(finished: Study) -> None:
+    """The mean and deviation of the source's training images after the stem, by NumPy."""
+    suite = load_suite("builtin")
+    fit, _ = images.rows_of(suite, "optdigits", tiny_config().protocol)
+    pixels = suite.images("optdigits", "train").images[fit] / 255
+    rows = finished.accuracy.set_index("stem")
+    first = rows.loc["none"].iloc[0]
+    assert first["scaling"] == "source"
+    assert [float(one) for one in first["input_mean"].split("/")] == pytest.approx(
+        pixels.mean((0, 1, 2)), rel=1e-3
+    )
+    assert [float(one) for one in first["input_std"].split("/")] == pytest.approx(
+        pixels.std((0, 1, 2)), rel=1e-3
+    )
+    assert rows.loc["neurn"].iloc[0]["input_mean"] != first["input_mean"]
+
+
+def test_tables_and_figures_are_written(finished: Study) -> None:
     figures = sorted((finished.folder / "figures").glob("*.png"))
     assert figures
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
@@ -95,202 +135,282 @@ def test_tables_and_figures_are_written(finished: BenchOutputs) -> None:
     assert not list(finished.state.glob("*.ckpt"))
 
 
-def test_a_finished_grid_is_not_trained_again(finished: BenchOutputs) -> None:
-    before = finished.accuracy()
-    grid = Grid(tiny_config(), finished.folder, device="cpu")
-    assert grid.left() == []
-    grid.run(engine="here", workers=1)
-    pd.testing.assert_frame_equal(finished.accuracy(), before)
+def test_a_finished_grid_is_not_trained_again(finished: Study) -> None:
+    before = finished.accuracy
+    again = study_run(tiny_config(), finished.folder)
+    assert again.left(finished.store.outcomes()) == []
+    again.run()
+    pd.testing.assert_frame_equal(finished.accuracy, before)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["in the first training", "between two trainings"])
-def test_killed_it_ends_in_the_same_rows(
-    finished: BenchOutputs, tmp_path: Path, moment: str
-) -> None:
+def test_killed_it_ends_in_the_same_rows(finished: Study, tmp_path: Path, moment: str) -> None:
     out = tmp_path / "out"
-    first, second = (job.identity for job in Grid(tiny_config(), out, device="cpu").jobs)
+    first, second = (unit.identity for unit in tiny_config().units(finished.store.outcomes()))
     awaited = {"in the first training": first, "between two trainings": second}[moment]
     kill_when(out, lambda: (out / "state" / f"{awaited}.ckpt").exists())
     same_results(run(out), finished)
 
 
 @pytest.mark.slow
-def test_local_workers_give_the_same_rows(finished: BenchOutputs, tmp_path: Path) -> None:
+def test_two_processes_killed_at_random_do_each_training_once(
+    finished: Study, tmp_path: Path
+) -> None:
+    """Both work on one folder, and both are killed, again and again."""
+    out, draw = tmp_path / "out", random.Random(0)
+    for _ in range(3):
+        both = [subprocess.Popen([sys.executable, str(SCRIPT), str(out)]) for _ in range(2)]
+        time.sleep(draw.uniform(6, 14))
+        for process in both:
+            process.kill()
+            process.wait()
+    study = run(out)
+    same_results(study, finished)
+    assert set(times_done(study).values()) == {1}
+
+
+@pytest.mark.slow
+def test_local_workers_give_the_same_rows(finished: Study, tmp_path: Path) -> None:
     same_results(run(tmp_path / "out", "local", "2"), finished)
 
 
 @pytest.mark.slow
-def test_ray_gives_the_same_rows(finished: BenchOutputs, tmp_path: Path) -> None:
+def test_ray_gives_the_same_rows(finished: Study, tmp_path: Path) -> None:
     same_results(run(tmp_path / "out", "ray", "2"), finished)
+
+
+def broken_stem(real: Any) -> Any:
+    """NeuRN that makes every image NaN; all other stems as they are."""
+
+    def create(choice: Any, **options: object) -> torch.nn.Module:
+        if choice.name == "neurn":
+            return torch.nn.Threshold(2.0, float("nan"))  # every pixel is below 2
+        return real(choice, **options)  # type: ignore[no-any-return]
+
+    return create
 
 
 def test_a_failing_training_is_recorded_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A learning rate that makes the loss infinite, behind one stem of two."""
-    real = training_job.create_stem
-
-    def broken(name: str, **options: object) -> torch.nn.Module:
-        if name == "neurn":
-            return torch.nn.Threshold(2.0, float("nan"))  # every pixel is below 2
-        return real(name, **options)
-
-    grid = Grid(tiny_config(), tmp_path, device="cpu")
+    grid = study_run(tiny_config(), tmp_path)
+    monkeypatch.setattr(BenchConfig, "check", lambda *_: None)
     with monkeypatch.context() as patch:
-        patch.setattr(training_job, "create_stem", broken)
-        grid.run(engine="here", workers=1)
-    assert set(grid.outputs.accuracy()["stem"]) == {"none"}
-    failures = pd.read_csv(grid.outputs.failures_path)
-    assert list(failures["stem"]) == ["neurn"]
-    assert "the loss is nan at step 0" in failures["error"][0]
-    assert grid.left() == []
-    assert len(grid.left(retry_failed=True)) == 1
-    grid.run(engine="here", workers=1, retry_failed=True)
-    assert set(grid.outputs.accuracy()["stem"]) == {"none", "neurn"}
-    assert pd.read_csv(grid.outputs.failures_path).empty
+        patch.setattr(STEMS, "create", broken_stem(STEMS.create))
+        grid.run()
+    study = grid.study
+    assert set(study.accuracy["stem"]) == {"none"}
+    assert list(study.failures["stem"]) == ["neurn"]
+    assert "the loss is no longer finite" in study.failures["error"][0]
+    (record,) = study.store.outcomes().failed.values()
+    assert "Traceback" in record["details"]
+    images._statistics.cache_clear()  # those of the broken stem
+    assert grid.left(study.store.outcomes()) == []
+    again = study_run(tiny_config(), tmp_path, retry_failed=True)
+    assert len(again.left(study.store.outcomes())) == 1
+    again.run()
+    assert set(study.accuracy["stem"]) == {"none", "neurn"}
+    assert study.failures.empty
 
 
 def test_out_of_memory_halves_the_batch_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = training_job.fit
+    real = train.fit
     most = 16
 
-    def small_machine(network: torch.nn.Module, loader: object, *rest: object, **options: object):
-        images, _ = next(iter(loader))  # type: ignore[call-overload]
-        loader.load_state_dict({"next": 0})  # type: ignore[attr-defined]
-        if len(images) > most:
+    def small_machine(network: torch.nn.Module, loader: Any, *rest: Any, **options: Any) -> None:
+        images_, _ = next(iter(loader))
+        loader.load_state_dict({"next": 0})
+        if len(images_) > most:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
-        return real(network, loader, *rest, **options)  # type: ignore[arg-type]
+        real(network, loader, *rest, **options)
 
-    monkeypatch.setattr(training_job, "fit", small_machine)
-    stems = (StemChoice(name="none"),)
-    grid = Grid(tiny_config(stems=stems), tmp_path / "halved", device="cpu")
-    grid.run(engine="here", workers=1)
-    assert set(grid.outputs.accuracy()["batch"]) == {"16 x 2"}
+    config = tiny_config(stems=["none"])
+    whole = study_run(config, tmp_path / "whole").run()
+    monkeypatch.setattr(train, "fit", small_machine)
+    halved = study_run(config, tmp_path / "halved").run()
+    assert set(halved.accuracy["batch"]) == {"16 x 2"}
     assert "out of memory with batches of 32" in capsys.readouterr().err
+    # The history records the loss of whole batches, not half of it.
+    assert halved.history["loss"][0] == pytest.approx(whole.history["loss"][0], rel=0.2)
     most = 8
-    grid = Grid(tiny_config(stems=stems), tmp_path / "failed", device="cpu")
-    grid.run(engine="here", workers=1)
-    assert grid.outputs.accuracy().empty
-    assert "can't allocate memory" in pd.read_csv(grid.outputs.failures_path)["error"][0]
+    failed = study_run(config, tmp_path / "failed").run()
+    assert failed.accuracy.empty
+    assert "can't allocate memory" in failed.failures["error"][0]
 
 
-def test_two_processes_share_one_folder(finished: BenchOutputs, tmp_path: Path) -> None:
+def test_two_processes_share_one_folder(finished: Study, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(SCRIPT), str(out)]
     both = [subprocess.Popen(command) for _ in range(2)]
     codes = [process.wait(timeout=300) for process in both]
     assert 0 in codes
-    outputs = run(out)
-    same_results(outputs, finished)
-    done = [record for record in outputs.store.read() if record["kind"] == "done"]
-    assert len(done) == 2  # neither training was done twice
+    study = run(out)
+    same_results(study, finished)
+    assert sorted(times_done(study).values()) == [1, 1]
 
 
-def test_identity_is_of_what_decides_the_result() -> None:
-    suite = load_suite("builtin")
-    config = tiny_config()
-    first, second = jobs_of(config, suite)
-    assert first.identity != second.identity
-    assert [job.identity for job in jobs_of(config, suite)] == [first.identity, second.identity]
+def test_identity_is_of_what_decides_the_result(finished: Study) -> None:
+    def identities(**options: Any) -> list[str]:
+        units = tiny_config(**options).units(finished.store.outcomes())
+        return [unit.identity for unit in units]
+
+    first, second = identities()
+    assert first != second
+    assert identities() == [first, second]
     for changes in (
-        {"seeds": (1,)},
+        {"seeds": ["1,"]},
         {"precision": "bf16"},
-        {"budget": config.budget.model_copy(update={"shift": 0})},
+        {"changes": {"shift": 0}},
+        {"changes": {"scaling": "none"}},
+        {"models": ["digits_convnet"]},
     ):
-        (other, _) = jobs_of(config.model_copy(update=changes), suite)
-        assert other.identity != first.identity
+        assert first not in identities(**changes)
+    # Options at their defaults are the same stem, however they are written.
+    assert identities(stems=["none,neurn:k=3,border=reflect"]) == [first, second]
+    # What the trainings are called does not count, nor which others there are.
+    assert first in identities(sources_named=["optdigits,print"], seeds=["3"])
 
 
-def test_the_configuration_runs_again(tmp_path: Path, finished: BenchOutputs) -> None:
-    assert finished.config() == tiny_config()
+def test_identity_does_not_hang_on_files_that_no_training_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a domain that is no source, the training images do not count and may be missing."""
+    rng = np.random.default_rng(0)
+    for domain in ("mnist", "mnistm", "svhn", "usps"):
+        for part in ("train", "test"):
+            if (domain, part) != ("usps", "train"):
+                np.savez_compressed(
+                    tmp_path / f"{domain}_{part}.npz",
+                    images=rng.integers(0, 256, (40, 16, 16), dtype=np.uint8),
+                    labels=np.arange(40) % 10,
+                )
+    options: dict[str, Any] = {
+        "suite": "digits", "data_dir": tmp_path, "sources_named": ["mnist"],
+        "changes": {"batch_size": 8},
+    }  # fmt: skip
+    (unit, _) = tiny_config(**options).units(Study(tmp_path).store.outcomes())
+    np.savez_compressed(
+        tmp_path / "usps_train.npz",
+        images=np.zeros((40, 16, 16), np.uint8), labels=np.arange(40) % 10,
+    )  # fmt: skip
+    (with_file, _) = tiny_config(**options).units(Study(tmp_path).store.outcomes())
+    assert with_file.identity == unit.identity
+    np.savez_compressed(
+        tmp_path / "usps_test.npz",
+        images=np.ones((40, 16, 16), np.uint8), labels=np.arange(40) % 10,
+    )  # fmt: skip
+    (other_test, _) = tiny_config(**options).units(Study(tmp_path).store.outcomes())
+    assert other_test.identity != unit.identity
+
+
+def test_the_configuration_runs_again(finished: Study) -> None:
     assert BenchConfig.read(finished.config_path) == tiny_config()
 
 
 @pytest.mark.parametrize(
-    ("words", "stems"),
+    ("options", "told"),
     [
-        (["none,neurn"], ["none", "neurn"]),
-        (["none", "neurn:k=5,border=zero,sobel"], ["none", "neurn:k=5,border=zero", "sobel"]),
-        (["none,none", "none"], ["none"]),
-    ],
-)
-def test_stems_are_read(words: list[str], stems: list[str]) -> None:
-    assert [str(stem) for stem in parse_stems(words)] == stems
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"sources": ("mars",)}, "source 'mars' is not a domain of builtin"),
-        ({"stems": (StemChoice(name="neurm"),)}, "neurn"),
-        (
-            {"budget": training_budget("quick").model_copy(update={"batch_size": 5000})},
-            "batch size 5000 is larger than the 850 training images of optdigits",
-        ),
+        ({"changes": {"batch_size": 5000}}, "batch_size 5000 is larger than the 340 training"),
+        ({"models": ["own_networks:Failing"]}, "own_networks:Failing cannot take images"),
+        ({"models": ["own_networks:Maps"]}, "must give logits"),
+        ({"stems": ["own_stems:blow_up"]}, "own_stems:blow_up|finite"),
+        ({"stems": ["own_stems:Halved"]}, "shape"),
     ],
 )
 def test_what_cannot_run_is_told_before_the_first_training(
-    tmp_path: Path, changes: dict[str, object], told: str
+    tmp_path: Path, options: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(InputError, match=told):
-        Grid(tiny_config(**changes), tmp_path / "out", device="cpu")
+        study_run(tiny_config(**options), tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
 
 
-def test_another_grid_in_the_same_folder_is_refused(finished: BenchOutputs) -> None:
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"sources_named": ["mars"]}, "source 'mars' is not a domain of builtin"),
+        ({"targets": ["mars"]}, "target 'mars' is not a domain of builtin"),
+        ({"sources_named": ["print+print"]}, "names a domain twice"),
+        ({"stems": ["neurm"]}, "did you mean 'neurn'"),
+        ({"stems": [","]}, "no stem; name one"),
+        ({"algorithms": ["erm2"]}, "did you mean 'erm'"),
+        ({"budget": "quik"}, "did you mean 'quick'"),
+        ({"precision": "16"}, "precision is '16'"),
+        ({"models": ["resnet81"]}, "resnet81"),
+        ({"seeds": ["0"]}, "seeds are '0'"),
+        ({"seeds": ["a,b"]}, "seeds are 'a,b'"),
+        ({"changes": {"epoch": 3}}, "did you mean 'epochs'"),
+        ({"changes": {"epochs": -1}}, "epochs is -1"),
+        ({"changes": {"learning_rate": float("nan")}}, "learning_rate is nan"),
+        ({"changes": {"scaling": "imagenet"}}, "scaling is 'imagenet'"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told) as error:
+        tiny_config(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_another_grid_in_the_same_folder_is_refused(finished: Study) -> None:
     with pytest.raises(InputError, match=r"seeds: \[0\] -> \[0, 1\]"):
-        Grid(tiny_config(seeds=(0, 1)), finished.folder, device="cpu")
+        study_run(tiny_config(seeds=["2"]), finished.folder)
 
 
-def test_a_grid_grows_and_keeps_what_it_has(finished: BenchOutputs, tmp_path: Path) -> None:
+def test_a_grid_grows_and_keeps_what_it_has(finished: Study, tmp_path: Path) -> None:
     shutil.copytree(finished.folder, tmp_path / "out")
-    more = tiny_config(stems=parse_stems(["sobel,none"]))
-    grid = Grid(more, tmp_path / "out", device="cpu", extend=True)
-    assert [job.title for job in grid.left()] == ["lcnet_050, sobel, optdigits, seed 0"]
-    grid.run(engine="here", workers=1)
-    table = grid.outputs.accuracy()
+    more = tiny_config(stems=["sobel,none"])
+    grid = study_run(more, tmp_path / "out", extend=True)
+    left = [unit.title for unit in grid.left(grid.study.store.outcomes())]
+    assert left == ["lcnet_050, sobel, optdigits, seed 0"]
+    # A process that began with the smaller grid does not take its tables back.
+    older = study_run(tiny_config(), tmp_path / "out")
+    grid.run()
+    older.run()
+    table = grid.study.accuracy
     assert list(dict.fromkeys(table["stem"])) == ["none", "neurn", "sobel"]
-    pd.testing.assert_frame_equal(table[table["stem"] != "sobel"], finished.accuracy())
-    assert grid.outputs.config() == grid.config
+    pd.testing.assert_frame_equal(table[table["stem"] != "sobel"], finished.accuracy)
+    assert BenchConfig.read(grid.study.config_path) == grid.config
     assert [str(stem) for stem in grid.config.stems] == ["none", "neurn", "sobel"]
 
 
-def test_a_grid_grows_by_no_other_way_of_training(finished: BenchOutputs) -> None:
-    other = tiny_config(seeds=(0, 1), budget=training_budget("quick"))
-    with pytest.raises(InputError, match=r"budget.max_epochs: 3 -> 8") as told:
-        Grid(other, finished.folder, device="cpu", extend=True)
+def test_a_grid_grows_by_no_other_way_of_training(finished: Study) -> None:
+    other = tiny_config(seeds=["2"], changes={"epochs": 8})
+    with pytest.raises(InputError, match=r"protocol.epochs: 3 -> 8") as told:
+        study_run(other, finished.folder, extend=True)
     assert "seeds" not in str(told.value)
-    assert finished.config() == tiny_config()
+    assert BenchConfig.read(finished.config_path) == tiny_config()
 
 
-def test_options_that_cannot_be_used_are_told() -> None:
-    options: dict[str, object] = {
-        "models": ["lcnet_050"], "stems": ["none"], "suite": "builtin", "image_size": None,
-        "sources": ["all"], "seeds": 1, "budget": "quick", "changes": {}, "precision": "32",
-        "device": "cpu", "data_dir": None,
-    }  # fmt: skip
-    for change, told in (
-        ({"budget": "quik"}, "did you mean 'quick'"),
-        ({"precision": "16"}, "precision is '16'"),
-        ({"stems": [","]}, "no stems"),
-        ({"models": ["resnet81"]}, "resnet81"),
-    ):
-        with pytest.raises((InputError, AlignmentError), match=told):
-            plan(**{**options, **change})  # type: ignore[arg-type]
+def test_images_that_changed_are_refused(finished: Study, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    path = tmp_path / "out" / "config.yaml"
+    digest = tiny_config().content["train:optdigits"]
+    path.write_text(path.read_text().replace(digest, "0" * 16))
+    with pytest.raises(InputError, match=r"content\.train:optdigits: 0{16} -> "):
+        study_run(tiny_config(), tmp_path / "out")
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+def test_several_sources_are_one_training(tmp_path: Path) -> None:
+    config = tiny_config(
+        sources_named=["optdigits+print"], stems=["none"], changes={"epochs": 1}
+    )
+    study = study_run(config, tmp_path).run()
+    assert set(study.accuracy["source"]) == {"optdigits+print"}
+    assert len(study.accuracy) == 4
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nasneurn", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "nasneurn", *arguments], capture_output=True, text=True, **options
     )
 
 
-def test_status_figures_and_plan_by_command(finished: BenchOutputs, tmp_path: Path) -> None:
+def test_status_figures_and_plan_by_command(finished: Study, tmp_path: Path) -> None:
     told = command("status", str(finished.folder))
-    assert told.returncode == 0
+    assert told.returncode == 0, told.stderr
     assert "lcnet_050" in told.stdout
     figure = next((finished.folder / "figures").glob("*.png"))
     figure.unlink()
@@ -298,41 +418,65 @@ def test_status_figures_and_plan_by_command(finished: BenchOutputs, tmp_path: Pa
     assert remade.returncode == 0, remade.stderr
     assert figure.exists()
     planned = command(
-        "bench", "--models", "lcnet_050", "--seeds", "2", "--source", "print",
+        "bench", "--models", "lcnet_050", "--seeds", "2", "--sources", "print",
         "--dry-run", "--out", str(tmp_path / "out"),
     )  # fmt: skip
     assert planned.returncode == 0, planned.stderr
     assert "4 trainings" in planned.stdout
     assert not (tmp_path / "out").exists()
-    for arguments in (["status", str(tmp_path)], ["figures", str(tmp_path)], ["recipe", "vgg"]):
+    for arguments in (["status", str(tmp_path)], ["figures", str(tmp_path)], ["experiment", "x"]):
         refused = command(*arguments)
         assert refused.returncode == 2
         assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_suite_of_one_domain_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_runs_by_command_and_overrules_nothing(
+    finished: Study, tmp_path: Path
+) -> None:
+    refused = command("bench", "--config", str(finished.config_path), "--seeds", "5")
+    assert refused.returncode == 2
+    assert "--config decides all that --seeds would" in refused.stderr
+    shutil.copytree(finished.folder, tmp_path / "out")
+    done = command("bench", "--config", str(tmp_path / "out" / "config.yaml"), "--json")
+    assert done.returncode == 0, done.stderr
+    rows = pd.DataFrame(json.loads(done.stdout)["accuracy"])
+    assert list(rows["accuracy"]) == list(finished.accuracy["accuracy"])
+
+
+def test_a_configuration_that_names_code_is_not_run_unasked(
+    finished: Study, tmp_path: Path
+) -> None:
+    text = finished.config_path.read_text()
+    assert "- name: neurn" in text
+    path = tmp_path / "config.yaml"
+    path.write_text(text.replace("- name: neurn", "- name: evil_module:Stem", 1))
+    (tmp_path / "evil_module.py").write_text("open('was_run', 'w')")
+    refused = command("bench", "--config", str(path), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "evil_module:Stem" in refused.stderr
+    assert "--trust-code" in refused.stderr
+    assert not (tmp_path / "was_run").exists()
+
+
+def test_a_suite_of_one_domain_is_refused(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from nasneurn.studies import grid
-
-    suite = load_suite("builtin")
-    monkeypatch.setattr(grid, "load_suite", lambda *_, **__: replace(suite, domains=("optdigits",)))
+    grid = study_run(tiny_config(), tmp_path)
+    grid.suite = replace(grid.suite, domains=("optdigits",))
     with pytest.raises(InputError, match="has one domain"):
-        Grid(tiny_config(), tmp_path, device="cpu")
+        grid.run()
 
 
-def test_weights_and_order_are_those_of_the_other_stem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_those_of_the_other_stem(finished: Study) -> None:
     """Differences between stems are paired: same weights at the start, whatever the stem."""
-    suite = load_suite("builtin")
+    place = Place(load_suite("builtin").handle, Path("unused"))
     first, second = (
-        training_job._Training(
-            training_job.Assignment(job, "builtin", None, Path(), "cpu", "", False), halves=1
-        )._network()[0]
-        for job in jobs_of(tiny_config(), suite)
+        train._Work(unit, place, halves=1)._network()[0]  # type: ignore[arg-type]
+        for unit in tiny_config().units(finished.store.outcomes())
     )
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert np.array_equal(one.detach().numpy(), other.detach().numpy())
-    assert json.dumps(str(first[0])) != json.dumps(str(second[0]))
+    assert str(first[0]) != str(second[0])
 
 
 def test_a_compiled_training_gives_the_same_rows(
@@ -345,10 +489,9 @@ def test_a_compiled_training_gives_the_same_rows(
         network._compiled_call_impl = torch.compile(network._call_impl, backend="eager")
 
     # NeuRN has another path under a compiler, the same to rounding only.
-    config = tiny_config(stems=(StemChoice(name="none"),))
-    plain, fast = tmp_path / "plain", tmp_path / "fast"
-    Grid(config, plain, device="cpu").run(engine="here", workers=1)
+    config = tiny_config(stems=["none"])
+    plain = study_run(config, tmp_path / "plain").run()
     monkeypatch.setattr(torch.nn.Module, "compile", compile_)
-    Grid(config, fast, device="cpu", compiled=True).run(engine="here", workers=1)
-    assert len(compiled) == len(config.stems) * len(config.backbones)
-    same_results(BenchOutputs(plain), BenchOutputs(fast))
+    fast = study_run(config, tmp_path / "fast", compiled=True).run()
+    assert len(compiled) == 1
+    same_results(plain, fast)

@@ -3,37 +3,44 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from nasneurn.studies.config import BenchConfig, TrainingBudget, plan
+from nasneurn.studies.config import BenchConfig, plan_bench
 
-BUDGET = TrainingBudget(train_images=400, max_epochs=3, batch_size=32, patience=2, shift=2)
+CHANGES = {"train_images": 400, "epochs": 3, "batch_size": 32, "patience": 2, "shift": 2}
 
 
-def tiny_config(**changes: object) -> BenchConfig:
-    """One small architecture, two stems, one source and one seed: two trainings."""
-    config = plan(
-        models=["lcnet_050"],
-        stems=["none,neurn"],
-        suite="builtin",
-        image_size=None,
-        sources=["optdigits"],
-        seeds=1,
-        budget="quick",
-        changes={},
-        precision="32",
-        device="cpu",
-        data_dir=None,
-    )
-    return config.model_copy(update={"budget": BUDGET, "budget_name": "tiny", **changes})
+def tiny_config(**options: Any) -> BenchConfig:
+    """One small network, two stems, one source and one seed: two trainings."""
+    usual: dict[str, Any] = {
+        "models": ["lcnet_050"],
+        "stems": ["none,neurn"],
+        "algorithms": ["erm"],
+        "suite": "builtin",
+        "image_size": None,
+        "splits": None,
+        "data_dir": None,
+        "sources_named": ["optdigits"],
+        "targets": ["all"],
+        "seeds": ["1"],
+        "budget": "quick",
+        "precision": "32",
+        "device": "cpu",
+    }
+    changes = {**CHANGES, **options.pop("changes", {})}
+    return plan_bench(**{**usual, **options}, changes=changes)
 
 
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
     import torch
 
-    from nasneurn.studies import bench, training_job
+    from nasneurn.api import finish
+    from nasneurn.studies import train
+    from nasneurn.studies.run import Execution, StudyRun
 
     torch.set_num_threads(1)
-    training_job.CHECKPOINT_SECONDS = 0.0
+    train.CHECKPOINT_SECONDS = 0.0
     out, engine, workers = Path(sys.argv[1]), sys.argv[2:3] or ["here"], sys.argv[3:4] or ["1"]
-    bench(tiny_config(), out, engine=engine[0], workers=int(workers[0]), device="cpu")
+    execution = Execution(engine=engine[0], workers=int(workers[0]), device="cpu")
+    finish(StudyRun(tiny_config(), out, execution))
