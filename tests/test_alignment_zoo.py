@@ -138,5 +138,16 @@ def test_what_the_package_exports() -> None:
     folder = Path(alignment.__file__).parent
     assert not {path.stem for path in folder.glob("*.py")} & set(alignment.__all__)
     assert set(alignment.__all__) <= set(dir(alignment))
+    # Type checkers read the same names from the same modules.
+    tree = ast.parse(Path(alignment.__file__).read_text())
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    imported = {
+        name.name: node.module
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert imported == alignment._HOME
+    assert set(imported) == set(alignment.__all__)
     with pytest.raises(AttributeError):
         _ = alignment.nothing
