@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasneurn.stems import NeuRN, neurn, neurn_cpu
+from nasneurn.stems.kernel import compiling
+from nasneurn.stems.kernel.compiling import compiled
 from nasneurn.stems.moments import deviations, respond
 from nasneurn.stems.neural_response import _fits_kernel
 
@@ -264,17 +267,34 @@ def function(tmp_path, monkeypatch):
 
 
 def test_kernels_are_cached(function, tmp_path):
-    from nasneurn.stems.kernel.compiling import compiled
-
     a = torch.ones(3)
     compiled(function)(a.numpy())
     assert a.tolist() == [2, 2, 2]
     assert list((tmp_path / "__pycache__").glob("*.nbc"))
 
 
-def test_a_cache_that_can_not_be_written(function, tmp_path):
-    from nasneurn.stems.kernel.compiling import compiled
+def test_a_change_in_any_file_of_the_kernel_leaves_the_cache_behind(
+    function, tmp_path, monkeypatch
+):
+    """Numba itself looks only at the file of the function that it caches."""
+    a = torch.ones(3)
+    for fingerprint in ("one", "two"):
+        monkeypatch.setattr(compiling, "FINGERPRINT", fingerprint)
+        copy = types.FunctionType(function.__code__, function.__globals__, "double")
+        compiling.compiled(copy)(a.numpy())
+        assert list((tmp_path / "__pycache__").glob(f"*_{fingerprint}-*.nbc"))
 
+
+def test_the_fingerprint_is_of_every_file(tmp_path):
+    found = set()
+    for name in ("a.py", "b.py", "a.py"):
+        with (tmp_path / name).open("a") as file:
+            file.write("x = 1\n")
+        found.add(compiling.fingerprint(tmp_path))
+    assert len(found) == 3
+
+
+def test_a_cache_that_can_not_be_written(function, tmp_path):
     call = compiled(function)
     shutil.rmtree(tmp_path / "__pycache__")
     (tmp_path / "__pycache__").write_text("not a folder")
@@ -285,8 +305,6 @@ def test_a_cache_that_can_not_be_written(function, tmp_path):
 
 
 def test_no_place_for_a_cache():
-    from nasneurn.stems.kernel.compiling import compiled
-
     names = {}
     exec("def double(a):\n    for i in range(a.size):\n        a[i] *= 2\n", names)
     a = torch.ones(3)

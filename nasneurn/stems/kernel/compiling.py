@@ -17,14 +17,15 @@ MERGE = {"contract", "nsz"}
 SUM = {"contract", "nsz", "reassoc"}
 
 
-def _fingerprint() -> str:
-    sources = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+def fingerprint(folder: Path) -> str:
+    """Of all Python files in a folder."""
+    sources = (path.read_bytes() for path in sorted(folder.glob("*.py")))
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 
 #: Of all files of the kernel, for the names under which numba keeps what it has compiled: it
 #: would look only at the file of the kernel itself, and not at those of the loops that it calls.
-FINGERPRINT = _fingerprint()
+FINGERPRINT = fingerprint(Path(__file__).parent)
 
 
 def loops(**options: Any) -> Callable[[Callable[..., Any]], Any]:
