@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from search_spaces.checks import whole_number
 from search_spaces.coordinate_search import least
 from search_spaces.errors import SpaceError
-from search_spaces.interface import Architecture, choices
+from search_spaces.interface import Architecture, choices, covering_architectures, freeze
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,19 @@ class Cost:
 
 def network_cost(network: nn.Module, image_shape: Sequence[int]) -> Cost:
     """Cost of one network for one image (C, H, W); the network may be on the meta device."""
+    return _cost_and_output(network, image_shape)[0]
+
+
+def _cost_and_output(network: nn.Module, image_shape: Sequence[int]) -> tuple[Cost, Any]:
+    """The cost of a network, and what it gives."""
     training = network.training
     weight = next(network.parameters(), torch.zeros((), device="meta"))
     image = torch.zeros(1, *image_shape, device=weight.device, dtype=weight.dtype)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(image)
+        output = network.eval()(image)
     network.train(training)
-    return Cost(
-        counter.get_total_flops() // 2, sum(weight.numel() for weight in network.parameters())
-    )
+    params = sum(weight.numel() for weight in network.parameters())
+    return Cost(counter.get_total_flops() // 2, params), output
 
 
 def latency(network: nn.Module, images: Tensor, repeats: int = 7) -> float:
@@ -88,7 +92,7 @@ class Costs:
         """Cost of one architecture, by its frozen network."""
         key = str(sorted(architecture.items()))
         if key not in self._known:
-            network = self._space.freeze(dict(architecture))
+            network = freeze(self._space, architecture)
             self._known[key] = network_cost(network, self._image_shape)
         return self._known[key]
 
@@ -147,10 +151,10 @@ class CostTable(Costs):
             raise SpaceError("candidates share weights")
         for layer, given in inputs:
             assert isinstance(layer, LayerChoice)
-            costs = {name: network_cost(layer[name], given.shape[1:]) for name in layer.names}
-            with torch.no_grad():
-                if len({layer[name](given).shape for name in layer.names}) > 1:
-                    raise SpaceError("candidates give outputs of several shapes")
+            found = {name: _cost_and_output(layer[name], given.shape[1:]) for name in layer.names}
+            if len({output.shape for _, output in found.values()}) > 1:
+                raise SpaceError("candidates give outputs of several shapes")
+            costs = {name: cost for name, (cost, _) in found.items()}
             self._places.append((layer.label, costs))
             forwarded = costs[layer.names[0]]
             base -= Cost(forwarded.flops, sum(cost.params for cost in costs.values()))
@@ -187,20 +191,10 @@ class FormulaCosts(Costs):
 def disagreement(costs: Costs, rounds: int = 3) -> str | None:
     """Where costs differ from those of built and counted networks; None where none was found.
 
-    Compared are the cheapest and the costliest architecture and, in each round, some that together
-    have every value of every choice (the first sixteen of a choice). Three rounds have most pairs
-    of values of two choices.
+    Compared are the cheapest and the costliest architecture, and some with all values. Three rounds
+    of these have most pairs of values of two choices.
     """
-    values = costs.choices
-    longest = min(16, max(map(len, values.values()), default=1))
-    looked_at = [*costs.extremes] + [
-        {
-            label: options[(number + turn * place) % len(options)]
-            for place, (label, options) in enumerate(values.items())
-        }
-        for turn in range(rounds)
-        for number in range(longest)
-    ]
+    looked_at = [*costs.extremes, *covering_architectures(costs.choices, rounds=rounds)]
     for architecture in looked_at:
         told, counted = costs(architecture), costs.counted(architecture)
         if told != counted:
@@ -240,7 +234,7 @@ def _countable(build: Callable[[], ModelSpace], image_shape: Sequence[int]) -> M
         # Tensors that are older than the space, such as those of a stem, are elsewhere.
         space = space.to("meta")
         first = {label: options[0] for label, options in choices(space).items()}
-        network_cost(space.freeze(first), image_shape)
+        network_cost(freeze(space, first), image_shape)
     except Exception:  # whatever a space of the user's own does that has no meaning there
         return build()
     return space

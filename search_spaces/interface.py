@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from nni.nas.nn.pytorch import ModelSpace
+from torch import nn
 
 from search_spaces.checks import suggestion
 from search_spaces.errors import SpaceError
-from search_spaces.nni_fixes import take_path
+from search_spaces.nni_fixes import frozen, take_path
 
 __all__ = [
     "Architecture",
@@ -28,7 +29,9 @@ __all__ = [
     "canonical_form",
     "checked_architecture",
     "choices",
+    "covering_architectures",
     "draw_architecture",
+    "freeze",
 ]
 
 #: One architecture: the chosen value of every choice, by label.
@@ -54,6 +57,25 @@ def draw_architecture(space: ModelSpace, *stream: int) -> Architecture:
     for mutable in space.simplify().values():
         mutable.random(drawn, state)
     return drawn
+
+
+def covering_architectures(
+    values: Choices, *, rounds: int = 1, most: int = 16
+) -> list[Architecture]:
+    """Some architectures that together have every value of every choice, once in each round.
+
+    Of a choice with more than ``most`` values, so many. Each round pairs the values of two choices
+    in another way.
+    """
+    longest = min(most, max(map(len, values.values()), default=1))
+    return [
+        {
+            label: options[(number + turn * place) % len(options)]
+            for place, (label, options) in enumerate(values.items())
+        }
+        for turn in range(1, rounds + 1)
+        for number in range(longest)
+    ]
 
 
 def checked_architecture(values: Choices, architecture: Mapping[str, Any]) -> Architecture:
@@ -103,3 +125,12 @@ def activate(supernet: ModelSpace, architecture: Mapping[str, Any]) -> None:
         SpaceError: it is no architecture of this space. NNI would draw at random what it lacks.
     """
     take_path(supernet, checked_architecture(choices(supernet), architecture))
+
+
+def freeze(space: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
+    """The network of an architecture, which may share weights with the space.
+
+    Raises:
+        SpaceError: it is no architecture of this space.
+    """
+    return frozen(space, checked_architecture(choices(space), architecture))

@@ -4,6 +4,7 @@ This is the only file that knows NNI's insides. What spaces have in common is in
 :mod:`search_spaces.interface`.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import pytorch_lightning as pl
 from nni.nas.evaluator.pytorch import LightningModule as NNILightningModule
 from nni.nas.experiment import NasExperiment
 from nni.nas.nn.pytorch import ModelSpace
+from nni.nas.nn.pytorch.base import MutableModule
 from nni.nas.oneshot.pytorch.sampling import RandomSamplingLightningModule
 from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule
 from nni.nas.oneshot.pytorch.supermodule.operation import MixedConv2d, MixedLinear
@@ -23,6 +25,7 @@ __all__ = [
     "NNILightningModule",
     "SeededPathSampling",
     "SeededRandomOneShot",
+    "frozen",
     "take_path",
 ]
 
@@ -35,6 +38,20 @@ def take_path(supernet: nn.Module, path: Mapping[str, Any]) -> None:
     for module in supernet.modules():
         if isinstance(module, BaseSuperNetModule):
             module.resample(memo=dict(path))
+
+
+def frozen(space: MutableModule, architecture: dict[str, Any]) -> nn.Module:
+    """What ``space.freeze`` gives, in a fraction of its time; it may share weights with the space.
+
+    NNI copies a whole supernet, once for each level of its modules, and throws most of it away.
+    Here what is copied has the chosen ones in the place of the choices from the start.
+    """
+    if type(space).freeze is not MutableModule.freeze or space.mutables:
+        network: nn.Module = space.freeze(architecture)  # a way of its own
+        return network
+    chosen = {id(each): frozen(each, architecture) for each in space.mutable_descendants()}
+    copied: nn.Module = copy.deepcopy(space, chosen)
+    return copied
 
 
 class SeededPathSampling(RandomSamplingLightningModule):

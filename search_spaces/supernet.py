@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.checkpointing import TimedCheckpoint
 from search_spaces.errors import SpaceError
-from search_spaces.interface import activate, checked_architecture, choices
+from search_spaces.interface import activate, checked_architecture, choices, freeze
 from search_spaces.nni_fixes import LocalExperiment, SeededRandomOneShot
 from search_spaces.quiet import quiet
 from search_spaces.sampling import PathRule
@@ -108,8 +108,7 @@ def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
     Raises:
         SpaceError: it is no architecture of the space.
     """
-    network: nn.Module = supernet.freeze(checked_architecture(choices(supernet), architecture))
-    return copy.deepcopy(network)
+    return copy.deepcopy(freeze(supernet, architecture))
 
 
 @torch.no_grad()
