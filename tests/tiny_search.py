@@ -2,65 +2,79 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from nasneurn.search import BUDGETS, SearchConfig, StemChoice, search
-from nasneurn.search.config import SEARCHED
+from nasneurn.search.search_config import SearchConfig, plan_search
 
-TINY = BUDGETS["spos"]["quick"].model_copy(
-    update={
-        "settings": {"width": 0.25, "blocks": [1, 1, 1, 1]},
-        "steps": 45,
-        "batch_size": 32,
-        "population": 8,
-        "generations": 3,
-        "parents": 4,
-        "calibration_images": 128,
-        "selection_images": 150,
-        "retrain_steps": 10,
-    }
-)
-
+#: Of the protocol, and of the supernet.
+CHANGES: dict[str, Any] = {
+    "train_images": 1000,
+    "epochs": 1,
+    "batch_size": 32,
+    "supernet.steps": 45,
+    "supernet.batch_size": 32,
+    "supernet.population": 8,
+    "supernet.generations": 3,
+    "supernet.parents": 4,
+    "supernet.calibration_images": 128,
+    "supernet.selection_images": 150,
+}
+#: So little that only the way is seen.
+MINUTE: dict[str, Any] = {
+    "supernet.steps": 4, "supernet.population": 3, "supernet.generations": 1,
+}  # fmt: skip
+TINY_SPOS = "spos:width=0.25,blocks=[1,1,1,1]"
 
 #: The AutoFormer space with all that a search can be asked for besides.
-JOINT = {
-    "space": "autoformer",
-    "stems": (SEARCHED,),
+JOINT: dict[str, Any] = {
+    "space": "autoformer:size=micro,depths=[1,2],patch_size=8",
+    "stems": ["search"],
     "select_under": "shifts",
     "objective": "flops",
-    "budget": TINY.model_copy(
-        update={
-            "settings": {"size": "micro", "depths": [1, 2], "patch_size": 8},
-            "accumulate": 3,
-            "sampling": "sandwich",
-            "steps": 15,
-            "ema": 0.8,
-            "label_smoothing": 0.1,
-        }
-    ),
+    "changes": {
+        "supernet.accumulate": 3,
+        "supernet.sampling": "sandwich",
+        "supernet.steps": 15,
+        "supernet.ema": 0.8,
+        "supernet.label_smoothing": 0.1,
+    },
 }
 
 
-def tiny_config(**changes: object) -> SearchConfig:
-    """A search of one source, one stem and one seed."""
-    settings: dict[str, object] = {
-        "space": "spos",
+def tiny_fields(**options: Any) -> dict[str, Any]:
+    """The fields of a search of one source, one stem and one seed."""
+    usual: dict[str, Any] = {
+        "space": TINY_SPOS,
+        "stems": ["neurn"],
+        "algorithms": ["erm"],
         "suite": "builtin",
-        "image_size": 32,
-        "sources": ("optdigits",),
-        "stems": (StemChoice(name="neurn"),),
-        "seeds": (0,),
-        "budget_name": "tiny",
-        "budget": TINY,
+        "image_size": None,
+        "splits": None,
+        "data_dir": None,
+        "sources_named": ["optdigits"],
+        "targets": ["all"],
+        "seeds": ["1"],
+        "budget": "quick",
+        "precision": "32",
+        "device": "cpu",
     }
-    return SearchConfig.model_validate({**settings, **changes})
+    changes = {**CHANGES, **options.pop("changes", {})}
+    return plan_search(**{**usual, **options}, changes=changes)
+
+
+def tiny_config(**options: Any) -> SearchConfig:
+    """A search of seconds."""
+    return SearchConfig.checked(**tiny_fields(**options))
 
 
 if __name__ == "__main__":
     import torch
 
-    from nasneurn.search import run
+    from nasneurn.api import finish
+    from nasneurn.search import supernet_work
+    from nasneurn.studies.run import Execution, StudyRun
 
     torch.set_num_threads(1)  # tests run beside each other
-    run.CHECKPOINT_SECONDS = 0.0
-    changes = {"plain": {}, "joint": JOINT}[sys.argv[2]]
-    search(tiny_config(**changes), Path(sys.argv[1]), device="cpu")
+    supernet_work.CHECKPOINT_SECONDS = 0.0
+    changes: dict[str, Any] = {"plain": {}, "joint": JOINT}[sys.argv[2]]
+    finish(StudyRun(tiny_config(**changes), Path(sys.argv[1]), Execution(device="cpu")))

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasneurn.domains import SuiteHandle, subsample_rows
+from nasneurn.domains import SuiteHandle
+from nasneurn.domains.source_rows import subsample_rows
 from nasneurn.search.shifts import under_shifts
 from nasneurn.search.supernet_spaces import space_to_train
 from nasneurn.search.supernet_unit import Supernet

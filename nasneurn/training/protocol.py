@@ -66,7 +66,7 @@ class Protocol(Settings):
 
 #: By name. Batch and learning rate of ``paper`` are those of arXiv 2505.06881.
 BUDGETS = {
-    "quick": Protocol(train_images=1000, epochs=8, batch_size=64),
+    "quick": Protocol(train_images=4000, epochs=15, batch_size=64),
     "standard": Protocol(train_images=7000, epochs=20, batch_size=128),
     "paper": Protocol(train_images=None, epochs=100, batch_size=256),
 }
