@@ -170,6 +170,60 @@ def test_the_folder_is_the_argument_then_the_environment_then_the_cache(
     assert load_suite("digits").images("usps", "train") is named
 
 
+def test_a_part_needs_its_own_file_alone(tmp_path):
+    write_suite(tmp_path)
+    (tmp_path / "usps_train.npz").unlink()
+    (tmp_path / "mnist_test.npz").write_bytes(b"damaged")
+    suite = load_suite("digits", data_dir=tmp_path)
+    assert len(suite.images("usps", "test")) == len(suite.labels("mnist", "train")) == 20
+    assert suite.digest("usps", "test") == suite.digest("svhn", "test")
+    for read in (suite.labels, suite.images, suite.digest):
+        with pytest.raises(InputError, match=r"usps_train.npz: no such file; .* prepare usps"):
+            read("usps", "train")
+        with pytest.raises(InputError, match=r"mnist_test.npz: not a whole npz file"):
+            read("mnist", "test")
+
+
+def test_digits_are_never_tested_on_train_rows(tmp_path):
+    """Train rows of MNIST-M are made from train rows of MNIST."""
+    write_suite(tmp_path)
+    suite = load_suite("digits", data_dir=tmp_path)
+    assert suite.tested("mnistm", sources=["mnist"]) == "test"
+    assert suite.tested("mnist", sources=["mnist"]) == "test"
+    with pytest.raises(InputError, match=r"no part 'all' .* must be train or test"):
+        suite.labels("mnistm", "all")
+
+
+def test_digests_are_of_the_arrays_and_of_what_is_done_to_them(tmp_path, fresh_cache):
+    write_suite(tmp_path, mnist=(28, 28))
+    suite = load_suite("digits", data_dir=tmp_path)
+    assert suite.known_digest("mnist", "train") is None
+    before = suite.digest("mnist", "train")
+    assert suite.known_digest("mnist", "train") == before
+    assert load_suite("digits", data_dir=tmp_path, size=48).digest("mnist", "train") != before
+
+    with np.load(tmp_path / "mnist_train.npz") as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    np.savez(moved / "mnist_train.npz", images=images, labels=labels.astype(np.uint8))
+    assert load_suite("digits", data_dir=moved).digest("mnist", "train") == before
+    images[3, 4, 5] ^= 1
+    write_pack(moved, "mnist_train", images=images, labels=labels)
+    assert load_suite("digits", data_dir=moved).digest("mnist", "train") != before
+
+
+def test_a_kept_hash_is_not_computed_again(tmp_path, fresh_cache, monkeypatch):
+    write_suite(tmp_path)
+    before = load_suite("digits", data_dir=tmp_path).digest("mnist", "train")
+    (kept,) = (fresh_cache / "digits").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(digits, "read_pack", lambda path: pytest.fail("read again"))
+        assert load_suite("digits", data_dir=tmp_path).digest("mnist", "train") == before
+    kept.write_bytes(b"damaged")
+    assert load_suite("digits", data_dir=tmp_path).digest("mnist", "train") == before
+
+
 def test_a_replaced_file_is_read_again(tmp_path):
     write_suite(tmp_path)
     load_suite("digits", data_dir=tmp_path).load("usps")

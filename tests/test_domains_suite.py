@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasneurn.domains import Split, hold_out, load_suite, subsample
+from nasneurn.domains import Split, hold_out, load_suite, source_rows, subsample
 from nasneurn.errors import InputError
 
 
@@ -89,6 +90,56 @@ def test_subsample_follows_its_seed():
     assert rows_of(subsample(split, 20, 0)).tolist() != rows_of(subsample(split, 20, 1)).tolist()
     with pytest.raises(InputError, match="at least 1"):
         subsample(split, 0)
+
+
+@settings(deadline=None)
+@given(labels=labelings, most=st.none() | st.integers(14, 100), fraction=st.floats(0.01, 0.99))
+def test_rows_of_a_source_are_those_that_its_images_would_be_divided_into(labels, most, fraction):
+    split = numbered(labels)
+    drawn = split if most is None else subsample(split, most)
+    counts = np.unique(drawn.labels, return_counts=True)[1]
+    if counts.min() < 2:
+        with pytest.raises(InputError, match="it has one image"):
+            source_rows(split.labels, most=most, fraction=fraction)
+        return
+    fit, held = hold_out(drawn, fraction)
+    rows = source_rows(split.labels, most=most, fraction=fraction)
+    np.testing.assert_array_equal(rows[0], rows_of(fit))
+    np.testing.assert_array_equal(rows[1], rows_of(held))
+
+
+@settings(deadline=None)
+@given(labels=labelings, most=st.none() | st.integers(2, 100), data=st.data())
+def test_rows_that_a_split_file_holds_out_take_the_place_of_the_fraction(labels, most, data):
+    held_out = np.array(data.draw(st.permutations([True, False] * len(labels)))[: len(labels)])
+    held_out[:2] = True, False
+    labels = np.array(labels)
+    fit, held = source_rows(labels, most=most, fraction=0.15, held_out=held_out)
+    assert held_out[held].all()
+    assert not held_out[fit].any()
+    assert min(len(fit), len(held)) > 0
+    if most is None or most >= len(labels):
+        assert len(fit) + len(held) == len(labels)
+    else:
+        assert len(fit) + len(held) <= most
+        assert len(np.unique(np.concatenate([fit, held]))) == len(fit) + len(held)
+
+
+def test_a_handle_of_a_named_suite_opens_it():
+    suite = load_suite("builtin", size=16)
+    handle = pickle.loads(pickle.dumps(suite.handle))
+    assert handle.open() is suite
+    assert suite.tested("print", sources=["street"]) == "test"
+
+
+def test_digests_of_the_builtin_suite(fresh_cache):
+    suite = load_suite("builtin")
+    digests = {(domain, part): suite.digest(domain, part) for domain in suite.domains[:2]
+               for part in ("train", "test")}  # fmt: skip
+    assert len(set(digests.values())) == 4
+    assert (
+        load_suite("builtin", size=16).digest("optdigits", "test") != digests["optdigits", "test"]
+    )
 
 
 def test_a_suite_reads_each_domain_once_in_a_process():

@@ -217,6 +217,8 @@ class DigitsReader:
 
 
 def _key(path: Path) -> Keys:
+    if not path.is_file():
+        read_headers(path)  # tells that it is missing, and how it is made
     stat = path.stat()
     return keys_of([(path.name, stat.st_size, stat.st_mtime_ns)])
 
