@@ -1,92 +1,135 @@
-"""Tables and figures of a grid: what they say, and that gaps do not stop them."""
+"""Tables of a study: what they say, on disk and on the terminal."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from grid_rows import DOMAINS, grid_rows, history_rows
-from PIL import Image
-from rich.console import Console
+from grid_rows import DOMAINS, grid_rows
+from rich.console import Console, RenderableType
 
+from nasneurn.analysis.comparisons import compare
 from nasneurn.analysis.published import beside_published
-from nasneurn.report.bench_figures import draw_all
-from nasneurn.report.bench_tables import latex, overall_view, tables, write_tables
-
-ALL = {"curves", "overall", "effects", "differences", "ranks"}
-
-
-def test_every_figure_is_drawn(tmp_path: Path) -> None:
-    rows = grid_rows()
-    drawn = draw_all(rows, history_rows(rows), tmp_path)
-    assert {path.stem for path in drawn} == ALL
-    for path in drawn:
-        with Image.open(path) as image:
-            assert len(set(image.convert("RGB").resize((64, 64)).getdata())) > 10
-
-
-@pytest.mark.parametrize(
-    ("rows", "figures"),
-    [
-        (grid_rows(stems=("none",)), {"curves"}),
-        (grid_rows(stems=("neurn", "sobel")), {"curves"}),
-        (grid_rows(stems=("none", "neurn"), seeds=1), ALL - {"ranks"}),
-        (grid_rows(architectures=("vgg19",)).sample(frac=0.4, random_state=0), ALL - {"ranks"}),
-    ],
-    ids=["one stem", "no control", "one seed", "an unfinished grid"],
+from nasneurn.analysis.rank_correlation import rank_correlations
+from nasneurn.report.captions import own_accuracy, randomness, seeds_of
+from nasneurn.report.tables import ReportTable, latex, tables, write_tables
+from nasneurn.report.terminal import (
+    PlannedTrainings,
+    Progress,
+    overall_view,
+    print_plan,
+    print_status,
+    quality_view,
 )
-def test_gaps_are_drawn_as_gaps(tmp_path: Path, rows: pd.DataFrame, figures: set[str]) -> None:
-    drawn = draw_all(rows, history_rows(rows), tmp_path)
-    assert {path.stem for path in drawn} >= figures
-    assert write_tables(rows, tmp_path)
+
+COMPARED = {"overall", "pairs", "architectures", "same_domain", "intervals"}
+
+
+def told(shown: RenderableType | Callable[[Console], None]) -> str:
+    """What is printed where there is no terminal."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    if callable(shown):
+        shown(console)
+    else:
+        console.print(shown)
+    return console.export_text()
+
+
+# ---------------------------------------------------------------- files
 
 
 def test_tables_are_in_percent_and_written_twice(tmp_path: Path) -> None:
     rows = grid_rows(effect=0.1, noise=1e-6)
-    written = write_tables(rows, tmp_path)
-    assert {path.stem for path in written} == {
-        "accuracy", "ranks", "overall", "pairs", "architectures", "same_domain", "published",
-    }  # fmt: skip
+    paths = write_tables(rows, tmp_path)
+    expected = {*COMPARED, "accuracy", "ranks", "published"}
+    assert {path.stem for path in paths if path.suffix == ".tex"} == expected
+    assert {path.stem for path in paths if path.suffix == ".csv"} == {*expected, "captions"}
+    assert all(path.is_file() for path in paths)
     overall = pd.read_csv(tmp_path / "overall.csv").set_index("stem")
     assert overall.loc["neurn", "difference"] == pytest.approx(10, abs=0.01)
-    assert overall.loc["neurn", "cases"] == 2 * 12 * 3
+    assert overall.loc["neurn", "cells"] == 8
     same = pd.read_csv(tmp_path / "same_domain.csv").set_index("stem")
     assert same.loc["neurn", "difference"] == pytest.approx(0, abs=0.01)
-    text = (tmp_path / "overall.tex").read_text()
-    assert text.count(r"\\") == 3
-    assert r"\toprule" in text
+
+
+def test_captions_say_how_many_seeds_and_how_good_a_network_is_at_home(tmp_path: Path) -> None:
+    write_tables(grid_rows(noise=1e-6), tmp_path)
+    captions = pd.read_csv(tmp_path / "captions.csv").set_index("table")["caption"]
+    for name, caption in captions.items():
+        assert "3 seeds" in caption
+        assert "on the source's own test images: none 95.0%, neurn 95.0%, sobel 95.0%" in caption
+        first = (tmp_path / f"{name}.tex").read_text().splitlines()[0]
+        assert first == f"% {caption}"
+    write_tables(grid_rows(seeds=1), tmp_path)
+    assert "one seed" in pd.read_csv(tmp_path / "captions.csv")["caption"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "missing"),
+    [
+        (grid_rows(stems=("none",)), COMPARED | {"published"}),
+        (grid_rows(stems=("neurn", "sobel")), COMPARED | {"published"}),
+        (grid_rows().query("source != target"), {"same_domain"}),
+        (grid_rows().query("source == target"), COMPARED - {"same_domain"} | {"ranks"}),
+        (grid_rows(("vgg19",), seeds=1, sources=("mnist",)), set()),
+        (grid_rows().sample(frac=0.3, random_state=0), set()),
+    ],
+    ids=["one stem", "no control", "no own domain", "own domain alone", "one cell", "unfinished"],
+)
+def test_gaps_leave_out_what_they_must(
+    tmp_path: Path, rows: pd.DataFrame, missing: set[str]
+) -> None:
+    everything = {*COMPARED, "accuracy", "ranks", "published"}
+    assert set(tables(rows)) == everything - missing
+    assert write_tables(rows, tmp_path)
+
+
+def test_no_rows_give_no_tables(tmp_path: Path) -> None:
+    assert tables(grid_rows()[:0]) == {}
+    assert [path.name for path in write_tables(grid_rows()[:0], tmp_path)] == ["captions.csv"]
+    assert "no training" in told(overall_view(grid_rows()[:0]))
+
+
+def test_settings_are_columns_of_every_table() -> None:
+    rows = pd.concat([grid_rows(), grid_rows(effect=0.2).assign(weights="inherited")])
+    for name, table in tables(rows).items():
+        assert set(table.frame["weights"]) == {"scratch", "inherited"}, name
+    overall = tables(rows)["overall"].frame.set_index(["weights", "stem"])["difference"]
+    assert overall["inherited", "neurn"] == pytest.approx(20, abs=3)
+    assert overall["scratch", "neurn"] == pytest.approx(5, abs=3)
+
+
+def test_algorithms_have_tables_as_stems_have() -> None:
+    rows = grid_rows().rename(columns={"stem": "algorithm", "algorithm": "stem"})
+    rows["algorithm"] = rows["algorithm"].replace("none", "erm")
+    found = tables(rows, "algorithm", "erm")
+    assert set(found) == {*COMPARED, "accuracy", "ranks"}
+    assert found["overall"].frame["algorithm"].tolist() == ["neurn", "sobel"]
+
+
+def test_pairs_come_in_the_order_of_the_rows() -> None:
+    frame = tables(grid_rows())["pairs"].frame
+    pairs = list(dict.fromkeys(zip(frame["source"], frame["target"], strict=True)))
+    assert pairs == [(a, b) for a in DOMAINS for b in DOMAINS if a != b]
+    assert frame["stem"].tolist()[:2] == ["neurn", "sobel"]
+
+
+def test_intervals_name_what_is_random() -> None:
+    frame = tables(grid_rows(("a", "b", "c"), ("none", "neurn")))["intervals"].frame
+    assert frame["random"].tolist() == ["cells", "sources", "architectures", "seeds"]
+    assert frame["difference"].nunique() == 1
+    assert frame["low"].notna().all()
 
 
 def test_latex_escapes_and_shows_missing_numbers() -> None:
-    table = pd.DataFrame({"stem": ["local_contrast_norm", "a&b"], "p": [0.05, float("nan")]})
-    assert latex(table).splitlines()[2:6] == [
-        r"stem & p \\",
-        r"\midrule",
-        r"local\_contrast\_norm & 0.05 \\",
-        r"a\&b & -- \\",
-    ]
-
-
-def told(rows: pd.DataFrame) -> str:
-    """The terminal's table, as words with one space between, where there is no terminal."""
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(overall_view(rows))
-    return " ".join(console.export_text().split())
-
-
-def test_the_terminal_table_says_that_one_seed_has_no_interval() -> None:
-    assert "one seed, so no interval" in told(grid_rows(seeds=1))
-    several = told(grid_rows(effect=0.1, noise=0.001))
-    assert "3 seeds" in several
-    assert "+10.0" in several
-    assert "[" in several
-
-
-def test_the_terminal_table_cuts_nothing_off_in_80_columns() -> None:
-    rows = grid_rows(stems=("none", "local_contrast_norm"), effect=-0.1, noise=0.02)
-    text = told(rows)
-    assert "local_contrast_norm" in text
-    assert "…" not in text
+    frame = pd.DataFrame({"stem": ["local_contrast_norm", "a&b%"], "p_holm": [0.05, float("nan")]})
+    lines = latex(ReportTable("One seed, 5%.", frame)).splitlines()
+    assert lines[0] == "% One seed, 5%."
+    assert lines[1:4] == [r"\begin{tabular}{lr}", r"\toprule", r"stem & p holm \\"]
+    assert lines[5] == r"local\_contrast\_norm & 0.05 \\"
+    assert lines[6] == r"a\&b\% & -- \\"
+    assert lines[-1] == r"\end{tabular}"
 
 
 def test_published_figures_stand_beside_the_same_pairs() -> None:
@@ -99,3 +142,94 @@ def test_published_figures_stand_beside_the_same_pairs() -> None:
     builtin = builtin.replace({"svhn": "print", "usps": "optdigits-m"})
     assert beside_published(builtin).empty
     assert "published" not in tables(builtin)
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_seeds_are_counted_by_cell() -> None:
+    rows = grid_rows(seeds=3)
+    assert seeds_of(rows) == "3 seeds"
+    assert seeds_of(rows[rows["seed"] == 0]) == "one seed"
+    assert seeds_of(rows[(rows["seed"] == 0) | (rows["source"] == "mnist")]) == "1 to 3 seeds"
+
+
+def test_accuracy_at_home_is_told_for_each_setting() -> None:
+    rows = pd.concat([grid_rows(noise=0), grid_rows(noise=0).assign(weights="inherited")])
+    assert "scratch: none 95.0%, neurn 95.0%" in own_accuracy(rows)
+    assert "nothing was measured" in own_accuracy(rows[rows["source"] != rows["target"]])
+
+
+def test_captions_say_where_there_is_no_interval() -> None:
+    assert randomness(compare(grid_rows())) == "95% interval and p over cells"
+    one = grid_rows(("vgg19",), seeds=1, sources=("mnist",))
+    assert randomness(compare(one)) == "too little for an interval"
+
+
+# ---------------------------------------------------------------- terminal
+
+
+def test_the_terminal_table_says_how_many_seeds_and_what_is_random() -> None:
+    assert "one seed" in told(overall_view(grid_rows(seeds=1)))
+    several = told(overall_view(grid_rows(effect=0.1, noise=0.001)))
+    assert "3 seeds" in several
+    assert "+10.0" in several
+    assert "[" in several
+    assert "over cells" in several
+    one = told(overall_view(grid_rows(("vgg19",), seeds=1, sources=("mnist",))))
+    assert "too little for an interval" in one
+    assert "[" not in one
+
+
+@pytest.mark.parametrize("stem", ["local_contrast_norm", "randconv:kernel_sizes=[1,3,5],mix=true"])
+def test_the_terminal_table_cuts_nothing_off_in_80_columns(stem: str) -> None:
+    rows = grid_rows(stems=("none", stem), effect=-0.1, noise=0.02)
+    text = told(overall_view(rows))
+    folded = "".join(line.split("│")[1].strip() for line in text.splitlines() if "│" in line)
+    assert stem in folded
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_terminal_shows_the_p_values_of_the_table() -> None:
+    rows = pd.concat([grid_rows(effect=0.02), grid_rows(effect=0.03).assign(weights="inherited")])
+    text = told(overall_view(rows))
+    assert "scratch weights" in text
+    assert "inherited weights" in text
+    for p in compare(rows[rows["source"] != rows["target"]])["p_holm"]:
+        assert f"{float(f'{p:.3g}'):.2g}" in text
+
+
+def test_the_plan_is_told() -> None:
+    plan = [PlannedTrainings("resnet18", "as published", 6, 700.0)]
+    text = told(lambda console: print_plan(plan, workers=2, console=console))
+    assert "1 h 10 min" in text
+    assert "6 trainings, at most 35 min 00 s with 2 at once" in text
+
+
+def test_the_status_is_told_with_what_failed() -> None:
+    lines = [Progress("resnet18", 6, 3, 1), Progress("spos supernet", 2, 2, 0)]
+    failures = [("resnet18, none, mnist, seed 0", "RuntimeError: [out] of memory")]
+    text = told(lambda console: print_status("results/x", lines, failures, console))
+    assert " ".join(text.split()).count("6 │ 3 │ 1 │ 2") == 1
+    assert "failed: resnet18, none, mnist, seed 0: RuntimeError: [out] of memory" in text
+
+
+def test_the_quality_of_a_search_is_told() -> None:
+    quality = pd.DataFrame(
+        {
+            "space": "spos", "source": "mnist", "stem": "none", "seed": 0,
+            "raw": 0.5, "recalibrated": range(8), "alone": range(8),
+        }
+    )  # fmt: skip
+    control = pd.DataFrame(
+        {
+            "space": "spos", "source": "mnist", "stem": "none", "seed": 0,
+            "method": ["evolution", "evolution", "random"], "evaluations": [1, 2, 2],
+            "best": [0.5, 0.75, 0.7],
+        }
+    )  # fmt: skip
+    text = told(quality_view(rank_correlations(quality), control))
+    assert "+1.00" in text
+    assert "no spread" in text
+    assert "best candidate 75.0% by evolution, 70.0% by random search" in " ".join(text.split())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from nasneurn.analysis.cells import cross_domain, mean_over, same_domain, split, varied
+from nasneurn.analysis.cells import cross_domain, designs, mean_over, same_domain, split, varied
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.analysis.intervals import holm, t_interval
 from nasneurn.errors import InputError
@@ -199,6 +199,30 @@ def test_tables_of_a_grid_and_of_a_search_can_be_concatenated() -> None:
         ["scratch", "neurn"], ["scratch", "sobel"], ["inherited", "neurn"],
     ]  # fmt: skip
     assert table["cells"].tolist() == [8, 8, 4]
+
+
+def searched(seeds: int = 3) -> pd.DataFrame:
+    """Rows of a search, which finds an architecture for each source, stem and seed."""
+    rows = grid_rows(("spos",), ("none", "neurn:k=5"), seeds=seeds, effect=0.01)
+    numbers = rows["seed"].astype(str)
+    name = rows["architecture"] + "/" + rows["source"] + "-" + rows["stem"] + "-" + numbers
+    return rows.assign(architecture=name, choices="k3-" + rows["source"])
+
+
+def test_architectures_found_for_each_stem_are_compared_by_their_space() -> None:
+    rows = searched()
+    assert set(designs(rows)["architecture"]) == {"spos"}
+    (row,) = compare(rows).to_dict(orient="records")
+    expected = compare(grid_rows(("spos",), ("none", "neurn:k=5"), effect=0.01))
+    assert row["cells"] == 4
+    assert row["p"] == expected["p"].iloc[0]
+
+
+def test_a_found_architecture_under_several_stems_keeps_its_name() -> None:
+    rows = grid_rows(("spos/svhn-none-0",))
+    assert designs(rows) is rows
+    both = designs(pd.concat([rows, searched()]))
+    assert set(both["architecture"]) == {"spos/svhn-none-0", "spos"}
 
 
 def test_a_source_of_several_domains_has_seen_each() -> None:

@@ -1,37 +1,172 @@
-"""Statistics, tables and figures made from rows."""
+"""Figures: that each says what its rows say, and that gaps do not stop them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from grid_rows import evolution_rows, grid_rows, history_rows
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from matplotlib import colors
+from matplotlib.figure import Figure
+from PIL import Image
 
-from nasneurn.analysis.paired import paired_difference
-from nasneurn.analysis.transfer import transfer_table
-from nasneurn.report.search_figures import draw_search, draw_transfer, front_of, mean_transfer
-from nasneurn.report.search_table import print_search
-from nasneurn.search import Outputs
+from nasneurn.analysis.cells import cross_domain
+from nasneurn.analysis.comparisons import compare
+from nasneurn.report.architecture_figure import blocks_of, draw_architectures
+from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
+from nasneurn.report.curve_figure import draw_curves
+from nasneurn.report.evolution_figures import draw_evolution, front_of
+from nasneurn.report.figures import write_figures
+from nasneurn.report.style import NEUTRAL, level_colours
 
-shares = st.floats(0, 1, allow_subnormal=False)
-
-
-@given(st.lists(st.tuples(shares, shares), min_size=2, max_size=12))
-def test_interval_is_that_of_scipys_paired_t_test(pairs: list[tuple[float, float]]) -> None:
-    treated, control = zip(*pairs, strict=True)
-    ours = paired_difference(treated, control)
-    assert ours.mean == pytest.approx(np.mean(treated) - np.mean(control), abs=1e-12)
-    assert ours.low is not None
-    assert ours.high is not None
-    if np.ptp(np.subtract(treated, control)) > 1e-9:
-        interval = stats.ttest_rel(treated, control).confidence_interval(0.95)
-        assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+COMPARED = {"overall", "effects", "differences", "ranks"}
 
 
-def test_one_pair_has_no_interval() -> None:
-    assert paired_difference([0.5], [0.25]).low is None
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer dots, since most of the time goes into painting them."""
+    monkeypatch.setattr("nasneurn.report.style.DPI", 30)
+
+
+def names(paths: list[Path]) -> set[str]:
+    return {path.stem for path in paths}
+
+
+def written(*texts: Any) -> str:
+    return " ".join(text.get_text() for text in texts)
+
+
+def test_every_figure_is_drawn(tmp_path: Path) -> None:
+    rows = grid_rows(("a",), seeds=2)
+    quality = pd.DataFrame(
+        {
+            "space": "spos", "source": "mnist", "stem": "none", "seed": 0,
+            "raw": np.arange(7.0), "recalibrated": np.arange(7.0), "alone": np.arange(7.0),
+        }
+    )  # fmt: skip
+    control = pd.DataFrame(
+        {
+            "space": "spos", "source": "mnist", "stem": "none", "seed": 0,
+            "method": ["evolution", "random"] * 2, "evaluations": [1, 1, 2, 2], "best": 0.5,
+        }
+    )  # fmt: skip
+    found = {
+        "name": "spos/mnist-none-0", "stem": "none", "choices": {"layer_1": "k3"},
+        "flops": 10, "params": 10, "held_out_accuracy": 0.5,
+    }  # fmt: skip
+    drawn = write_figures(
+        rows,
+        history_rows(rows),
+        tmp_path,
+        evolution=evolution_rows(),
+        found=[found],
+        quality=quality,
+        control_search=control,
+    )
+    assert names(drawn) == {
+        *COMPARED, "curves", "search", "hypervolume", "architecture", "quality",
+    }  # fmt: skip
+    for path in drawn:
+        with Image.open(path) as image:
+            assert len(set(image.convert("RGB").resize((64, 64)).getdata())) > 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "figures"),
+    [
+        (grid_rows(("a",), stems=("none",)), set()),
+        (grid_rows(("a",), stems=("neurn", "sobel")), set()),
+        (grid_rows(("a",), stems=("none", "neurn"), seeds=1), COMPARED - {"ranks"}),
+        (grid_rows(("vgg19",)).sample(frac=0.4, random_state=0), COMPARED - {"ranks"}),
+        (grid_rows(("vgg19",), sources=("mnist",), seeds=1), COMPARED - {"ranks"}),
+        (grid_rows(sources=("mnist+svhn", "usps")), COMPARED),
+        (grid_rows(tuple("abcde"), ("none", "neurn"), 1, sources=("mnist",)), COMPARED - {"ranks"}),
+        (grid_rows(("a",)).query("source == target"), set()),
+    ],
+    ids=[
+        "one stem", "no control", "one seed", "unfinished", "one cell", "several sources",
+        "five architectures", "own domain",
+    ],
+)  # fmt: skip
+def test_what_there_are_rows_for_is_drawn(
+    tmp_path: Path, rows: pd.DataFrame, figures: set[str]
+) -> None:
+    drawn = names(write_figures(rows, history_rows(rows), tmp_path))
+    assert drawn - {"ranks"} == {*figures, "curves"} - {"ranks"}
+    assert ("ranks" in drawn) >= ("ranks" in figures)
+
+
+def test_nothing_is_drawn_from_nothing(tmp_path: Path) -> None:
+    empty = grid_rows()[:0]
+    assert write_figures(empty, pd.DataFrame(), tmp_path, evolution=pd.DataFrame()) == []
+
+
+def test_each_setting_has_figures_of_its_own(tmp_path: Path) -> None:
+    one = grid_rows(("a",), seeds=1)
+    rows = pd.concat([one, one.assign(weights="inherited")])
+    drawn = write_figures(rows, history_rows(one), tmp_path)
+    assert names(drawn) == {
+        *(f"{name}-{weights}" for name in COMPARED for weights in ("scratch", "inherited")),
+        "curves",
+    }
+
+
+def test_algorithms_are_drawn_as_stems_are(tmp_path: Path) -> None:
+    rows = grid_rows(("a",), seeds=1)
+    rows = rows.rename(columns={"stem": "algorithm", "algorithm": "stem"})
+    rows["algorithm"] = rows["algorithm"].replace("none", "erm")
+    history = history_rows(rows)
+    drawn = write_figures(rows, history, tmp_path, factor="algorithm", control="erm")
+    assert names(drawn) == {*COMPARED, "curves"}
+
+
+def test_the_overall_figure_shows_the_table() -> None:
+    rows = grid_rows(stems=("none", "neurn"))
+    (row,) = compare(cross_domain(rows)).to_dict(orient="records")
+    axis = draw_overall(rows).axes[0]
+    interval = next(line for line in axis.lines if line.get_linewidth() == 3)
+    assert np.asarray(interval.get_xdata()) == pytest.approx([100 * row["low"], 100 * row["high"]])
+    assert "3 seeds; 95% interval over cells" in axis.get_title()
+    assert "one seed" in draw_overall(grid_rows(seeds=1)).axes[0].get_title()
+
+
+def test_figures_without_an_interval_say_so() -> None:
+    rows = grid_rows(("vgg19",), ("none", "neurn"), seeds=1, sources=("mnist",))
+    axis = draw_overall(rows).axes[0]
+    assert "too little for an interval" in axis.get_title()
+    assert not [line for line in axis.lines if line.get_linewidth() == 3]
+
+
+def test_a_gain_is_blue_and_a_loss_is_red() -> None:
+    for effect, stronger in ((0.3, 2), (-0.3, 0)):
+        figure = draw_differences(grid_rows(stems=("none", "neurn"), effect=effect, noise=1e-6))
+        mesh = figure.axes[0].collections[0]
+        figure.draw_without_rendering()
+        red_green_blue = mesh.get_facecolors()[0][:3]
+        assert red_green_blue[stronger] == max(red_green_blue)
+
+
+def test_the_control_is_grey_whatever_its_place() -> None:
+    assert level_colours(["neurn", "none"])["none"] == NEUTRAL
+    assert level_colours(["erm", "mixstyle"], "erm")["erm"] == NEUTRAL
+    many = level_colours(["none", *map(str, range(14))])
+    assert len({colors.to_hex(colour) for colour in many.values()}) == 15
+
+
+def test_many_architectures_stand_in_several_lines() -> None:
+    rows = grid_rows(tuple("abcdefghij"), ("none", "neurn"), seeds=1)
+    figure = draw_effects(rows)
+    assert figure.get_size_inches()[0] < 20
+    assert [axis.get_title() for axis in figure.axes if axis.axison] == list("abcdefghij")
+
+
+def test_curves_of_one_epoch_can_be_seen() -> None:
+    history = history_rows(grid_rows())
+    figure = draw_curves(history[history["epoch"] == 1])
+    assert all(line.get_marker() == "o" for line in figure.axes[0].lines)
 
 
 points = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40)
@@ -39,7 +174,7 @@ points = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1,
 
 @given(points)
 def test_front_is_what_no_other_beats(values: list[tuple[int, int]]) -> None:
-    rows = pd.DataFrame(values, columns=["flops", "source_accuracy"])
+    rows = pd.DataFrame(values, columns=["flops", "held_out_accuracy"])
     front = set(front_of(rows).itertuples(index=False, name=None))
     beaten = {
         (flops, score)
@@ -49,92 +184,49 @@ def test_front_is_what_no_other_beats(values: list[tuple[int, int]]) -> None:
     assert front == set(values) - beaten
 
 
-def accuracies(stems: list[str], sources: list[str], seeds: int) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    return pd.DataFrame(
-        {
-            "source": source,
-            "target": target,
-            "stem": stem,
-            "seed": seed,
-            "weights": "inherited",
-            "accuracy": rng.uniform(),
-        }
-        for seed in range(seeds)
-        for source in sources
-        for stem in stems
-        for target in ("photo", "sketch", "cartoon")
-    )
-
-
-def test_differences_to_the_first_stem_with_scipys_intervals() -> None:
-    rows = accuracies(["none", "neurn"], ["photo", "sketch"], seeds=4)
-    table = transfer_table(rows).set_index(["source", "target", "stem"])
-    assert len(table) == (2 * 3 + 1) * 2
-    across = rows[rows["source"] != rows["target"]]
-    wide = across.groupby(["seed", "stem"])["accuracy"].mean().unstack()
-    last = table.loc["all", "others", "neurn"]
-    assert last["accuracy"] == pytest.approx(wide["neurn"].mean())
-    interval = stats.ttest_rel(wide["neurn"], wide["none"]).confidence_interval(0.95)
-    assert (last["low"], last["high"]) == pytest.approx((interval.low, interval.high))
-    one = transfer_table(rows[rows["seed"] == 0])
-    assert one["low"].isna().all()
-    assert one.query("stem == 'none'")["difference"].isna().all()
-
-
-def test_transfer_is_the_mean_over_seeds() -> None:
-    rows = accuracies(["none", "neurn"], ["photo", "sketch"], seeds=3)
-    table = mean_transfer(rows, "neurn")
-    assert list(table.columns) == ["photo", "sketch", "cartoon"]
-    chosen = rows.query("stem == 'neurn' and source == 'sketch' and target == 'cartoon'")
-    assert table.loc["sketch", "cartoon"] == pytest.approx(100 * chosen["accuracy"].mean())
-
-
-@pytest.mark.parametrize("stems", [["neurn"], ["none", "neurn"]])
-@pytest.mark.parametrize("sources", [["photo"], ["photo", "sketch"]])
-def test_figures_are_drawn(tmp_path: Path, stems: list[str], sources: list[str]) -> None:
-    draw_transfer(accuracies(stems, sources, 2), tmp_path / "transfer.png")
-    rng = np.random.default_rng(0)
-    evolution = pd.DataFrame(
-        {
-            "source": source,
-            "stem": stem,
-            "seed": seed,
-            "generation": generation,
-            "flops": int(rng.integers(1e6, 2e6)),
-            "source_accuracy": rng.uniform(),
-        }
-        for source in sources
-        for stem in stems
-        for seed in (0, 1)
-        for generation in (0, 0, 1, 1)
-    )
-    draw_search(evolution, tmp_path / "search.png")
-    for name in ("transfer.png", "search.png"):
-        assert (tmp_path / name).stat().st_size > 10_000
-
-
-@pytest.mark.parametrize(("seeds", "told"), [(1, "one seed, so no"), (3, "means of 3 seeds")])
-def test_the_printed_table(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], seeds: int, told: str
+@pytest.mark.parametrize("stems", [("neurn",), ("none", "neurn")])
+@pytest.mark.parametrize("sources", [("photo",), ("photo", "sketch")])
+def test_searches_of_any_size_are_drawn(
+    tmp_path: Path, stems: tuple[str, ...], sources: tuple[str, ...]
 ) -> None:
-    outputs = Outputs(tmp_path)
-    rows = accuracies(["none", "neurn"], ["photo"], seeds)
-    rows.to_csv(outputs.accuracy_path, index=False)
-    outputs.architecture_path.write_text("[]")
-    print_search(outputs)
-    printed = capsys.readouterr().out
-    assert told in printed
-    assert ("[" in printed) == (seeds > 1)
-    pair = rows.query("target == 'sketch'").groupby("stem")["accuracy"].mean()
-    assert f"{100 * (pair['neurn'] - pair['none']):+.1f}" in printed
+    rows = evolution_rows(stems, sources)
+    unfinished = rows[(rows["stem"] != stems[-1]) | (rows["source"] == sources[0])]
+    for evolution in (rows, unfinished):
+        figure = draw_evolution(evolution)
+        assert isinstance(figure, Figure)
+        assert figure.legends
+        drawn = write_figures(rows[:0], rows[:0], tmp_path, evolution=evolution)
+        assert names(drawn) == {"search", "hypervolume"}
 
 
-def test_figures_of_a_search_that_is_still_running(tmp_path: Path) -> None:
-    rows = accuracies(["none", "neurn"], ["photo", "sketch"], 1)
-    rows = rows[~((rows["stem"] == "neurn") & (rows["source"] == "sketch"))]
-    assert mean_transfer(rows, "neurn").loc["sketch"].isna().all()
-    assert len(transfer_table(rows)) == (3 + 3 + 1) * 2 - 3
-    draw_transfer(rows, tmp_path / "transfer.png")
-    candidates = rows.rename(columns={"accuracy": "source_accuracy"})
-    draw_search(candidates.assign(generation=0, flops=range(len(rows))), tmp_path / "search.png")
+def test_a_search_for_latency_shows_latency(tmp_path: Path) -> None:
+    rows = evolution_rows().assign(latency=lambda own: own["flops"] / 1e9)
+    drawn = write_figures(rows[:0], rows[:0], tmp_path, evolution=rows)
+    assert names(drawn) == {"search", "hypervolume"}
+
+
+def test_two_spaces_have_panels_of_their_own() -> None:
+    both = pd.concat([evolution_rows(), evolution_rows().assign(space="autoformer")])
+    titles = {axis.get_title() for axis in draw_evolution(both).axes}
+    assert "spos, mnist, none" in titles
+    assert "autoformer, svhn, neurn" in titles
+
+
+def test_blocks_of_found_architectures() -> None:
+    assert blocks_of("neurn:k=3", {"layer_1": "k5"}) == [("neurn\nk=3", "stem"), ("k5", "k5")]
+    former = {
+        "embed_dim": 64, "depth": 1, "mlp_ratio_0": 2.0, "mlp_ratio_1": 3.0,
+        "num_head_0": 3, "num_head_1": 4,
+    }  # fmt: skip
+    assert [text for text, _ in blocks_of("none", former)] == [
+        "none", "embed\n64", "3 heads\nMLP x2",
+    ]  # fmt: skip
+
+
+def test_an_architecture_without_a_score_is_drawn_without_one() -> None:
+    one = {"name": "a/b", "stem": "none", "choices": {"x": 1}, "flops": 1, "params": 1}
+    figure = draw_architectures([{**one, "held_out_accuracy": None}])
+    assert "held-out" not in written(*figure.axes[0].texts)
+    assert "50.0% held-out" in written(
+        *draw_architectures([{**one, "held_out_accuracy": 0.5}]).axes[0].texts
+    )

@@ -39,6 +39,25 @@ def _seen(rows: pd.DataFrame) -> "pd.Series[bool]":
     return pd.Series(seen, index=rows.index, dtype=bool)
 
 
+def designs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the space as architecture where a search found another for each of them.
+
+    A search finds an architecture for each source, stem and seed, ``spos/mnist-neurn-0``; what its
+    stems have in common, and are compared by, is the space. One that stands under several stems,
+    sources or seeds, as in a study of its own, keeps its name.
+    """
+    if not {"architecture", "source", "stem", "seed"} <= set(rows):
+        return rows
+    spaces: dict[str, str] = {}
+    own = rows[["architecture", "source", "stem", "seed"]].drop_duplicates()
+    for name, few in own.groupby("architecture", sort=False):
+        source, stem, seed = few.iloc[0][["source", "stem", "seed"]]
+        space, found, rest = str(name).rpartition(f"/{source}-{stem}-{seed}")
+        if len(few) == 1 and found and not rest:
+            spaces[str(name)] = space
+    return rows.assign(architecture=rows["architecture"].replace(spaces)) if spaces else rows
+
+
 def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
     """The columns of :data:`SETTINGS` that ``rows`` have, but for the one that is compared."""
     compared = _STEMS if factor in _STEMS else (factor,)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nasneurn.analysis.cells import CASE, CELL, settings, varied
+from nasneurn.analysis.cells import CASE, CELL, designs, settings, varied
 from nasneurn.analysis.intervals import Values, holm, t_interval
 from nasneurn.choices import check_known
 
@@ -48,6 +48,7 @@ def differences(
     """
     if control not in set(rows[factor]):
         check_known(f"{factor} to compare with", control, sorted(set(rows[factor])))
+    rows = designs(rows)
     case = list(dict.fromkeys([*settings(rows, factor), *by, *CASE]))
     # Tables may be concatenated, and hold a case twice.
     means = rows.groupby([*case, factor], sort=False, dropna=False)["accuracy"].mean().reset_index()
@@ -89,7 +90,9 @@ def compare(
     """
     if random is not None:
         check_known("what is random", random, RANDOM)
-    keys = [*(name for name in varied(rows, factor) if name not in by), *by, factor]
+    own = [name for name in varied(rows, factor) if name not in by]
+    keys = [*own, *by, factor]
+    rows = designs(rows)
     paired = differences(rows, factor, control, by)
     training = list(dict.fromkeys([*keys, *CELL, "seed"]))
     means = paired.groupby(training, sort=False, dropna=False)[MEASURES].mean().reset_index()
@@ -101,8 +104,20 @@ def compare(
         for group, own in means.groupby(keys, sort=False, dropna=False)
     ]
     table = pd.DataFrame(records, columns=[*keys, *COLUMNS])
+    table = _in_order(table, rows, [part for part in (own, by, [factor]) if part])
     table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     return table
+
+
+def _in_order(
+    table: pd.DataFrame, rows: pd.DataFrame, parts: Sequence[Sequence[str]]
+) -> pd.DataFrame:
+    """Sorted by each of ``parts`` in turn, in the order in which the rows have its values."""
+    places = []
+    for names in map(list, parts):
+        known = pd.MultiIndex.from_frame(rows[names].drop_duplicates())
+        places.append(known.get_indexer(pd.MultiIndex.from_frame(table[names])))
+    return table.iloc[np.lexsort(places[::-1])].reset_index(drop=True)
 
 
 def _comparison(labels: Labels, values: Values, random: str | None) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def beside_published(rows: pd.DataFrame) -> pd.DataFrame:
     keys = [*settings(rows), *CASE]
     both = rows[rows["stem"].isin(["none", "neurn"])]
     measured = both.pivot_table(index=keys, columns="stem", values="accuracy").dropna()
+    if set(measured) != {"none", "neurn"}:
+        return pd.DataFrame()
     found = []
     for own, ours in split(measured.reset_index()):
         found += [{**own, **line} for line in _lines(ours)]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nasneurn.analysis.cells import CELL, cross_domain, mean_over
+from nasneurn.analysis.cells import CELL, cross_domain, designs, mean_over
 from nasneurn.analysis.comparisons import FEWEST
 
 
@@ -51,7 +51,7 @@ def rank(rows: pd.DataFrame, factor: str = "stem") -> Ranking:
     Only trainings (a cell and a seed) that every value has count, and their mean is the cell's.
     ``rows`` must be of one setting: see :func:`nasneurn.analysis.cells.split`.
     """
-    across = cross_domain(rows)
+    across = cross_domain(designs(rows))
     trainings = across.pivot_table(index=[*CELL, "seed"], columns=factor, values="accuracy")
     complete = trainings.dropna().melt(value_name="accuracy", ignore_index=False).reset_index()
     means = mean_over(complete, [*CELL, factor]).unstack(factor)

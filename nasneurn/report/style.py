@@ -1,8 +1,14 @@
-"""How all figures look."""
+"""How all figures look, and how one is written."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import seaborn as sns
+from matplotlib.figure import Figure
+
+from nasneurn.files import written_atomically
 
 #: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
 STYLE: Any = {
@@ -18,12 +24,31 @@ STYLE: Any = {
 
 DPI = 150
 
-#: What stands for "no stem" in every figure.
+#: What stands for the control in every figure.
 NEUTRAL = "0.35"
+#: Differences: a gain is blue and a loss is red, in every figure.
+GAINS = "vlag_r"
+#: What comes later is darker: generations.
+ORDER = "crest"
+#: Marks of architectures or seeds, in their order.
+MARKERS = "osD^vP*X<>hdp"
 
 
-def stem_colours(stems: list[str]) -> dict[str, Any]:
-    """A colour for each stem that all eyes can tell apart; no stem is grey."""
-    others = [stem for stem in stems if stem != "none"]
-    palette = sns.color_palette("colorblind", max(len(others), 1))
-    return {"none": NEUTRAL} | dict(zip(others, palette, strict=False))
+def level_colours(levels: Sequence[str], control: str = "none") -> dict[str, Any]:
+    """A colour for each stem or algorithm that all eyes can tell apart; the control is grey."""
+    others = [level for level in levels if level != control]
+    name = "colorblind" if len(others) <= 10 else "husl"
+    palette = sns.color_palette(name, max(len(others), 1))
+    return {control: NEUTRAL} | dict(zip(others, palette, strict=False))
+
+
+def marker(number: int) -> str:
+    """The mark of the n-th architecture or seed."""
+    return MARKERS[number % len(MARKERS)]
+
+
+def write_figure(draw: Callable[[], Figure], path: Path) -> Path:
+    """Draw in the style of all figures, and write what was drawn."""
+    with mpl.rc_context(STYLE), written_atomically(path) as draft:
+        draw().savefig(draft, dpi=DPI)
+    return path

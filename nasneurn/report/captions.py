@@ -1,0 +1,46 @@
+"""What a table or figure must say of its rows: their seeds, and the accuracy at home."""
+
+import pandas as pd
+
+from nasneurn.analysis.cells import CELL, designs, levels, mean_over, same_domain, split
+
+
+def seeds_of(rows: pd.DataFrame) -> str:
+    """``one seed``, ``5 seeds``, or ``2 to 5 seeds`` where cells have different numbers."""
+    names = [*CELL, *(name for name in ("stem", "algorithm", "weights") if name in rows)]
+    counts = designs(rows).groupby(names)["seed"].nunique()
+    fewest, most = int(counts.min()), int(counts.max())
+    if fewest != most:
+        return f"{fewest} to {most} seeds"
+    return "one seed" if most == 1 else f"{most} seeds"
+
+
+def own_accuracy(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> str:
+    """Accuracy on test images of the sources themselves, for each value of ``factor``.
+
+    >>> own_accuracy(pd.DataFrame({"architecture": ["a"], "source": ["mnist"], "seed": [0],
+    ...     "target": ["mnist"], "stem": ["none"], "accuracy": [0.97]}))
+    "on the source's own test images: none 97.0%"
+    """
+    told = []
+    for own, part in split(designs(same_domain(rows)), factor):
+        if part.empty:
+            continue
+        means = mean_over(part, [factor])
+        listed = ", ".join(
+            f"{level} {100 * means[level]:.1f}%" for level in levels(part, factor, control)
+        )
+        label = ", ".join(own.values())
+        told.append(f"{label}: {listed}" if label else listed)
+    if not told:
+        return "nothing was measured on the source's own test images"
+    return f"on the source's own test images: {'; '.join(told)}"
+
+
+def randomness(table: pd.DataFrame, what: str = "95% interval and p") -> str:
+    """What the intervals of a table of comparisons are over."""
+    found = [name for name in dict.fromkeys(table["random"]) if name]
+    if not found:
+        return "too little for an interval"
+    gaps = ", too little for an interval elsewhere" if "" in set(table["random"]) else ""
+    return f"{what} over {' or '.join(found)}{gaps}"

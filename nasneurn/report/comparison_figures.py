@@ -1,0 +1,158 @@
+"""Figures of what each stem (or algorithm) adds; rows with gaps are drawn with them."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nasneurn.analysis.cells import cross_domain, levels, mean_over
+from nasneurn.analysis.comparisons import compare, differences
+from nasneurn.report.captions import randomness, seeds_of
+from nasneurn.report.style import GAINS, NEUTRAL, level_colours, marker
+
+#: Share of a row's height over which the marks of several stems are spread.
+SPREAD = 0.6
+#: Panels side by side.
+COLUMNS = 4
+
+
+def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    across = cross_domain(rows)
+    return list(dict.fromkeys(zip(across["source"], across["target"], strict=True)))
+
+
+def _arrow(pair: tuple[str, str]) -> str:
+    return f"{pair[0]} → {pair[1]}"
+
+
+def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+    """What each adds across domains: each architecture, and all together with intervals."""
+    across = cross_domain(rows)
+    table = compare(across, factor, control)
+    whole = table.set_index(factor).sort_values("difference")
+    each = compare(across, factor, control, by=("architecture",))
+    colours = level_colours(levels(rows, factor, control), control)
+    names = list(dict.fromkeys(each["architecture"]))
+    figure = Figure(figsize=(7.5, 1.5 + 0.62 * len(whole)), layout="constrained")
+    axis = figure.subplots()
+    for place, (level, row) in enumerate(whole.iterrows()):
+        colour = colours[str(level)]
+        if row["random"]:
+            axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, lw=3, c=colour)
+        axis.plot(100 * row["difference"], place, "|", ms=20, mew=3, c=colour)
+        for name, value in (
+            each[each[factor] == level].set_index("architecture")["difference"].items()
+        ):
+            shape = marker(names.index(str(name)))
+            axis.plot(100 * value, place + 0.27, shape, ms=5, c=colour, alpha=0.75)
+    for number, name in enumerate(names):
+        axis.plot([], [], marker(number), ms=5, c=NEUTRAL, label=name)
+    axis.axvline(0, color=NEUTRAL, lw=1)
+    axis.set_yticks(range(len(whole)), list(whole.index))
+    axis.set_ylim(-0.5, len(whole) - 0.4)
+    axis.set_xlabel(f"accuracy less that of {control} (percentage points)")
+    axis.set_title(
+        f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
+    )
+    figure.legend(loc="outside lower center", ncols=min(COLUMNS, len(names)))
+    return figure
+
+
+def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+    """For each architecture and pair, a line from the accuracy of the control to that of each."""
+    pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
+    found = levels(rows, factor, control)
+    colours, others = level_colours(found, control), found[1:]
+    keys = ["architecture", factor, "source", "target"]
+    means = 100 * mean_over(cross_domain(rows), keys)
+    columns = min(COLUMNS, len(architectures))
+    lines = -(-len(architectures) // columns)
+    height = 1.2 + (0.22 + 0.13 * len(others)) * len(pairs)
+    figure = Figure(figsize=(1.9 + 3.1 * columns, 0.6 + lines * height), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True).ravel()
+    for axis, architecture in zip(axes, architectures, strict=False):
+        for place, pair in enumerate(pairs):
+            values = {level: means.get((architecture, level, *pair)) for level in found}
+            _draw_effect(axis, place, values, colours)
+        axis.set_title(architecture)
+        axis.grid(axis="y", visible=False)
+    for axis in axes[len(architectures) :]:
+        axis.set_axis_off()
+    for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
+        axis.set_xlabel("test accuracy (%)")
+        axis.tick_params(labelbottom=True)
+    axes[0].set_yticks(range(len(pairs)), [_arrow(pair) for pair in pairs])
+    axes[0].set_ylim(len(pairs) - 0.4, -0.6)
+    handles = [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2, label=control)]
+    handles += [
+        mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5, label=level)
+        for level in others
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + columns))
+    figure.suptitle(f"Each {factor} against {control}, means of {seeds_of(rows)}", fontsize=11)
+    return figure
+
+
+def _draw_effect(
+    axis: Axes, place: int, values: dict[str, float | None], colours: dict[str, Any]
+) -> None:
+    (_, start), *others = values.items()
+    if start is None:
+        return
+    axis.plot([start] * 2, [place - SPREAD / 2 - 0.1, place + SPREAD / 2 + 0.1], c=NEUTRAL, lw=2)
+    offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(others)) if len(others) > 1 else [0.0]
+    for offset, (level, value) in zip(offsets, others, strict=True):
+        if value is not None:
+            axis.plot([start, value], [place + offset] * 2, color=colours[level], lw=1.5)
+            axis.plot(value, place + offset, "o", ms=4.5, color=colours[level])
+
+
+def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+    """What each adds, architecture by pair, in percentage points; gains are blue."""
+    paired = differences(cross_domain(rows), factor, control)
+    pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
+    found = list(dict.fromkeys(paired[factor]))
+    keys = [factor, "architecture", "source", "target"]
+    means = 100 * mean_over(paired, keys, "difference")
+    reach = max(1.0, float(means.abs().max()))
+    longest = max(map(len, architectures))
+    figure = Figure(
+        figsize=(
+            1.0 + 0.08 * longest + 0.62 * max(3, len(pairs)),
+            1.7 + len(found) * (0.45 + 0.36 * len(architectures)),
+        ),
+        layout="constrained",
+    )
+    axes = figure.subplots(len(found), 1, squeeze=False, sharex=True)[:, 0]
+    columns = pd.MultiIndex.from_tuples(pairs)
+    for axis, level in zip(axes, found, strict=True):
+        table = means[level].unstack(["source", "target"]).reindex(architectures, columns=columns)
+        sns.heatmap(
+            table.to_numpy(),
+            ax=axis,
+            annot=True,
+            fmt="+.1f",
+            annot_kws={"size": 8},
+            cmap=GAINS,
+            vmin=-reach,
+            vmax=reach,
+            cbar=False,
+            linewidths=1,
+            linecolor="white",
+            xticklabels=[_arrow(pair) for pair in pairs],
+            yticklabels=architectures,
+        )
+        axis.set_title(level, loc="left")
+        axis.tick_params(length=0)
+        axis.tick_params(axis="y", rotation=0)
+        axis.grid(visible=False)
+    axes[-1].tick_params(axis="x", rotation=40)
+    for label in axes[-1].get_xticklabels():
+        label.set_horizontalalignment("right")
+    title = f"Accuracy less that of {control}\n(percentage points), means of {seeds_of(rows)}"
+    figure.suptitle(title if len(pairs) < 8 else title.replace("\n", " "), fontsize=11)
+    return figure

@@ -1,0 +1,58 @@
+"""Held-out accuracy over the epochs of each training."""
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nasneurn.analysis.cells import levels
+from nasneurn.report.captions import seeds_of
+from nasneurn.report.style import level_colours
+
+
+def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+    """Held-out source accuracy over epochs: mean over seeds, and the range of the seeds."""
+    sources = list(dict.fromkeys(history["source"]))
+    architectures = list(dict.fromkeys(history["architecture"]))
+    found = levels(history, factor, control)
+    colours = level_colours(found, control)
+    figure = Figure(
+        figsize=(1.2 + 2.4 * max(2, len(sources)), 1.2 + 2.1 * len(architectures)),
+        layout="constrained",
+    )
+    axes = figure.subplots(
+        len(architectures), len(sources), squeeze=False, sharex=True, sharey="col"
+    )
+    for i, architecture in enumerate(architectures):
+        for j, source in enumerate(sources):
+            chosen = history[
+                (history["architecture"] == architecture) & (history["source"] == source)
+            ]
+            _draw(axes[i, j], chosen, factor, colours)
+            axes[i, j].set_title(
+                f"{architecture},\n{source}"
+                if len(architecture) > 14
+                else f"{architecture}, {source}"
+            )
+        axes[i, 0].set_ylabel("held-out accuracy (%)")
+    for axis in axes[-1]:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    handles = [mpl.lines.Line2D([], [], color=colours[level], label=level) for level in found]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    figure.suptitle(f"Held-out source images, mean and range of {seeds_of(history)}", fontsize=11)
+    return figure
+
+
+def _draw(axis: Axes, chosen: pd.DataFrame, factor: str, colours: dict[str, Any]) -> None:
+    for level, rows in chosen.groupby(factor, sort=False):
+        # A run that stopped early keeps its best accuracy: that is what it is measured with.
+        curves = rows.pivot_table(index="epoch", columns="seed", values="held_out_accuracy")
+        curves = 100 * curves.fillna(curves.max())
+        colour = colours[str(level)]
+        mark = "o" if len(curves) == 1 else None  # a line of one point cannot be seen
+        axis.plot(curves.index, curves.mean(axis=1), color=colour, lw=1.6, marker=mark)
+        low, high = curves.min(axis=1), curves.max(axis=1)
+        axis.fill_between(curves.index, low, high, color=colour, alpha=0.12, linewidth=0)

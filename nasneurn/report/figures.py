@@ -1,0 +1,91 @@
+"""All figures of a study, made from its rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nasneurn.analysis.cells import cross_domain, designs, levels, split
+from nasneurn.analysis.comparisons import comparable
+from nasneurn.analysis.hypervolumes import hypervolumes
+from nasneurn.analysis.rank_correlation import rank_correlations
+from nasneurn.analysis.ranks import rank
+from nasneurn.report.architecture_figure import draw_architectures
+from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
+from nasneurn.report.curve_figure import draw_curves
+from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
+from nasneurn.report.quality_figure import draw_quality
+from nasneurn.report.rank_figure import draw_ranks
+from nasneurn.report.style import level_colours, write_figure
+
+Drawings = dict[str, Callable[[], Figure]]
+
+
+def write_figures(
+    rows: pd.DataFrame,
+    history: pd.DataFrame,
+    folder: Path,
+    *,
+    evolution: pd.DataFrame | None = None,
+    found: Sequence[Mapping[str, Any]] = (),
+    quality: pd.DataFrame | None = None,
+    control_search: pd.DataFrame | None = None,
+    factor: str = "stem",
+    control: str = "none",
+) -> list[Path]:
+    """Draw every figure that there are rows for; an unfinished study is drawn with its gaps.
+
+    Of rows in several settings (inherited and fresh weights, say) each has figures of its own,
+    with its name at the end of theirs.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``.
+        history: with those of ``history.csv``.
+        folder: where to write.
+        evolution: with those of ``evolution.csv``.
+        found: see :func:`~nasneurn.report.architecture_figure.draw_architectures`.
+        quality: with the columns of ``quality.csv``.
+        control_search: with those of ``control.csv``.
+        factor: the column whose values are compared.
+        control: the value that the others are compared with.
+    """
+    drawings: Drawings = {}
+    for own, part in split(designs(rows), factor) if len(rows) else ():
+        suffix = _suffix(own)
+        for name, draw in _comparisons(part, factor, control).items():
+            drawings[name + suffix] = draw
+    for own, part in split(designs(history), factor) if len(history) else ():
+        drawings["curves" + _suffix(own)] = partial(draw_curves, part, factor, control)
+    if evolution is not None and len(evolution):
+        burden = "latency" if "latency" in evolution else "flops"
+        drawings["search"] = partial(draw_evolution, evolution)
+        drawings["hypervolume"] = partial(draw_hypervolumes, hypervolumes(evolution, burden))
+    if found:
+        drawings["architecture"] = partial(draw_architectures, found)
+    if quality is not None and control_search is not None and len(quality):
+        correlation = rank_correlations(quality)
+        drawings["quality"] = partial(draw_quality, quality, correlation, control_search)
+    return [write_figure(draw, folder / f"{name}.png") for name, draw in drawings.items()]
+
+
+def _comparisons(rows: pd.DataFrame, factor: str, control: str) -> Drawings:
+    across = cross_domain(rows)
+    drawings: Drawings = {}
+    if len(across) and comparable(across, factor, control):
+        drawings["overall"] = partial(draw_overall, rows, factor, control)
+        drawings["effects"] = partial(draw_effects, rows, factor, control)
+        drawings["differences"] = partial(draw_differences, rows, factor, control)
+    if len(across):
+        ranking = rank(rows, factor)
+        if ranking.critical_difference is not None:
+            colours = level_colours(levels(rows, factor, control), control)
+            drawings["ranks"] = partial(draw_ranks, ranking, colours)
+    return drawings
+
+
+def _suffix(own: Mapping[str, str]) -> str:
+    text = "".join(f"-{value}" for value in own.values())
+    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in text)

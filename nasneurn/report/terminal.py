@@ -1,0 +1,194 @@
+"""What commands print: a plan, how far a study is, and its result; all fits 80 columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nasneurn.analysis.cells import (
+    cross_domain,
+    designs,
+    levels,
+    mean_over,
+    same_domain,
+    split,
+    varied,
+)
+from nasneurn.analysis.comparisons import comparable, compare
+from nasneurn.report.captions import randomness, seeds_of
+from nasneurn.report.tables import in_percent
+
+
+class PlannedTrainings(NamedTuple):
+    """A line of a plan: trainings of one architecture, and the most seconds that one takes."""
+
+    architecture: str
+    adaptation: str
+    trainings: int
+    seconds: float
+
+
+class Progress(NamedTuple):
+    """A line of a status: units of one kind, how many there are, are done, and failed."""
+
+    name: str
+    units: int
+    done: int
+    failed: int
+
+
+def print_plan(
+    plan: Sequence[PlannedTrainings], workers: int, console: Console | None = None
+) -> None:
+    """Print the trainings that are left, and how long they take at most."""
+    console = console or Console()
+    table = Table(title="Trainings that are left")
+    table.add_column("architecture")
+    table.add_column("images are met")
+    for heading in ("trainings", "seconds each,\nat most", "together"):
+        table.add_column(heading, justify="right")
+    for one in plan:
+        cells = [one.architecture, one.adaptation, str(one.trainings), f"{one.seconds:.0f}"]
+        table.add_row(*cells, duration(one.trainings * one.seconds))
+    console.print(table)
+    total = sum(one.trainings * one.seconds for one in plan)
+    console.print(
+        f"{sum(one.trainings for one in plan)} trainings, at most {duration(total / workers)} "
+        f"with {workers} at once; early stopping makes it less",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as hours and minutes, or minutes and seconds."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
+
+
+def print_status(
+    title: str,
+    progress: Sequence[Progress],
+    failures: Sequence[tuple[str, str]] = (),
+    console: Console | None = None,
+) -> None:
+    """Print how far a study is, and what failed.
+
+    Args:
+        title: what the study is.
+        progress: a line for each architecture, supernet or other kind of unit.
+        failures: the title and the error of each unit that failed.
+        console: where to print; standard output if not given.
+    """
+    console = console or Console()
+    table = Table(title=title)
+    table.add_column("")
+    for heading in ("all", "done", "failed", "left"):
+        table.add_column(heading, justify="right")
+    for one in progress:
+        left = one.units - one.done - one.failed
+        table.add_row(one.name, *map(str, (one.units, one.done, one.failed, left)))
+    console.print(table)
+    for unit, error in failures:
+        console.print(f"failed: {unit}: {error}", highlight=False, markup=False, soft_wrap=True)
+
+
+def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> RenderableType:
+    """Accuracy across domains of each stem (or algorithm) and its difference to the control.
+
+    One table for each setting: for inherited and for fresh weights, say.
+    """
+    if rows.empty:
+        return Text("no training has been measured yet")
+    rows = designs(rows)
+    abroad = len(cross_domain(rows)) > 0
+    where = "domains not trained on" if abroad else "the source's own test images"
+    chosen = cross_domain(rows) if abroad else rows
+    compared = pd.DataFrame(columns=[*varied(rows, factor), factor, "random"])
+    if comparable(chosen, factor, control):
+        # Of all settings at once, since Holm's correction is over the whole table.
+        compared = in_percent(compare(chosen, factor, control))
+    views = []
+    for own, part in split(rows, factor):
+        ours = compared
+        for name, value in own.items():
+            ours = ours[ours[name] == value] if name in ours else ours
+        told = [f"Accuracy on {where} (%)", *map(_setting, own.items()), seeds_of(part)]
+        view = _view(part, cross_domain(part) if abroad else part, ours, factor, control)
+        view.title = ", ".join(told)
+        views.append(view)
+    return Group(*views)
+
+
+def _view(
+    rows: pd.DataFrame, chosen: pd.DataFrame, compared: pd.DataFrame, factor: str, control: str
+) -> Table:
+    view = Table(caption=randomness(compared) if len(compared) else None)
+    view.add_column(factor, overflow="fold")
+    # In two lines, since 80 columns must hold it where there is no terminal.
+    for heading in ("mean", f"against\n{control}", "95%\ninterval", "p\n(Holm)", "own\ndomain"):
+        view.add_column(heading, justify="right", no_wrap=True)
+    means, at_home = mean_over(chosen, [factor]), mean_over(same_domain(rows), [factor])
+    compared = compared.set_index(factor)
+    for level in levels(rows, factor, control):
+        cells = [_shown(means.get(level)), *_compared(compared, level), _shown(at_home.get(level))]
+        view.add_row(Text(str(level)), *cells)
+    return view
+
+
+def _setting(item: tuple[str, str]) -> str:
+    name, value = item
+    return f"{value} weights" if name == "weights" else f"{name} {value}"
+
+
+def _compared(compared: pd.DataFrame, level: str) -> list[str]:
+    if level not in compared.index:
+        return ["", "", ""]
+    row = compared.loc[level]
+    known = pd.notna(row["low"])
+    return [
+        f"{row['difference']:+.1f}",
+        f"[{row['low']:+.1f}, {row['high']:+.1f}]" if known else "",
+        f"{row['p_holm']:.2g}" if known else "",
+    ]
+
+
+def _shown(share: Any) -> str:
+    return "" if share is None or pd.isna(share) else f"{100 * share:.1f}"
+
+
+def quality_view(correlation: pd.DataFrame, control: pd.DataFrame) -> RenderableType:
+    """How well supernets rank, and how evolution and random search compare at equal cost.
+
+    Args:
+        correlation: of :func:`nasneurn.analysis.rank_correlation.rank_correlations`.
+        control: with the columns of ``control.csv``.
+    """
+    table = Table(title="Supernet accuracy against stand-alone training [95% bootstrap interval]")
+    for heading in ("source", "stem", "seed", "supernet", "networks", "Kendall tau", "Spearman"):
+        table.add_column(heading, no_wrap=heading not in ("source", "stem"), overflow="fold")
+    for row in correlation.to_dict(orient="records"):
+        cells = [row[name] for name in ("source", "stem", "seed", "measure", "architectures")]
+        taus = [_with_interval(row, name) for name in ("kendall", "spearman")]
+        table.add_row(*map(str, cells), *taus)
+    lines = []
+    for (source, stem, seed), own in control.groupby(["source", "stem", "seed"], sort=False):
+        best = own.groupby("method")["best"].last()
+        if {"evolution", "random"} <= set(best.index):
+            lines.append(
+                f"{source}, {stem}, seed {seed}: best candidate {100 * best['evolution']:.1f}% by "
+                f"evolution, {100 * best['random']:.1f}% by random search at equal cost"
+            )
+    return Group(table, *map(Text, lines))
+
+
+def _with_interval(row: Mapping[Any, Any], name: str) -> str:
+    if pd.isna(row[name]):
+        return "no spread"
+    value = f"{row[name]:+.2f}"
+    if pd.isna(row[f"{name}_low"]):
+        return value
+    return f"{value}\n[{row[f'{name}_low']:+.2f}, {row[f'{name}_high']:+.2f}]"
