@@ -27,7 +27,7 @@ import torch
 from matplotlib.figure import Figure
 
 from nasneurn import engines
-from nasneurn.analysis.paired import paired_difference
+from nasneurn.analysis.intervals import t_interval
 from nasneurn.files import written_atomically
 from nasneurn.networks.spaces import architecture_name
 from nasneurn.progress import meter
@@ -121,17 +121,10 @@ def ways_of(paths: pd.DataFrame) -> pd.DataFrame:
     means = paths.groupby(["way", "seed"], sort=False)["accuracy"].mean().unstack("seed")
     rows = []
     for way, own in means.iterrows():
-        difference = paired_difference(own.tolist(), means.loc[USUAL].tolist())
-        rows.append(
-            {
-                "way": way,
-                "seeds": difference.pairs,
-                "accuracy": own.mean(),
-                "difference": difference.mean,
-                "low": difference.low,
-                "high": difference.high,
-            }
-        )
+        difference = own - means.loc[USUAL]
+        ends = t_interval(difference)[1:3] if len(own) > 1 else (None, None)
+        row = {"way": way, "seeds": len(own), "accuracy": own.mean()}
+        rows.append(row | {"difference": difference.mean(), "low": ends[0], "high": ends[1]})
     return pd.DataFrame(rows)
 
 
