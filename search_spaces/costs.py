@@ -254,13 +254,15 @@ class Limit:
 
     def __call__(self, architecture: Mapping[str, Any]) -> bool:
         """Whether an architecture is within the limit."""
-        return not self.most or self.load(architecture)[0] <= 1
+        return self.load(architecture)[0] <= 1
 
     def load(self, architecture: Mapping[str, Any]) -> tuple[float, float]:
         """The largest share that an architecture takes of what is allowed, and the sum of them."""
+        if not self.most:
+            return 0.0, 0.0  # costs may have to be counted
         cost = self.costs(architecture)
         shares = [getattr(cost, what) / most for what, most in self.most.items()]
-        return max(shares, default=0.0), sum(shares)
+        return max(shares), sum(shares)
 
     @cached_property
     def lightest(self) -> Architecture:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 #: Draws for one new candidate by the rules of the algorithm, and then draws near architectures
 #: that are known to be within the limit, before the search takes all of them as seen.
-PATIENCE = 200
+PATIENCE = 500
 NEARBY = 5_000
 
 
@@ -188,7 +188,7 @@ def _new_child(
         for _ in range(draws.patience):
             yield draws.by_the_algorithm(crossing)
         draws.patience //= 4  # the others of this generation will hardly fare better
-        if within is not None:
+        if within is not None and not visited:
             yield within.lightest
         known = list(visited.values())
         for attempt in range(NEARBY):

@@ -123,6 +123,14 @@ def costs_flops(costs: Costs) -> Any:
     return lambda architecture: costs(architecture).flops
 
 
+def test_no_limit_asks_for_no_cost() -> None:
+    class Unknown(KnownCosts):
+        def __call__(self, architecture: Mapping[str, Any]) -> Cost:
+            raise AssertionError
+
+    assert run(within=limit(Unknown(CHOICES, VALUE))) == run()
+
+
 def test_one_architecture_within_the_limit_is_found() -> None:
     (found,) = run(within=at_most(1))
     assert found.architecture == dict.fromkeys(CHOICES, "a")

@@ -1,6 +1,7 @@
 """Which paths a supernet trains on: uniform, strictly fair, sandwich."""
 
 from collections import Counter
+from itertools import product
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_a_sandwich_has_the_costliest_and_the_cheapest(space: tuple[ModelSpace, 
         assert least <= drawn <= most
     uniform = path_rule("uniform", made, seed=0, costs=costs, accumulate=1)
     assert most >= max(costs(uniform(batch)).flops for batch in range(100))
+
+
+def test_a_sandwich_is_by_cost_where_options_fall_and_layers_have_no_effect() -> None:
+    def build() -> AutoFormer:
+        return AutoFormer(
+            embed_dims=(80, 48), depths=(1, 3, 2), heads=(2, 4), mlp_ratios=(3.0, 1.5)
+        )
+
+    space, costs = build(), costs_of(build, (3, 32, 32))
+    rule = path_rule("sandwich", space, seed=0, costs=costs, accumulate=3)
+    values = choices(space)
+    every = [dict(zip(values, path, strict=True)) for path in product(*values.values())]
+    flops = [costs(architecture).flops for architecture in every]
+    assert costs(rule(0)).flops == max(flops)
+    assert costs(rule(1)).flops == min(flops)
 
 
 def test_extremes_of_spos_are_by_cost_not_by_name() -> None:
