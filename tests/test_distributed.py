@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
-from tiny_search import TINY, tiny_config
+from tiny_search import same_search, tiny_config
 
 from nasneurn.errors import InputError
-from nasneurn.search import search
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.training.devices import Machines
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -41,35 +42,37 @@ def test_two_processes_train_the_same_weights(space: str, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_the_command_trains_on_two_devices(tmp_path: Path) -> None:
     out = tmp_path / "out"
+    small = ["steps=3", "population=3", "generations=1", "batch_size=16"]
+    changes = [word for change in small for word in ("--set", f"supernet.{change}")]
     command = [
         sys.executable, "-m", "nasneurn", "search", "--space", "autoformer", "--device", "cpu",
-        "--devices", "2", "--set", "steps=3", "--set", "population=3", "--set", "generations=1",
-        "--set", "batch_size=16", "--retrain", "--set", "retrain_steps=2", "--out", str(out),
+        "--devices", "2", *changes, "--weights", "inherited,scratch", "--set", "epochs=1",
+        "--out", str(out),
     ]  # fmt: skip
     done = subprocess.run(command, env=ENVIRONMENT, timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written to") == 1
-    assert not (out / "state").exists()
-    assert len(pd.read_csv(out / "accuracy.csv")) == 8
+    assert len(Study(out).accuracy) == 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_workers_give_the_rows_of_one_process(seeds: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds", ["1", "2"])
+def test_workers_give_the_rows_of_one_process(seeds: str, tmp_path: Path) -> None:
     # One supernet: its candidates are shared out. Two: the supernets are.
-    budget = TINY.model_copy(update={"steps": 6, "population": 4, "generations": 2})
-    config = tiny_config(seeds=seeds, budget=budget)
+    changes = {"supernet.steps": 6, "supernet.population": 4, "supernet.generations": 2}
+    config = tiny_config(seeds=[seeds], changes=changes)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each worker has
     try:
-        alone = search(config, tmp_path / "alone", device="cpu")
-        together = search(config, tmp_path / "together", device="cpu", workers=2)
+        alone = StudyRun(config, tmp_path / "alone", Execution(device="cpu")).run()
+        shared = Execution(device="cpu", workers=2)
+        together = StudyRun(config, tmp_path / "together", shared).run()
     finally:
         torch.set_num_threads(threads)
-    for name in ("accuracy.csv", "evolution.csv", "architecture.json"):
-        assert (together.folder / name).read_bytes() == (alone.folder / name).read_bytes()
+    same_search(alone, together)
 
 
 def test_devices_and_workers_exclude_each_other(tmp_path: Path) -> None:
+    both = Execution(device="cpu", workers=2, machines=Machines(2))
     with pytest.raises(InputError, match="not with --workers"):
-        search(tiny_config(), tmp_path / "out", device="cpu", workers=2, devices=2)
+        StudyRun(tiny_config(), tmp_path / "out", both)

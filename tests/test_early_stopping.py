@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from nasneurn.algorithms import ERM
 from nasneurn.domains import Split
 from nasneurn.progress import meter
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
 from nasneurn.training.early_stopping import HeldOutSelection
+from nasneurn.training.fit import fit
+from nasneurn.training.images import DeviceImages, ShuffledBatches
+from nasneurn.training.protocol import Optimization
 from search_spaces.checkpointing import TimedCheckpoint
 
 CPU = torch.device("cpu")
@@ -34,7 +37,7 @@ class Stop(BaseException):
 
 
 class StopAt(TimedCheckpoint):
-    """Checkpoints after every batch, and breaks off behind one."""
+    """Checkpoints after every batch, and breaks off after one."""
 
     def __init__(self, path: Path, at: int) -> None:
         super().__init__(path, 0.0)
@@ -46,21 +49,23 @@ class StopAt(TimedCheckpoint):
             raise Stop
 
 
-def train(net: nn.Module, *, epochs: int, patience: int, callbacks=(), resume_from=None):
+def train(net: nn.Module, *, epochs: int, patience: int, callbacks=(), resume_from=None, parts=1):
     data, held_out = blobs(160, 1), blobs(100, 2)
-    every = 160 // 32
-    loader = ShuffledBatches(data, 32, every * epochs, seed=3)
+    every = 160 // 32 * parts
+    loader = ShuffledBatches(data, 32, every * epochs, seed=3, parts=parts)
     selection = HeldOutSelection(held_out, every, patience)
     with meter("training", len(loader), shown=False) as progress:
         fit(
             net,
             loader,
-            Recipe(1e-2, 0.0, "constant"),
+            Optimization(1e-2),
+            ERM(),
             5,
             CPU,
             progress,
             callbacks=[selection, *callbacks],
             resume_from=resume_from,
+            accumulate_grad_batches=parts,
         )
     return selection
 
@@ -109,3 +114,9 @@ def test_parts_of_batches_make_the_same_order():
         first, second = halves[2 * number], halves[2 * number + 1]
         assert torch.equal(images, torch.cat([first[0], second[0]]))
         assert torch.equal(labels, torch.cat([first[1], second[1]]))
+
+
+def test_halved_batches_have_the_losses_of_whole_ones():
+    whole, halved = (train(network(), epochs=3, patience=3, parts=parts) for parts in (1, 2))
+    for one, other in zip(whole.history, halved.history, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-3)

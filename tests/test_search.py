@@ -1,7 +1,8 @@
-"""The search from end to end, on a budget of seconds."""
+"""A search from end to end, on a budget of seconds."""
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,35 +19,48 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tiny_search import TINY, tiny_config
+from tiny_bench import tiny_config as tiny_bench_config
+from tiny_search import CHANGES, JOINT, MINUTE, same_search, tiny_config
 
+from nasneurn.api import read_config
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
-from nasneurn.search import BUDGETS, Outputs, SearchConfig, StemChoice, choose_stems, search
-from nasneurn.search.config import SEARCHED, STEM_CANDIDATES
-from nasneurn.search.outputs import Evaluations
-from nasneurn.training import DeviceImages
-from nasneurn.training.evaluation import accuracy
+from nasneurn.networks.build import create_network
+from nasneurn.networks.names import resolve_architectures
+from nasneurn.search import supernet_work
+from nasneurn.search.candidates import supernet_path
+from nasneurn.search.scores import Scores
+from nasneurn.search.search_config import SearchConfig
+from nasneurn.search.stem_choices import STEM_CANDIDATES, parse_search_stems, short_forms
+from nasneurn.search.supernet_budgets import space_budget
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.units import Place
+from search_spaces.errors import SpaceError
 from search_spaces.spos import SPOS
-from search_spaces.supernet import load_supernet, load_weights, subnet
+from search_spaces.supernet import load_weights
 
 SCRIPT = Path(__file__).with_name("tiny_search.py")
-TABLES = ("accuracy.csv", "evolution.csv", "architecture.json")
 
 
-def run_whole(kind: str, out: Path) -> Outputs:
+def run(config: SearchConfig, out: Path, **options: Any) -> Study:
+    extend = options.pop("extend", False)
+    return StudyRun(config, out, Execution(device="cpu", **options), extend=extend).run()
+
+
+def run_whole(kind: str, out: Path) -> Study:
     subprocess.run([sys.executable, str(SCRIPT), str(out), kind], check=True)
-    return Outputs(out)
+    return Study(out)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A search that was never interrupted, in a process of its own."""
     return run_whole("plain", tmp_path_factory.mktemp("finished") / "out")
 
 
 @pytest.fixture(scope="module")
-def joint(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The same of the AutoFormer space with its stem, every option taken."""
     return run_whole("joint", tmp_path_factory.mktemp("joint") / "out")
 
@@ -64,62 +79,93 @@ def kill_when(kind: str, out: Path, ready: Callable[[], bool]) -> None:
         process.wait()
 
 
-def test_outputs_are_whole(finished: Outputs) -> None:
-    assert finished.complete
-    rows, candidates = finished.accuracy(), finished.evolution()
+def test_outputs_are_whole(finished: Study) -> None:
+    rows, candidates = finished.accuracy, finished.evolution
     assert list(rows["target"]) == list(load_suite("builtin").domains)
     assert rows["accuracy"].between(0, 1).all()
-    assert len(candidates) == TINY.population * TINY.generations
-    assert candidates["architecture"].is_unique
-    (found,) = finished.architectures()
-    best = candidates["source_accuracy"].max()
-    assert found["source_accuracy"] == best
-    tied = candidates[candidates["source_accuracy"] == best]
-    assert found["flops"] == tied["flops"].min()
-    volumes = pd.read_csv(finished.hypervolume_path)["hypervolume"]
-    assert volumes.is_monotonic_increasing
-    figures = [path for path in finished.draw() if path.suffix == ".png"]
-    assert len(figures) == 4
+    assert set(rows["architecture"]) == {"spos"}
+    assert set(rows["weights"]) == {"inherited"}
+    assert len(candidates) == CHANGES["supernet.population"] * CHANGES["supernet.generations"]
+    assert candidates["choices"].is_unique
+    (found,) = finished.found
+    best = candidates["held_out_accuracy"].max()
+    assert found.held_out_accuracy == best
+    tied = candidates[candidates["held_out_accuracy"] == best]
+    assert found.flops == tied["flops"].min()
+    assert set(rows["choices"]) == {"-".join(found.choices.values())}
+    figures = list((finished.folder / "figures").glob("*.png"))
+    assert {"search.png", "hypervolume.png", "architecture.png"} <= {one.name for one in figures}
     for figure in figures:
         assert figure.read_bytes().startswith(b"\x89PNG")
-    assert SearchConfig.read(finished.config_path) == tiny_config()
+    assert read_config(finished.config_path) == tiny_config()
 
 
-RUNS = {"plain": ("finished", "optdigits-neurn-0"), "joint": ("joint", "optdigits-search-0")}
+def test_rows_of_a_search_and_of_a_grid_are_one_table(finished: Study, tmp_path: Path) -> None:
+    config = tiny_bench_config(stems=["none"], changes={"epochs": 1})
+    grid = StudyRun(config, tmp_path, Execution(device="cpu")).run()
+    both = pd.concat([finished.accuracy, grid.accuracy], ignore_index=True)
+    assert list(both.columns) == list(grid.accuracy.columns)
+    assert not both.isna().any().any()
+    assert not (both.astype(str) == "").any().any()
+
+
+MOMENTS = ("supernet", "evolution")
+KINDS = {"plain": {}, "joint": JOINT}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", sorted(RUNS))
-@pytest.mark.parametrize("moment", ["supernet", "evolution"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_moment_it_ends_in_the_same_rows(
     kind: str, moment: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    fixture, run = RUNS[kind]
-    whole: Outputs = request.getfixturevalue(fixture)
+    whole: Study = request.getfixturevalue("finished" if kind == "plain" else kind)
     out = tmp_path / "out"
-    state = out / "state" / run
-    checkpoint, scores = state / "supernet" / "training.ckpt", state / "evaluations.jsonl"
+    (supernet,) = tiny_config(**KINDS[kind]).supernets()
+    state = out / "state" / supernet.identity
+    checkpoint, scores = state / "supernet" / "training.ckpt", state / "scores.jsonl"
     moments = {
         "supernet": checkpoint.exists,
         "evolution": lambda: scores.exists() and scores.read_text().count("\n") >= 5,
     }
     kill_when(kind, out, moments[moment])
-    assert not (out / "accuracy.csv").exists()
-    run_whole(kind, out)
-    for name in TABLES:
-        assert (out / name).read_bytes() == (whole.folder / name).read_bytes()
+    assert not (out / "architecture.json").exists()
+    same_search(run_whole(kind, out), whole)
 
 
-def test_a_joint_search_finds_the_stem_too(joint: Outputs) -> None:
-    (found,) = joint.architectures()
-    assert found["architecture"]["stem"] in STEM_CANDIDATES
-    rows, candidates = joint.accuracy(), joint.evolution()
+@pytest.mark.slow
+def test_two_processes_killed_at_random_do_each_unit_once(finished: Study, tmp_path: Path) -> None:
+    out, draw = tmp_path / "out", random.Random(1)
+    for _ in range(3):
+        command = [sys.executable, str(SCRIPT), str(out), "plain"]
+        both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+        time.sleep(draw.uniform(8, 16))
+        for process in both:
+            process.kill()
+            process.wait()
+    study = run_whole("plain", out)
+    same_search(study, finished)
+    lines = [
+        json.loads(line)["unit"]
+        for path in (out / "store").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert sorted(lines) == sorted(set(lines))
+    assert len(lines) == 2  # the supernet, and the training of what it found
+
+
+def test_a_joint_search_finds_the_stem_too(joint: Study) -> None:
+    (found,) = joint.found
+    assert found.stem in STEM_CANDIDATES
+    rows, candidates = joint.accuracy, joint.evolution
     assert set(rows["stem"]) == {"search"}
-    assert set(rows["chosen_stem"]) == {found["architecture"]["stem"]}
-    assert candidates["architecture"].str.split("-").str[0].nunique() > 1
-    best = candidates.sort_values(["source_accuracy", "flops"], ascending=[False, True]).iloc[0]
-    assert found["source_accuracy"] == best["source_accuracy"]
-    assert found["flops"] == best["flops"]
+    assert set(rows["applied_stem"]) == {str(found.stem)}
+    assert candidates["choices"].str.split("-").str[0].nunique() > 1
+    by_rank = ["held_out_accuracy", "flops"]
+    best = candidates.sort_values(by_rank, ascending=[False, True]).iloc[0]
+    assert found.held_out_accuracy == best["held_out_accuracy"]
+    assert found.flops == best["flops"]
+    assert found.selected_under == "shifts"
 
 
 @pytest.mark.slow
@@ -127,7 +173,7 @@ def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "nasneurn", "search", "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (out / "state" / "optdigits-neurn-0" / "supernet" / "nni").exists():
+    while not list((out / "state").glob("*/supernet/nni")):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -139,149 +185,228 @@ def test_interrupted_it_says_how_to_continue(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
-def test_a_finished_search_is_not_run_again(finished: Outputs) -> None:
-    before = finished.accuracy_path.stat().st_mtime_ns
-    again = search(tiny_config(), finished.folder, device="cpu")
-    assert again.accuracy_path.stat().st_mtime_ns == before
+def test_a_finished_search_is_not_run_again(finished: Study) -> None:
+    before = finished.accuracy
+    (store,) = (finished.folder / "store").glob("*.jsonl")
+    content = store.read_bytes()
+    again = run(tiny_config(), finished.folder)
+    pd.testing.assert_frame_equal(again.accuracy, before)
+    assert store.read_bytes() == content
 
 
-def test_another_search_in_the_same_folder_is_refused(finished: Outputs) -> None:
+def test_another_search_in_the_same_folder_is_refused(finished: Study) -> None:
     with pytest.raises(InputError, match=r"seeds: \[0\] -> \[0, 1\]"):
-        search(tiny_config(seeds=(0, 1)), finished.folder, device="cpu")
+        run(tiny_config(seeds=["2"]), finished.folder)
+    with pytest.raises(InputError, match="kind: 'search'|kind is|not a|extra|bench"):
+        StudyRun(tiny_bench_config(), finished.folder, Execution(device="cpu"))
 
 
-def test_the_saved_supernet_gives_the_accuracy_in_the_table(finished: Outputs) -> None:
-    (found,) = finished.architectures()
-    rows = finished.accuracy().set_index("target")
-    from nasneurn.networks.spaces import SpaceChoice
+def test_inherited_weights_are_those_of_the_supernet(finished: Study) -> None:
+    """The winner as a plain network, its weights read from the folder, without NNI's machinery."""
+    from safetensors.torch import load_file
 
-    choice = SpaceChoice(
-        found["space"], found["settings"], StemChoice.model_validate(found["stem"])
-    )
-    supernet = load_supernet(finished.supernet_path, found["run"], choice.build())
-    network = subnet(supernet, found["architecture"])
-    from nasneurn.search.run import all_work
-    from search_spaces.supernet import recalibrate
+    from nasneurn.studies.images import standardized_stem, test_images
+    from nasneurn.training.evaluation import accuracy
 
-    config = SearchConfig.read(finished.config_path)
-    (work,) = all_work(config, finished, torch.device("cpu"), None)
-    recalibrate(network, work.calibration_batches())
-    test = DeviceImages.of(load_suite("builtin").load("street").test, torch.device("cpu"))
-    assert accuracy(network, test) == rows.loc["street", "accuracy"]
+    (found,) = finished.found
+    (architecture,) = resolve_architectures([str(finished.found_path)])
+    network, _ = create_network(architecture, 10, 32)
+    network.load_state_dict(load_file(finished.folder / "found" / f"{found.supernet}.safetensors"))
+    config = tiny_config()
+    handle, cpu = load_suite("builtin").handle, torch.device("cpu")
+    stem, _ = standardized_stem(found.stem, handle, ("optdigits",), config.protocol, cpu)
+    whole = torch.nn.Sequential(stem, network).eval()
+    street = accuracy(whole, test_images(handle, "street", "test", cpu))
+    assert street == finished.accuracy.set_index("target").loc["street", "accuracy"]
 
 
-def test_compare_pairs_the_stems_and_retrains(tmp_path: Path) -> None:
+def test_compare_pairs_the_stems_and_trains_from_scratch_too(tmp_path: Path) -> None:
     config = tiny_config(
-        stems=choose_stems(neurn=True, compare=True, stem=None),
-        retrain=True,
-        budget=TINY.model_copy(update={"steps": 4, "population": 3, "generations": 1}),
+        stems=["none,neurn"], weights=["inherited", "scratch"], changes=MINUTE
     )
-    outputs = search(config, tmp_path / "out", device="cpu")
-    rows = outputs.accuracy()
+    study = run(config, tmp_path / "out")
+    rows = study.accuracy
     assert rows.groupby(["stem", "weights"]).size().tolist() == [4, 4, 4, 4]
     # The pair starts from the same first generation, drawn from the same seed.
-    names = outputs.evolution().groupby("stem")["architecture"].apply(list)
+    names = study.evolution.groupby("stem")["choices"].apply(list)
     assert names["none"] == names["neurn"]
+    # Growing by a seed keeps what there is.
+    grown = run(
+        tiny_config(
+            stems=["none,neurn"], weights=["inherited", "scratch"], changes=MINUTE, seeds=["2"]
+        ),
+        tmp_path / "out",
+        extend=True,
+    )
+    pd.testing.assert_frame_equal(
+        grown.accuracy[grown.accuracy["seed"] == 0].reset_index(drop=True), rows
+    )
 
 
-@pytest.mark.parametrize("space", ["spos", "autoformer"])
+def test_a_failing_supernet_is_recorded_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = supernet_work.train_supernet
+
+    def train(space: Any, *rest: Any, **options: Any) -> Any:
+        if "neurn" in str(space.stem).lower():
+            raise RuntimeError("the supernet broke")
+        return real(space, *rest, **options)
+
+    monkeypatch.setattr(supernet_work, "train_supernet", train)
+    config = tiny_config(stems=["none,neurn"], changes=MINUTE)
+    study = run(config, tmp_path / "out")
+    assert set(study.accuracy["stem"]) == {"none"}
+    assert study.failures["architecture"].tolist() == ["spos supernet"]
+    (record,) = study.store.outcomes().failed.values()
+    assert "the supernet broke" in record["details"]
+    monkeypatch.undo()
+    again = run(config, tmp_path / "out", retry_failed=True)
+    assert set(again.accuracy["stem"]) == {"none", "neurn"}
+
+
+@pytest.mark.parametrize("space", ["spos:width=0.25,blocks=[1,1,1,1]", "autoformer:patch_size=8"])
 def test_training_in_bf16(tmp_path: Path, space: str) -> None:
-    changes = {"steps": 3, "population": 2, "generations": 1}
-    if space == "autoformer":
-        changes["settings"] = {"patch_size": 8}
-    budget = TINY.model_copy(update=changes)
-    config = tiny_config(space=space, precision="bf16", budget=budget)
-    outputs = search(config, tmp_path / "out", device="cpu")
-    weights = load_weights(outputs.supernet_path, "optdigits-neurn-0")
-    assert all(weight.dtype != torch.bfloat16 for weight in weights.values())  # mixed, not pure
-    full = search(tiny_config(space=space, budget=budget), tmp_path / "full", device="cpu")
-    other = load_weights(full.supernet_path, "optdigits-neurn-0")
-    changed = [key for key in weights if not torch.equal(weights[key], other[key])]
-    assert changed
+    changes = {**MINUTE, "supernet.population": 2}
+    weights = []
+    for precision in ("bf16", "32"):
+        config = tiny_config(space=space, precision=precision, changes=changes)
+        study = run(config, tmp_path / precision)
+        (supernet,) = config.supernets()
+        place = Place(load_suite("builtin").handle, study.folder)
+        weights.append(load_weights(supernet_path(supernet, place), supernet.identity))
+    half, full = weights
+    assert all(weight.dtype != torch.bfloat16 for weight in half.values())  # mixed, not pure
+    assert any(not torch.equal(half[key], full[key]) for key in half)
 
 
 def test_limits_hold_for_every_candidate(tmp_path: Path) -> None:
     limit = 1_250_000
-    config = tiny_config(
-        max_flops=limit,
-        budget=TINY.model_copy(update={"steps": 2, "population": 3, "generations": 2}),
-    )
-    outputs = search(config, tmp_path / "out", device="cpu")
-    assert outputs.evolution()["flops"].max() <= limit
+    changes = {**MINUTE, "supernet.steps": 2, "supernet.generations": 2}
+    study = run(tiny_config(max_flops=limit, changes=changes), tmp_path / "out")
+    assert study.evolution["flops"].max() <= limit
 
 
 def test_a_torn_line_of_scores_is_forgotten(tmp_path: Path) -> None:
-    path = tmp_path / "evaluations.jsonl"
+    path = tmp_path / "scores.jsonl"
     path.write_text('["k3", 0.5]\n["k5", 0.')
-    scores = Evaluations(path)
+    scores = Scores(path)
     assert scores == {"k3": 0.5}
     scores.add("k7", 0.25)
-    assert Evaluations(path) == {"k3": 0.5, "k7": 0.25}
+    assert Scores(path) == {"k3": 0.5, "k7": 0.25}
 
 
-def test_fields_of_a_budget_can_be_changed() -> None:
-    changed = BUDGETS["spos"]["quick"].changed(
-        ["steps=7", "sampling=fair", "settings={width: 0.5}"]
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"changes": {"supernet.step": 7}}, "did you mean 'steps'"),
+        ({"changes": {"steps": 7}}, "say --set supernet.steps"),
+        ({"changes": {"supernet.steps": "none"}}, "supernet: steps is 'none'"),
+        ({"changes": {"supernet.ema": 1.5}}, "ema is 1.5"),
+        ({"space": "darts"}, "space is 'darts', must be one of spos"),
+        ({"space": ":X"}, "cannot be imported"),
+        ({"space": "own_spaces:NotASpace"}, "is no class of nni"),
+        ({"stems": ["neurm"]}, "did you mean 'neurn'"),
+        ({"objective": "speed"}, "objective is 'speed'"),
+        ({"weights": ["borrowed"]}, "weights"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told) as error:
+        tiny_config(**options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"max_flops": 5}, "the smallest of the space has"),
+        ({"space": "spos:width=-1"}, "width"),
+        ({"space": "spos:blocks=[0,0,0,0]"}, "blocks"),
+        ({"space": "spos:dropout=7"}, "dropout"),
+        ({"space": "spos:depth=7"}, "depth"),
+        ({"space": "autoformer:patch_size=0"}, "patch_size"),
+        ({"space": "own_spaces:OneChoice"}, "no choice of two or more"),
+        ({"space": "own_spaces:Failing"}, "own_spaces|does not pass|cannot be"),
+        ({"changes": {"supernet.sampling": "sandwich"}}, "accumulate is 1"),
+        ({"changes": {"batch_size": 5000}}, "batch_size 5000 is larger"),
+    ],
+)
+def test_what_cannot_run_is_told_before_the_first_supernet(
+    tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises((InputError, SpaceError), match=told) as error:
+        run(tiny_config(**options), tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_own_space_is_searched_benched_and_aligned(tmp_path: Path) -> None:
+    """What is found in a user's space goes through all commands, once its code is trusted."""
+    from nasneurn.networks.traced import gather
+
+    config = tiny_config(
+        space="own_spaces:Small", stems=["neurn"], changes=MINUTE, weights=["inherited", "scratch"]
     )
-    assert (changed.steps, changed.sampling, changed.settings) == (7, "fair", {"width": 0.5})
-    for change, told in (
-        ("step=7", "did you mean 'steps'"),
-        ("steps", "must be field=value"),
-        ("steps=none", "budget: steps is 'none'"),
-        ("ema=1.5", "ema is 1.5: Input should be less than 1"),
-    ):
-        with pytest.raises(InputError, match=told):
-            BUDGETS["spos"]["quick"].changed([change])
+    study = run(config, tmp_path / "out")
+    assert set(study.accuracy["architecture"]) == {"own_spaces:Small"}
+    assert set(study.accuracy["weights"]) == {"inherited", "scratch"}
+    path = str(study.found_path)
+    with pytest.raises(InputError, match="--trust-code"):
+        resolve_architectures([path])
+    with pytest.raises(InputError, match="--trust-code"):
+        gather([path])
+    (architecture,) = resolve_architectures([path], trust_code=True)
+    network, _ = create_network(architecture, 3, 32)
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+    (traced,) = gather([path], trust_code=True)
+    assert traced.name == "own_spaces:Small/optdigits-neurn-0"
 
 
-def test_stems_of_the_options() -> None:
-    assert [str(s) for s in choose_stems(neurn=True, compare=False, stem=None)] == ["neurn"]
-    assert [str(s) for s in choose_stems(neurn=False, compare=False, stem=None)] == ["none"]
-    both = choose_stems(neurn=True, compare=True, stem="neurn:k=5")
-    assert both == (StemChoice(name="none"), StemChoice(name="neurn", options={"k": 5}))
+def test_short_forms_of_the_stems() -> None:
+    assert short_forms(neurn=None, compare=False, stems=[]) == ["neurn"]
+    assert short_forms(neurn=True, compare=False, stems=[]) == ["neurn"]
+    assert short_forms(neurn=False, compare=False, stems=[]) == ["none"]
+    assert short_forms(neurn=None, compare=True, stems=[]) == ["none", "neurn"]
+    assert short_forms(neurn=None, compare=False, stems=["none,search"]) == ["none,search"]
     with pytest.raises(InputError, match="--no-neurn"):
-        choose_stems(neurn=False, compare=True, stem=None)
-    with pytest.raises(InputError, match="leaves nothing"):
-        choose_stems(neurn=True, compare=True, stem="none")
-    joint = choose_stems(neurn=True, compare=False, stem=None, search_stem=True)
-    assert joint == (SEARCHED,)
-    three = choose_stems(neurn=True, compare=True, stem="instance_norm", search_stem=True)
-    assert [str(one) for one in three] == ["none", "instance_norm", "search"]
-    with pytest.raises(InputError, match="--search-stem chooses the stem"):
-        choose_stems(neurn=True, compare=False, stem="neurn", search_stem=True)
-    with pytest.raises(InputError, match="must be option=value"):
-        StemChoice.parse("neurn:k")
+        short_forms(neurn=False, compare=True, stems=[])
+    with pytest.raises(InputError, match="short for --stems"):
+        short_forms(neurn=None, compare=True, stems=["none"])
+    assert [str(one) for one in parse_search_stems(["none,neurn:k=3,search"])] == [
+        "none", "neurn", "search",
+    ]  # fmt: skip
+
+
+def test_budgets_exist_for_every_space() -> None:
+    for space in ("spos", "autoformer", "package.module:Own"):
+        assert space_budget(space, "quick").supernet.steps < (
+            space_budget(space, "paper").supernet.steps
+        )
+    with pytest.raises(InputError, match="did you mean 'quick'"):
+        space_budget("spos", "quik")
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("- a list", "the file: Input should be a valid dictionary"),
+        ("- a list", "holds no fields"),
         ("a: [", "not a readable configuration"),
-        ("space: spos", "suite: Field required"),
+        ("kind: search", "field required"),
+        ("kind: dance", "kind is 'dance', must be one of bench"),
     ],
 )
 def test_a_configuration_that_cannot_be_read(tmp_path: Path, content: str, told: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(content)
     with pytest.raises(InputError, match=told):
-        SearchConfig.read(path)
+        read_config(path)
 
 
-def test_the_command_prints_json(finished: Outputs) -> None:
-    content = yaml.safe_load(finished.config_path.read_text())
-    assert content["environment"]["torch"] == version("torch")
-    from nasneurn.report.search_table import search_json
-
-    result = json.loads(json.dumps(search_json(finished)))
-    assert pd.DataFrame(result["accuracy"]).equals(finished.accuracy())
-    assert result["architectures"] == finished.architectures()
-
-
-def test_space_of_the_record_can_be_built_alone(finished: Outputs) -> None:
-    (found,) = finished.architectures()
-    network = SPOS(**found["settings"]).freeze(found["architecture"])
-    assert sum(p.numel() for p in network.parameters()) == found["params"]
+def test_space_of_the_record_can_be_built_alone(finished: Study) -> None:
+    (found,) = finished.found
+    network = SPOS(**found.settings).freeze(found.choices)
+    assert sum(p.numel() for p in network.parameters()) == found.params
 
 
 def test_a_folder_of_images_is_searched_at_any_size(tmp_path: Path) -> None:
@@ -290,20 +415,22 @@ def test_a_folder_of_images_is_searched_at_any_size(tmp_path: Path) -> None:
         path = tmp_path / "root" / domain / class_name / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
-    changes = {"steps": 3, "batch_size": 8, "population": 2, "generations": 1}
+    changes = {**MINUTE, "supernet.batch_size": 8, "batch_size": 8}
     config = tiny_config(
-        suite=str(tmp_path / "root"),
-        image_size=64,
-        sources=("sketch",),
-        budget=TINY.model_copy(update=changes),
+        suite=str(tmp_path / "root"), image_size=64, sources_named=["sketch"], changes=changes
     )
-    outputs = search(config, tmp_path / "out", device="cpu")
-    assert list(outputs.accuracy()["target"]) == ["photo", "sketch"]
-    assert outputs.architectures()[0]["settings"]["num_classes"] == 2
-    assert outputs.architectures()[0]["settings"]["image_size"] == 64
+    study = run(config, tmp_path / "out")
+    rows = study.accuracy.set_index("target")
+    # All images of a domain that is no source; of the source, those held apart.
+    assert rows.loc["photo", "n"] == 48
+    assert rows.loc["sketch", "n"] == 10
+    assert study.found[0].settings["num_classes"] == 2
+    assert study.found[0].settings["image_size"] == 64
 
 
-def test_a_configuration_runs_again(finished: Outputs, tmp_path: Path) -> None:
+def test_a_configuration_runs_again(finished: Study, tmp_path: Path) -> None:
+    content = yaml.safe_load(finished.config_path.read_text())
+    assert content["environment"]["torch"] == version("torch")
     command = [sys.executable, "-m", "nasneurn", "search", "--config", str(finished.config_path)]
     where = ["--out", str(tmp_path / "again"), "--device", "cpu", "--json"]
     done = subprocess.run(
@@ -314,5 +441,7 @@ def test_a_configuration_runs_again(finished: Outputs, tmp_path: Path) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     again = json.loads(done.stdout)
-    assert again["architectures"] == finished.architectures()
-    assert pd.DataFrame(again["accuracy"]).equals(finished.accuracy())
+    assert pd.DataFrame(again["accuracy"])["accuracy"].tolist() == (
+        finished.accuracy["accuracy"].tolist()
+    )
+    assert again["found"] == [one.model_dump(mode="json") for one in finished.found]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nasneurn.search.shifts import SHIFTS, under_shifts
-from nasneurn.training import DeviceImages
+from nasneurn.training.images import DeviceImages
 
 
 def generator() -> torch.Generator:

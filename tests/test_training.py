@@ -6,19 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from nasneurn.algorithms import ERM
 from nasneurn.errors import InputError
 from nasneurn.interruption import Interrupted
 from nasneurn.progress import meter
-from nasneurn.training import (
-    DeviceImages,
-    Recipe,
-    ShuffledBatches,
-    as_pixels,
-    choose_device,
-    fit,
-    shifted,
-)
+from nasneurn.training.augmentation import shifted
+from nasneurn.training.devices import choose_device
 from nasneurn.training.evaluation import accuracy
+from nasneurn.training.fit import fit
+from nasneurn.training.images import DeviceImages, ShuffledBatches, as_pixels
+from nasneurn.training.protocol import BUDGETS, Optimization, protocol_label
+from nasneurn.training.scaling import Standardize, Statistics, output_statistics
 
 
 def striped(count: int = 60) -> DeviceImages:
@@ -89,7 +87,7 @@ def test_fit_learns_and_depends_on_the_seed_alone() -> None:
         loader = ShuffledBatches(striped(), 20, 30, seed=1)
         with meter("test", 30) as progress:
             device = torch.device("cpu")
-            fit(network, loader, Recipe(1e-2, shift=1), seed, device, progress)
+            fit(network, loader, Optimization(1e-2, shift=1), ERM(), seed, device, progress)
         return network.eval()
 
     first = trained(0)
@@ -104,8 +102,107 @@ def test_a_loss_that_is_not_finite_names_the_step() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     nn.init.constant_(network[1].weight, float("nan"))
     loader = ShuffledBatches(striped(), 20, 3, seed=0)
-    with meter("test", 3) as progress, pytest.raises(InputError, match="is nan at step 0"):
-        fit(network, loader, Recipe(), 0, torch.device("cpu"), progress)
+    with meter("test", 3) as progress, pytest.raises(InputError, match="no longer finite at step"):
+        fit(network, loader, Optimization(), ERM(), 0, torch.device("cpu"), progress)
+
+
+def test_a_loss_that_recovers_is_refused_all_the_same() -> None:
+    """What was not finite in any step is told at the end, though no step waits for it."""
+
+    class OnceInfinite(ERM):
+        calls = 0
+
+        def loss(self, network, images, labels, criterion):  # type: ignore[no-untyped-def]
+            self.calls += 1
+            loss = super().loss(network, images, labels, criterion)
+            return loss + float("inf") if self.calls == 2 else loss
+
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    loader = ShuffledBatches(striped(), 20, 6, seed=0)
+    with meter("test", 6) as progress, pytest.raises(InputError, match="no longer finite"):
+        fit(network, loader, Optimization(), OnceInfinite(), 0, torch.device("cpu"), progress)
+
+
+def test_the_network_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning's teardown takes a module to the CPU; here, to where weights are lost."""
+    from lightning_fabric.utilities.device_dtype_mixin import _DeviceDtypeModuleMixin
+
+    moved = []
+
+    def away(self: nn.Module) -> nn.Module:
+        moved.append(self)
+        return self.to("meta")
+
+    monkeypatch.setattr(_DeviceDtypeModuleMixin, "cpu", away)
+    monkeypatch.setattr(nn.Module, "cpu", away)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    loader = ShuffledBatches(striped(), 20, 3, seed=0)
+    with meter("test", 3) as progress:
+        fit(network, loader, Optimization(), ERM(), 0, torch.device("cpu"), progress)
+    assert {weight.device.type for weight in network.parameters()} == {"cpu"}
+    assert 0 <= accuracy(network.eval(), striped()) <= 1
+    # The emulation is of what Lightning does to any other module.
+    import pytorch_lightning as pl
+
+    pl.LightningModule().cpu()
+    assert moved
+
+
+def test_evaluation_halves_a_batch_that_does_not_fit() -> None:
+    class Small(nn.Module):
+        largest = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > 100:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            self.largest = max(self.largest, len(x))
+            return torch.stack([x[:, 0, :4].mean((1, 2)), x[:, 0, 4:].mean((1, 2))], dim=1)
+
+    network = Small()
+    assert accuracy(network, striped(1001)) == 1.0
+    assert network.largest == 64
+
+    class TooSmall(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        accuracy(TooSmall(), striped(10))
+
+
+def test_what_leaves_a_stem_is_standardized() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(64, 3, 8, 8) * torch.tensor([1.0, 0.1, 0.0]).view(1, 3, 1, 1) + 0.5
+    statistics = output_statistics(nn.Identity(), images.split(10))
+    by_torch = images.double()
+    assert statistics.mean == pytest.approx(by_torch.mean((0, 2, 3)).tolist())
+    deviation = by_torch.std((0, 2, 3), unbiased=False).tolist()
+    assert statistics.deviation == pytest.approx([*deviation[:2], 1.0])
+    scaled = Standardize(statistics)(images)
+    torch.testing.assert_close(scaled.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        scaled.std((0, 2, 3), unbiased=False), torch.tensor([1.0, 1.0, 0.0]), atol=1e-4, rtol=0
+    )
+    assert not Standardize(statistics).state_dict()
+
+
+def test_statistics_leave_the_generator_alone() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = output_statistics(nn.Dropout(0.5), [torch.ones(8, 1, 4, 4)])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert output_statistics(nn.Dropout(0.5), [torch.ones(8, 1, 4, 4)]) == first
+    assert first != Statistics((1.0,), (1.0,))  # measured as in training
+
+
+def test_a_protocol_is_told_by_what_differs() -> None:
+    quick = BUDGETS["quick"]
+    assert protocol_label("quick", quick) == "quick"
+    changed = quick.changed({"epochs": 3, "scaling": "none"}, "protocol")
+    assert protocol_label("quick", changed) == "quick:epochs=3,scaling=none"
+    with pytest.raises(InputError, match="protocol: patience is 0"):
+        quick.changed({"patience": 0}, "protocol")
 
 
 def test_accuracy_counts_all_images() -> None:

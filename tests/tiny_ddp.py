@@ -5,8 +5,11 @@ from pathlib import Path
 
 import torch
 
-from nasneurn.search.run import SupernetModule
-from nasneurn.training import DeviceImages, Machines, Recipe, ShuffledBatches
+from nasneurn.algorithms import ERM
+from nasneurn.search.supernet_work import SupernetModule
+from nasneurn.training.devices import Machines
+from nasneurn.training.images import DeviceImages, ShuffledBatches
+from nasneurn.training.protocol import Optimization
 from search_spaces.autoformer import AutoFormer
 from search_spaces.interface import draw_architecture
 from search_spaces.spos import SPOS
@@ -23,7 +26,7 @@ def main(name: str, processes: int, out: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (48, 3, 32, 32), dtype=torch.uint8, generator=generator)
     data = DeviceImages(pixels, torch.arange(48) % 10)
-    module = SupernetModule(Recipe(schedule="constant"), BATCHES, seed=1)
+    module = SupernetModule(Optimization(weight_decay=0.01), ERM(), BATCHES, seed=1)
     train_supernet(
         space,
         module,

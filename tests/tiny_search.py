@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from nasneurn.search.search_config import SearchConfig, plan_search
+from nasneurn.studies.folder import Study
 
 #: Of the protocol, and of the supernet.
 CHANGES: dict[str, Any] = {
@@ -65,6 +68,17 @@ def tiny_fields(**options: Any) -> dict[str, Any]:
 def tiny_config(**options: Any) -> SearchConfig:
     """A search of seconds."""
     return SearchConfig.checked(**tiny_fields(**options))
+
+
+def same_search(one: Study, other: Study) -> None:
+    """Byte-equal files, but for how long trainings took."""
+    for name in ("evolution.csv", "architecture.json"):
+        assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
+    pd.testing.assert_frame_equal(
+        one.accuracy.drop(columns="seconds"),
+        other.accuracy.drop(columns="seconds"),
+        check_exact=True,
+    )
 
 
 if __name__ == "__main__":
