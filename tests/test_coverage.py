@@ -122,3 +122,22 @@ def test_intervals_take_many_draws_at_once() -> None:
     for place in np.ndindex(4, 3):
         alone = np.array(t_interval(values[place]))
         np.testing.assert_allclose([part[place] for part in together], alone)
+
+
+def test_the_documentation_shows_the_committed_table() -> None:
+    table = pd.read_csv(BENCHMARKS / "coverage.csv")
+    table = table[(table["tails"] == "normal") & (table["shared"] == "0+0") & (table["seeds"] > 1)]
+    text = (BENCHMARKS.parent / "docs" / "statistics.md").read_text()
+    lines = [[cell.strip(" *") for cell in line.split("|")] for line in text.splitlines()]
+    for method in dict.fromkeys(table["method"]):
+        for line in [line for line in lines if len(line) == 15 and line[1] == method]:
+            own = table[table["method"] == method]
+            for place, cells in enumerate((3, 5, 12)):
+                part = own[own["cells"] == cells]
+                if line[2 + place]:
+                    ends = (100 * part["coverage"].agg(["min", "max"])).map("{:.0f}".format)
+                    assert line[2 + place] == " to ".join(ends)
+                one = part[(part["seeds"] == 3) & (part["variance_ratio"] == 0.3)].iloc[0]
+                assert line[8 + place] == f"{100 * one['size']:.0f}"
+                assert line[11 + place] == f"{100 * one['power']:.0f}"
+    assert sum(len(line) == 15 for line in lines) == 2 + 7
