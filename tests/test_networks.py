@@ -1,7 +1,6 @@
-"""Architectures by name as networks: how names are read, and what the rules for sizes decide."""
+"""Networks by name: how names are read, and what the rules for sizes decide."""
 
 import csv
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,14 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import nasneurn
 from alignment.zoo import ZOO
-from nasneurn import backbones
 from nasneurn.errors import InputError
-from nasneurn.networks import Backbone, create_backbone, resolve_backbones
+from nasneurn.networks import adaptation, build, read_found, write_found
+from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.build import create_network, describe
+from nasneurn.networks.conformance import check_network
+from nasneurn.networks.found import FoundArchitecture
+from nasneurn.networks.names import resolve_architectures
+from nasneurn.networks.traced import gather
 from nasneurn.stems import NeuRN
+from search_spaces.costs import network_cost
 
 ROOT = Path(__file__).parents[1]
-FOUND = ROOT / "results" / "search-spos-digits" / "architecture.json"
 
 #: What the zoo needs for 32 x 32; the others run as published.
 OF_ZOO = {
@@ -33,33 +38,39 @@ OF_ZOO = {
 }
 
 
-def one(word: str) -> Backbone:
-    (backbone,) = resolve_backbones([word])
-    return backbone
+def one(word: str) -> Architecture:
+    (architecture,) = resolve_architectures([word])
+    return architecture
 
 
 def on_meta(word: str, size: int) -> tuple[nn.Module, str]:
     with torch.device("meta"):
-        return create_backbone(one(word), 7, size)
+        return create_network(one(word), 7, size)
 
 
-def record(**changes: Any) -> dict[str, Any]:
+def choices(kernel: str) -> dict[str, str]:
+    return {f"layer_{place}": kernel for place in range(1, 5)}
+
+
+def found(**changes: Any) -> FoundArchitecture:
     """What a search writes of the smallest SPOS network, found behind NeuRN."""
-    return {
-        "run": "print-neurn-0",
+    fields: dict[str, Any] = {
+        "name": "spos/print-neurn-0",
         "space": "spos",
         "settings": {"num_classes": 10, "image_size": 32, "width": 0.25, "blocks": [1, 1, 1, 1]},
-        "stem": {"name": "neurn", "options": {}},
-        "architecture": {f"layer_{place}": "k3" for place in range(1, 5)},
-        "source_accuracy": 0.5,
-        **changes,
+        "choices": choices("k3"),
+        "stem": {"name": "neurn"},
+        "suite": "builtin",
+        "source": "print",
+        "held_out_accuracy": 0.5,
     }
+    return FoundArchitecture.model_validate({**fields, **changes})
 
 
-def write_records(path: Path, *records: dict[str, Any]) -> Path:
+def write(path: Path, *records: FoundArchitecture) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(records))
-    return path
+    write_found(path, records)
+    return str(path)
 
 
 # ---------------------------------------------------------------- names
@@ -75,12 +86,29 @@ def write_records(path: Path, *records: dict[str, Any]) -> Path:
         (["all"], [(known.name, known.timm) for known in ZOO]),
         # each once, whatever it is called
         (["vgg16,vgg16", "VGG16", "timm:vgg16"], [("vgg16", "vgg16")]),
+        (["digits_convnet"], [("digits_convnet", "digits_convnet")]),
+        (["own_networks:SmallCNN"], [("own_networks:SmallCNN", "own_networks:SmallCNN")]),
+        (
+            ["own_networks:SmallCNN:width=16,own_networks:SmallCNN:width=8"],
+            [
+                ("own_networks:SmallCNN:width=16", "own_networks:SmallCNN"),
+                ("own_networks:SmallCNN", "own_networks:SmallCNN"),
+            ],
+        ),
     ],
 )
-def test_names_of_libraries(words: list[str], named: list[tuple[str, str]]) -> None:
-    found = resolve_backbones(words)
-    assert [(backbone.name, backbone.model) for backbone in found] == named
-    assert all(backbone.found is None for backbone in found)
+def test_names(words: list[str], named: list[tuple[str, str]]) -> None:
+    resolved = resolve_architectures(words)
+    assert [(architecture.name, architecture.model) for architecture in resolved] == named
+    assert all(architecture.found is None for architecture in resolved)
+
+
+def test_a_library_that_defines_a_model_is_named_with_its_version() -> None:
+    from importlib.metadata import version
+
+    assert one("resnet18").version == version("timm")
+    assert one("torchvision:resnet18").version == version("torchvision")
+    assert one("digits_convnet").version == ""
 
 
 @pytest.mark.parametrize(
@@ -88,60 +116,124 @@ def test_names_of_libraries(words: list[str], named: list[tuple[str, str]]) -> N
     [
         ("resnet81", "unknown model 'resnet81': did you mean resnet"),
         ("nothing*", "no model matches 'nothing*'"),
-        ("torchvision:resnet81", "torchvision has no image classifier 'resnet81': did you mean"),
+        ("torchvision:resnet81", "torchvision has no image classifier 'resnet81'; did you mean"),
         ("torchvision:fasterrcnn_resnet50_fpn", "torchvision has no image classifier"),
-        ("timm:vgg91", "timm has no image classifier 'vgg91': did you mean vgg19"),
+        ("timm:vgg91", "timm has no image classifier 'vgg91'; did you mean 'vgg19'"),
         ("/no/such/architecture.json", "/no/such/architecture.json: cannot be read"),
         (" , ", "no models"),
+        ("own_networks:Missing", "cannot be imported"),
+        ("own_networks:SmallCNN:widht=3", "did you mean 'width'"),
+        ("digits_convnet:width=3", "has none"),
     ],
 )
 def test_unknown_names_are_told_in_one_line(word: str, told: str) -> None:
     with pytest.raises(InputError) as error:
-        resolve_backbones([word])
+        resolve_architectures([word])
     assert told in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_the_module_is_light_and_backbones_are_plain_data(tmp_path: Path) -> None:
+def test_the_module_is_light_and_architectures_are_plain_data(tmp_path: Path) -> None:
     code = (
         "import sys, nasneurn.networks\n"
         "print(sorted({'torch', 'numpy', 'pandas', 'timm', 'nni'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    words = ["lcnet_050", str(write_records(tmp_path / "architecture.json", record()))]
-    for backbone in resolve_backbones(words):
-        assert Backbone.model_validate_json(backbone.model_dump_json()) == backbone
+    words = ["lcnet_050", write(tmp_path / "architecture.json", found())]
+    for architecture in resolve_architectures(words):
+        assert Architecture.model_validate_json(architecture.model_dump_json()) == architecture
+
+
+def test_a_registered_network_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from own_networks import SmallCNN
+
+    from nasneurn.networks.registry import NETWORKS
+
+    monkeypatch.setattr(NETWORKS, "_makers", dict(NETWORKS._makers))
+    nasneurn.register_network("small_cnn", SmallCNN)
+    assert "small_cnn" in nasneurn.list_networks()
+    network = nasneurn.create_network("small_cnn:width=4", classes=3, image_size=16)
+    assert network(torch.rand(2, 3, 16, 16)).shape == (2, 3)
+    with pytest.raises(InputError, match="there is a network 'small_cnn' already"):
+        nasneurn.register_network("small_cnn", nn.Identity)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Failing", "cannot take images of 32 pixels"),
+        ("Maps", "must give logits"),
+        ("Restless", "random in evaluation"),
+        ("Forgetful", "state dict computes something else"),
+        ("Weightless", "gradient"),
+    ],
+)
+def test_networks_that_cannot_be_trained_do_not_conform(name: str, told: str) -> None:
+    with pytest.raises((InputError, RuntimeError), match=told):
+        check_network(f"own_networks:{name}")
+
+
+@pytest.mark.parametrize("name", ["digits_convnet", "own_networks:SmallCNN", "lcnet_050"])
+def test_good_networks_conform(name: str) -> None:
+    check_network(name)
+
+
+@pytest.mark.parametrize("name", ["digits_convnet", "lcnet_050", "torchvision:alexnet"])
+def test_a_description_counts_what_is_built(name: str) -> None:
+    """Against the counter of the search spaces, and with the generator left alone."""
+    before = torch.get_rng_state()
+    described = describe(one(name), 10, 32)
+    assert torch.equal(torch.get_rng_state(), before)
+    network, adapted = create_network(one(name), 10, 32)
+    counted = network_cost(network, (3, 32, 32))
+    assert (described.flops, described.params) == (counted.flops, counted.params)
+    assert described.adaptation == adapted
+
+
+def test_the_literatures_network() -> None:
+    """Its parameters, layer by layer: 5x5x3x64, 5x5x64x128, 3200x1024, 1024x1024, 1024x10."""
+    counted = sum(weight.numel() for weight in nasneurn.create_network("digits_convnet").parameters())
+    assert counted == (
+        (75 * 64 + 64) + (1600 * 128 + 128) + (3200 * 1024 + 1024) + (1024**2 + 1024) + 10250
+    )
 
 
 # ---------------------------------------------------------------- what searches found
 
 
 def test_records_of_a_search(tmp_path: Path) -> None:
-    path = write_records(tmp_path / "architecture.json", record(), record(run="print-none-0"))
-    found = resolve_backbones([str(path)])
-    # The same network, found twice, is one.
-    assert [backbone.name for backbone in found] == ["spos/print-neurn-0"]
-    other = {f"layer_{place}": "k7" for place in range(1, 5)}
-    write_records(path, record(), record(run="print-none-0", architecture=other))
-    names = [backbone.name for backbone in resolve_backbones([f"lcnet_050,{path}"])]
+    path = tmp_path / "architecture.json"
+    other = found(name="spos/print-none-0", choices=choices("k7"), held_out_accuracy=0.6)
+    write(path, found(), other)
+    assert read_found(path) == [found(), other]
+    names = [one.name for one in resolve_architectures([f"lcnet_050,{path}"])]
     assert names == ["lcnet_050", "spos/print-neurn-0", "spos/print-none-0"]
-    (chosen,) = resolve_backbones([f"{path}#print-none-0"])
-    assert chosen.found == {
-        "space": "spos",
-        "settings": record()["settings"],
-        "architecture": other,
-    }
-    with pytest.raises(InputError, match="no run 'x'; it holds print-neurn-0, print-none-0"):
-        resolve_backbones([f"{path}#x"])
+    for word in (f"{path}#print-none-0", f"{path}#spos/print-none-0", f"{path}#best"):
+        (chosen,) = resolve_architectures([word])
+        assert chosen.found == other
+    with pytest.raises(InputError, match="no architecture 'x'; it holds spos/print-neurn-0, spos"):
+        resolve_architectures([f"{path}#x"])
+
+
+def test_the_best_is_of_one_source(tmp_path: Path) -> None:
+    """Held-out accuracies of different sources are not compared."""
+    path = tmp_path / "architecture.json"
+    easy = found(name="spos/easy-none-0", source="easy", held_out_accuracy=0.9)
+    write(path, found(), easy)
+    with pytest.raises(InputError, match=r"several sources \(print, easy\).*#best:SOURCE"):
+        resolve_architectures([f"{path}#best"])
+    (chosen,) = resolve_architectures([f"{path}#best:print"])
+    assert chosen.name == "spos/print-neurn-0"
+    with pytest.raises(InputError, match="nothing found on the source 'mars'"):
+        resolve_architectures([f"{path}#best:mars"])
 
 
 def test_one_name_of_two_networks_is_refused(tmp_path: Path) -> None:
-    first = write_records(tmp_path / "first.json", record())
-    other = {f"layer_{place}": "k7" for place in range(1, 5)}
-    second = write_records(tmp_path / "second.json", record(architecture=other))
+    first = write(tmp_path / "first.json", found())
+    second = write(tmp_path / "second.json", found(choices=choices("k7")))
     with pytest.raises(InputError, match="spos/print-neurn-0 names two architectures"):
-        resolve_backbones([str(first), str(second)])
+        resolve_architectures([first, second])
 
 
 @pytest.mark.parametrize(
@@ -149,93 +241,76 @@ def test_one_name_of_two_networks_is_refused(tmp_path: Path) -> None:
     [
         ("{", "cannot be read as found architectures"),
         ("[]", "holds no list of found architectures"),
-        ('["k3"]', "record 0 is no found architecture: no 'run'"),
-        ('[{"run": "a", "space": "spos"}]', "record 0 is no found architecture: no 'settings'"),
+        ('["k3"]', "record 0 is no found architecture"),
+        ('[{"name": "a", "space": "spos"}]', "record 0 is no found architecture: settings"),
+        ("[" * 5000, "cannot be read as found architectures"),
     ],
 )
 def test_files_that_are_no_records(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "architecture.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=told):
-        resolve_backbones([str(path)])
+    for read in (resolve_architectures, gather):
+        with pytest.raises(InputError, match=told):
+            read([str(path)])
 
 
-def test_a_found_network_is_rebuilt_without_its_stem() -> None:
-    """The search counted its parameters when it found it, for ten classes."""
-    records = json.loads(FOUND.read_text())
-    found = resolve_backbones([str(FOUND)])
-    assert len(found) == len(records)
-    for backbone, about in list(zip(found, records, strict=True))[:2]:
-        network, adaptation = create_backbone(backbone, 10, 32)
-        assert adaptation == "as found"
-        assert sum(weight.numel() for weight in network.parameters()) == about["params"]
-        assert not any(isinstance(module, NeuRN) for module in network.modules())
-    network, _ = create_backbone(found[0], 3, 32)
+def test_a_record_runs_no_code_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("evil_space.py").write_text("open('was_run', 'w')")
+    path = write(tmp_path / "architecture.json", found(space="evil_space:Space"))
+    for read in (resolve_architectures, gather):
+        with pytest.raises(InputError, match="--trust-code"):
+            read([path])
+    assert not Path("was_run").exists()
+
+
+def test_a_found_network_is_rebuilt_without_its_stem_for_other_classes_and_sizes(
+    tmp_path: Path,
+) -> None:
+    architecture = one(write(tmp_path / "architecture.json", found()))
+    network, adapted = create_network(architecture, 3, 32)
+    assert adapted == "as found"
+    assert not any(isinstance(module, NeuRN) for module in network.modules())
     assert network(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+    larger, adapted = create_network(architecture, 3, 64)
+    assert adapted == "for 64"
+    assert larger(torch.rand(2, 3, 64, 64)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"space": "darts"}, "is of space 'darts', must be one of"),
-        ({"settings": {"image_size": 64}}, "was found for images of 64 pixels; it cannot take 32"),
-        ({"settings": {"image_size": 32, "depth": 3}}, "cannot be built: .*depth"),
-        ({"architecture": {"layer_1": "k3"}}, "cannot be built: .*layer_2"),
-        ({"architecture": {f"layer_{place}": "k9" for place in range(1, 5)}}, "cannot be built"),
+        ({"space": "darts"}, "darts"),
+        ({"settings": {"image_size": 32, "depth": 3}}, "depth"),
+        ({"choices": {"layer_1": "k3"}}, "no such architecture: .*layer_2"),
+        ({"choices": choices("k9")}, "no such architecture"),
     ],
 )
-def test_records_that_cannot_be_rebuilt(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
-    path = write_records(tmp_path / "architecture.json", record(**changes))
-    with pytest.raises(InputError, match=f"/print-neurn-0 {told}"):
-        create_backbone(one(str(path)), 10, 32)
+def test_records_that_cannot_be_rebuilt(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    architecture = Architecture(name="x", library="found", found=found(**changes))
+    with pytest.raises(ValueError, match=told) as error:
+        create_network(architecture, 10, 32)
+    assert "\n" not in str(error.value)
 
 
 # ---------------------------------------------------------------- representatives
 
 
-def write_representatives(path: Path, *chosen: str, column: str = "representative") -> None:
-    path.parent.mkdir(parents=True)
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["cluster", column, "medoid", "member"])
-        for place, name in enumerate(chosen, start=1):
-            table.writerow([place, name, "resnet50", name])
-            table.writerow([place, name, "resnet50", "another"])
-
-
-def test_representatives_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_representatives(Path("results/align/representatives.csv"), "vgg16", "resnet50v2")
-    assert [one.name for one in resolve_backbones(["representatives"])] == ["vgg16", "resnet50v2"]
-    deep = {f"layer_{place}": "xcep" for place in range(1, 5)}
-    write_records(Path("results/search-a/architecture.json"), record(source_accuracy=0.7))
-    write_records(
-        Path("results/search-b/architecture.json"),
-        record(run="b-0", source_accuracy=0.6),
-        record(run="b-1", source_accuracy=0.8, architecture=deep),
-        record(run="b-2", source_accuracy=0.1, space="another"),
-    )
-    names = [one.name for one in resolve_backbones(["representatives,vgg16,lcnet_050"])]
-    assert names == ["vgg16", "resnet50v2", "spos/b-1", "another/b-2", "lcnet_050"]
-
-
-def test_a_table_without_representatives_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_representatives(Path("results/align/representatives.csv"), "vgg16", column="name")
-    with pytest.raises(InputError, match="no column 'representative'"):
-        resolve_backbones(["representatives"])
-
-
 @pytest.mark.slow
-def test_representatives_without_results_are_those_of_a_new_alignment(
+def test_representatives_are_those_of_the_zoos_alignment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whatever lies in the folder of the command."""
     with (ROOT / "results" / "align" / "representatives.csv").open(newline="") as file:
         known = list(dict.fromkeys(row["representative"] for row in csv.DictReader(file)))
     monkeypatch.chdir(tmp_path)
-    assert [one.name for one in resolve_backbones(["representatives"])] == known
+    Path("results/align").mkdir(parents=True)
+    Path("results/align/representatives.csv").write_text("representative\nvgg16\n")
+    assert [one.name for one in resolve_architectures(["representatives"])] == known
 
 
 # ---------------------------------------------------------------- sizes
@@ -252,8 +327,8 @@ def of_zoo() -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", of_zoo())
 def test_the_zoo_takes_small_images(name: str) -> None:
-    network, adaptation = on_meta(name, 32)
-    assert adaptation == OF_ZOO.get(name, "as published")
+    network, adapted = on_meta(name, 32)
+    assert adapted == OF_ZOO.get(name, "as published")
     assert network.eval()(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 7)
 
 
@@ -281,8 +356,8 @@ def test_the_zoo_takes_small_images(name: str) -> None:
     ],
 )
 def test_adaptations(name: str, size: int, told: str) -> None:
-    network, adaptation = on_meta(name, size)
-    assert adaptation == told
+    network, adapted = on_meta(name, size)
+    assert adapted == told
     assert network(torch.empty(2, 3, size, size, device="meta")).shape == (2, 7)
 
 
@@ -310,18 +385,19 @@ class Cropped(nn.Module):
 @pytest.fixture
 def uncached() -> Iterator[None]:
     """No network and no decision of another test."""
-    for function in (backbones._adaptation, backbones._on_meta):
+    for function in (adaptation.adaptation_of, adaptation._on_meta):
         function.cache_clear()
     yield
-    for function in (backbones._adaptation, backbones._on_meta):
+    for function in (adaptation.adaptation_of, adaptation._on_meta):
         function.cache_clear()
 
 
 @pytest.mark.usefixtures("uncached")
 def test_an_empty_map_is_no_running_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbones, "_build", lambda _, classes, __: Cropped(classes))
-    network, adaptation = create_backbone(one("torchvision:vgg11"), 4, 40)
-    assert adaptation == "upsampled to 64"
+    for module in (adaptation, build):
+        monkeypatch.setattr(module, "build_library", lambda _, classes, __: Cropped(classes))
+    network, adapted = create_network(one("torchvision:vgg11"), 4, 40)
+    assert adapted == "upsampled to 64"
     assert network(torch.rand(2, 3, 40, 40)).isfinite().all()
 
 
@@ -342,7 +418,7 @@ def test_what_no_rule_helps_is_told(name: str, size: int) -> None:
 )
 def test_a_network_learns(name: str) -> None:
     torch.manual_seed(0)
-    network, _ = create_backbone(one(name), 5, 32)
+    network, _ = create_network(one(name), 5, 32)
     logits = network(torch.rand(4, 3, 32, 32))
     assert logits.shape == (4, 5)
     F.cross_entropy(logits, torch.arange(4)).backward()
@@ -354,14 +430,16 @@ def test_a_network_learns(name: str) -> None:
 @pytest.mark.usefixtures("uncached")
 @pytest.mark.parametrize(
     "name",
-    ["lcnet_050", "vit_tiny_patch16_224", f"{FOUND}#mnist-none-0"],
-    ids=["lcnet", "vit", "found"],
+    ["lcnet_050", "vit_tiny_patch16_224", "found"],
 )
-def test_a_seed_gives_weights_whether_or_not_the_adaptation_is_known(name: str) -> None:
+def test_a_seed_gives_weights_whether_or_not_the_adaptation_is_known(
+    name: str, tmp_path: Path
+) -> None:
+    architecture = one(write(tmp_path / "a.json", found()) if name == "found" else name)
     made = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        network, _ = create_backbone(one(name), 5, 32)
+        network, _ = create_network(architecture, 5, 32)
         made.append((network.state_dict(), torch.get_rng_state()))
     (first, state), (again, state_again), (other, _) = made
     assert torch.equal(state, state_again)

@@ -5,19 +5,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy import stats
-from tiny_search import TINY, tiny_config
+from tiny_search import tiny_config, tiny_fields
 
 from nasneurn.analysis.hypervolumes import hypervolumes
 from nasneurn.analysis.rank_correlation import rank_correlation, rank_correlations
 from nasneurn.errors import InputError
 from nasneurn.report.architecture_figure import blocks_of
 from nasneurn.report.remake import remake
-from nasneurn.search import Outputs, StemChoice, measure_quality
-from nasneurn.search.quality import QualityOutputs, sample
-from nasneurn.search.run import all_work
-from search_spaces.costs import costs_of
+from nasneurn.search.quality_config import QualityConfig
+from nasneurn.search.quality_units import Paths
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
 
 
 def test_correlations_are_scipys() -> None:
@@ -60,18 +59,19 @@ def test_correlations_of_every_supernet_and_measure() -> None:
     assert table.to_dict() == pytest.approx(expected)
 
 
+def paths_of(stems: list[str], count: int) -> list[Paths]:
+    supernets = tiny_config(stems=stems).supernets()
+    return [Paths(supernet=supernet, architectures=count) for supernet in supernets]
+
+
 def test_the_sample_covers_the_costs_and_is_the_stems_own_of_no_one() -> None:
-    stems = (StemChoice(name="none"), StemChoice(name="neurn"))
-    config = tiny_config(stems=stems)
-    works = all_work(config, Outputs(Path("unused")), torch.device("cpu"), None)
-    first, second = (sample(work, 6) for work in works)
-    assert first == second
-    costs = costs_of(works[0].choice.build, (3, 32, 32))
-    flops = [costs(architecture).flops for architecture in first]
+    first, second = (paths.sample() for paths in paths_of(["none,neurn"], 6))
+    assert [one.choices for one in first] == [one.choices for one in second]
+    flops = [one.flops for one in first]
     assert flops == sorted(flops)
-    assert len({str(architecture) for architecture in first}) == 6
+    assert len({str(one.choices) for one in first}) == 6
     with pytest.raises(InputError, match=r"256 architectures; 300 are to be sampled"):
-        sample(works[0], 300)
+        paths_of(["none"], 300)[0].sample()
 
 
 def test_hypervolume_grows_and_is_comparable() -> None:
@@ -79,7 +79,7 @@ def test_hypervolume_grows_and_is_comparable() -> None:
         {
             "space": "spos", "source": "mnist", "stem": ["a"] * 3 + ["b"], "seed": 0,
             "generation": [0, 1, 1, 0], "flops": [20, 10, 30, 10],
-            "source_accuracy": [0.5, 0.5, 0.9, 0.9],
+            "held_out_accuracy": [0.5, 0.5, 0.9, 0.9],
         }
     )  # fmt: skip
     table = hypervolumes(evolution).set_index(["stem", "generation"])["hypervolume"]
@@ -104,27 +104,32 @@ def test_blocks_of_found_architectures() -> None:
 
 @pytest.mark.slow
 def test_a_measurement_end_to_end_and_continued(tmp_path: Path) -> None:
-    changes = {"steps": 6, "population": 3, "generations": 2, "retrain_steps": 3}
-    config = tiny_config(budget=TINY.model_copy(update=changes))
+    changes = {"supernet.steps": 6, "supernet.population": 3, "supernet.generations": 2}
+    fields = {**tiny_fields(changes=changes), "architectures": 3}
     out = tmp_path / "out"
-    outputs = measure_quality(config, 3, out, device="cpu")
-    assert len(outputs.quality()) == 3
-    assert (
-        outputs.control()
-        .groupby("method")["best"]
-        .apply(lambda best: best.is_monotonic_increasing and len(best) == 6)
-        .all()
-    )
-    assert not outputs.state.exists()
-    before = outputs.quality_path.stat().st_mtime_ns
-    assert measure_quality(config, 3, out, device="cpu").quality_path.stat().st_mtime_ns == before
-    assert remake(out) == [outputs.figure]
-    with pytest.raises(InputError, match="architectures: 3 -> 4"):
-        measure_quality(config, 4, out, device="cpu")
 
-    # Broken off behind the search: what is missing is measured again, to the same rows.
-    quality = outputs.quality_path.read_bytes()
-    outputs.quality_path.unlink()
-    again = measure_quality(config, 3, out, device="cpu")
-    assert isinstance(again, QualityOutputs)
-    assert again.quality_path.read_bytes() == quality
+    def measured(**more: object) -> Study:
+        config = QualityConfig.checked(**{**fields, **more})
+        return StudyRun(config, out, Execution(device="cpu")).run()
+
+    study = measured()
+    quality = study.quality
+    assert len(quality) == 3
+    # Stand-alone accuracies are those of trainings of the study.
+    alone = study.accuracy[study.accuracy["architecture"].str.contains("sample")]
+    assert set(quality["alone"]) == set(alone["held_out_accuracy"])
+    control = study.control.groupby("method")["best"]
+    assert set(control.groups) == {"evolution", "random"}
+    assert control.apply(lambda best: best.is_monotonic_increasing and len(best) == 6).all()
+    figures = remake(study)
+    assert any(path.name == "quality.png" for path in figures)
+    (store,) = (out / "store").glob("*.jsonl")
+    lines = store.read_bytes().splitlines(keepends=True)
+    assert measured().quality.equals(quality)
+    assert store.read_bytes().splitlines(keepends=True) == lines
+    with pytest.raises(InputError, match="architectures: 3 -> 4"):
+        measured(architectures=4)
+
+    # Broken off after the search: what is missing is measured again, to the same rows.
+    store.write_bytes(b"".join(lines[:2]))
+    assert measured().quality.equals(quality)

@@ -53,6 +53,6 @@ def preview_command(
 ) -> None:
     """Draw a contact sheet: every domain, as it is and through a stem."""
     from nasneurn.domains import load_suite
-    from nasneurn.domains.preview import contact_sheet
+    from nasneurn.report.contact_sheet import contact_sheet
 
     typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))
