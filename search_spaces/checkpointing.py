@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 
 class TimedCheckpoint(pl.Callback):
-    """Save the whole training state behind a step, every so many seconds."""
+    """Save the whole training state after a step, every so many seconds."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path

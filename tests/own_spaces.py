@@ -2,7 +2,14 @@
 
 import nni
 import torch
-from nni.nas.nn.pytorch import LayerChoice, ModelSpace, MutableConv2d, MutableLinear
+from nni.nas.nn.pytorch import (
+    InputChoice,
+    LayerChoice,
+    ModelSpace,
+    MutableConv2d,
+    MutableLinear,
+    Repeat,
+)
 from torch import Tensor, nn
 
 from search_spaces.costs import Cost
@@ -121,6 +128,28 @@ class TwiceRun(Layered):
     def forward(self, x: Tensor) -> Tensor:
         first, second = self.layers
         return self.head(second(second(first(x))).mean((2, 3)))
+
+
+class Deep(Layered):
+    """A depth decides whether the choices of later layers count."""
+
+    def places(self) -> list[nn.Module]:
+        def layer(index: int) -> nn.Module:
+            options = [convolution(8, 8), convolution(8, 8, 1)]
+            return LayerChoice(options, label=f"layer_{index}")
+
+        return [convolution(3, 8), Repeat(layer, (1, 3), label="depth")]
+
+
+class Inputs(Layered):
+    """Two of three inputs are chosen: values are lists."""
+
+    def places(self) -> list[nn.Module]:
+        self.pick = InputChoice(3, 2, label="pick")
+        return [convolution(3, 8, kernel) for kernel in (1, 3, 5)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.pick([layer(x) for layer in self.layers]).mean((2, 3)))
 
 
 class Ruled(ModelSpace):

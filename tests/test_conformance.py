@@ -54,6 +54,8 @@ SPACES: dict[str, Callable[[Stem], ModelSpace]] = {
     "ruled": lambda stem: Stemmed(own_spaces.Ruled, stem),
     "nested": lambda stem: Stemmed(own_spaces.Nested, stem),
     "shared": lambda stem: Stemmed(own_spaces.Shared, stem),
+    "deep": lambda stem: Stemmed(own_spaces.Deep, stem),
+    "inputs": lambda stem: Stemmed(own_spaces.Inputs, stem),
     "strided": lambda stem: Stemmed(own_spaces.Strided, stem),
 }
 
@@ -111,7 +113,7 @@ def test_bad_spaces_are_told_what_they_lack_in_one_line(
     if stem and space in (own_spaces.OneChoice,):
         pytest.skip("several stems are something to choose")
     if stem and "no space" in told:
-        pytest.skip("what is behind a stem is not looked at on its own")
+        pytest.skip("what a stem stands in front of is not looked at alone")
     with pytest.raises(SpaceError, match=told) as caught:
         check_space((lambda: Stemmed(space, stem_of("several"))) if stem else space, SHAPE)
     assert len(str(caught.value).splitlines()) == 1

@@ -45,6 +45,8 @@ def all_of(space: ModelSpace) -> list[Architecture]:
         (own_spaces.Nested, Costs),
         (own_spaces.Shared, Costs),
         (own_spaces.TwiceRun, Costs),
+        (own_spaces.Deep, Costs),
+        (own_spaces.Inputs, Costs),
         (own_spaces.Ruled, FormulaCosts),
         (own_spaces.WrongFormula, Costs),
     ],
