@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pets import fresh, make_pets
 
-from nasneurn.domains import Split, load_suite
+from nasneurn.domains import Split, joined, load_suite
+from nasneurn.domains.pixels import Kept
 from nasneurn.errors import InputError
 from nasneurn.training import images as images_module
 from nasneurn.training.images import (
@@ -177,6 +178,29 @@ def test_batches_are_the_same_from_memory_the_cache_and_the_files(
         for pixels, labels in batches[1:]:
             assert torch.equal(pixels, batches[0][0])
             assert torch.equal(labels, batches[0][1])
+
+
+@pytest.mark.parametrize("memory", [0, 10**6])
+def test_several_sources_are_one_without_being_read(
+    tmp_path, fresh_cache, monkeypatch, small_windows, memory
+):
+    suite = load_suite(make_pets(tmp_path / "pets"), size=8)
+    random = np.random.default_rng(0)
+    splits = [suite.images(domain, "train") for domain in suite.domains]
+    splits.append(Split(random.integers(0, 256, (9, 8, 8, 3), dtype=np.uint8), np.arange(9) % 2))
+    chosen = [np.sort(random.permutation(len(split))[:7]) for split in splits]
+    wanted = np.concatenate(
+        [split.images[rows] for split, rows in zip(splits, chosen, strict=True)]
+    )
+    parts = [split.select(rows) for split, rows in zip(splits, chosen, strict=True)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Kept, "__call__", lambda *_: pytest.fail("read"))
+        whole = joined([split.select(rows) for split, rows in zip(splits, chosen, strict=True)])
+    np.testing.assert_array_equal(whole.images[:], wanted)
+    assert whole.labels.tolist() == np.concatenate([part.labels for part in parts]).tolist()
+    data = open_images(whole, None, CPU, memory=memory)
+    images = torch.cat([pixels for pixels, _ in data.batches(4)]).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(images.mul(255).round().byte().numpy(), wanted)
 
 
 EPOCH = """

@@ -14,7 +14,7 @@
 from nasneurn.domains.loading import SUITES, SuiteHandle, load_suite
 from nasneurn.domains.pixels import FilePixels
 from nasneurn.domains.source_rows import hold_out, source_rows, subsample
-from nasneurn.domains.suite import Domain, Part, Split, Suite
+from nasneurn.domains.suite import Domain, Part, Split, Suite, joined
 
 __all__ = [
     "SUITES",
@@ -25,6 +25,7 @@ __all__ = [
     "Suite",
     "SuiteHandle",
     "hold_out",
+    "joined",
     "load_suite",
     "source_rows",
     "subsample",

@@ -170,3 +170,20 @@ def _fill(file: Any, buffer: memoryview) -> None:
         if not got:
             raise EOFError("it ends early")
         done += got
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Reads images of several parts as if they were one after the other."""
+
+    parts: Sequence[Bytes | FilePixels]
+
+    def __call__(self, rows: Rows) -> Bytes:
+        """Read images uint8 (N, size, size, 3)."""
+        starts = np.cumsum([0, *map(len, self.parts)])
+        images = np.empty((len(rows), *self.parts[0].shape[1:]), np.uint8)
+        for part, start, stop in zip(self.parts, starts[:-1], starts[1:], strict=True):
+            places = np.flatnonzero((rows >= start) & (rows < stop))
+            if len(places):
+                images[places] = part[rows[places] - start]
+        return images

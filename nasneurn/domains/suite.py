@@ -5,15 +5,15 @@ here is random in a way a training seed can reach, so two runs of one experiment
 seeds see the same images, and so do two architectures that are compared.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nasneurn.choices import suggestion
-from nasneurn.domains.pixels import FilePixels
+from nasneurn.domains.pixels import FilePixels, Joined
 from nasneurn.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,9 +40,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def select(self, rows: npt.NDArray[np.int64]) -> "Split":
+        """The given rows, in the given order; of images in files none is read yet."""
+        if not isinstance(self.images, FilePixels):
+            return self.take(rows)
+        images = replace(self.images, rows=self.images.rows[rows])
+        return Split(images, self.labels[rows])
+
     def take(self, rows: npt.NDArray[np.int64]) -> "Split":
         """Copy the given rows, in the given order, into memory."""
         return Split(self.images[rows], self.labels[rows])
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """Several splits of one size as one, in their order; no image is read before it is used."""
+    parts = [split.images for split in splits]
+    decoding = any(isinstance(part, FilePixels) and part.decoding for part in parts)
+    rows = np.arange(sum(map(len, splits)))
+    images = FilePixels(rows, parts[0].shape[1], Joined(parts), decoding)
+    return Split(images, np.concatenate([split.labels for split in splits]))
 
 
 @dataclass(frozen=True, eq=False)
