@@ -1,6 +1,6 @@
 """Work on the threads that torch computes in.
 
-Behind a parallel operation torch's OpenMP threads stay awake for some milliseconds, and keep their
+After a parallel operation torch's OpenMP threads stay awake for some milliseconds, and keep their
 cores busy with waiting. Other threads would share these cores with them, and take nearly twice as
 long; so work goes to the same threads, by ``GOMP_parallel`` of the OpenMP library that torch has
 loaded. Where torch has none, and in a process forked from one that may have used it (OpenMP does

@@ -7,20 +7,25 @@ import numpy as np
 
 from nasneurn.stems.kernel.compiling import MERGE, SUM, Array, loops
 
+_MAGNITUDE, _INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 
-@loops(fastmath=SUM)
-def _measure(plane: Array, scale: Any) -> Any:
-    """Bits of the greatest finite magnitude in a plane, and the sum of the plane times ``scale``.
+
+@loops()
+def _peak(plane: Array) -> Any:
+    """Bits of the greatest finite magnitude in a plane.
 
     A float that is not negative sorts as its bits do, and an integer maximum vectorizes.
     """
     bits = plane.view(np.uint32)
-    peak, total = np.uint32(0), np.float32(0)
-    for i in range(plane.size):
-        magnitude = bits[i] & np.uint32(0x7FFFFFFF)
-        peak = max(peak, magnitude if magnitude < np.uint32(0x7F800000) else np.uint32(0))
-        total += plane[i] * scale
-    return peak, total
+    peak = np.uint32(0)
+    for i in range(bits.size):
+        peak = max(peak, np.uint32(bits[i] & _MAGNITUDE))  # numba widens what "&" gives
+    if peak >= _INFINITY:
+        peak = np.uint32(0)
+        for i in range(bits.size):
+            magnitude = np.uint32(bits[i] & _MAGNITUDE)
+            peak = max(peak, magnitude if magnitude < _INFINITY else np.uint32(0))
+    return peak
 
 
 @loops(fastmath=SUM)
@@ -29,13 +34,10 @@ def measure(plane: Array) -> Any:
 
     Sigma does not change with a shift; its rounding does.
     """
-    peak, total = _measure(plane, np.float32(1))
-    exponent: int = min(max(int(peak >> np.uint32(23)) - 127, -126), 126)
-    scale = power(-exponent)
-    if np.isfinite(total):
-        total *= scale
-    else:  # the sum of finite values may be too great
-        _, total = _measure(plane, scale)
+    exponent: int = min(max(int(_peak(plane) >> np.uint32(23)) - 127, -126), 126)
+    scale, total = power(-exponent), np.float32(0)
+    for i in range(plane.size):
+        total += plane[i] * scale
     mean = total / np.float32(plane.size)
     return exponent, mean if np.isfinite(mean) else np.float32(0)
 
