@@ -31,10 +31,10 @@ def check_network(name: str | Architecture, classes: int = 10, image_size: int =
         second, _ = create_network(architecture, classes, image_size)
         images = torch.rand(4, 3, image_size, image_size)
         logits = network.train()(images)
-        logits.square().mean().backward()
-    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
-    if not gradients:
+    if not logits.requires_grad:
         raise InputError(f"{name}: a step gives no gradient; it has no weights to train")
+    logits.square().mean().backward()
+    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
     if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
         raise InputError(f"{name}: a step gives gradients that are not finite")
     with torch.no_grad():
