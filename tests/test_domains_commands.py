@@ -12,7 +12,8 @@ from test_domains_digits import write_pack, write_suite
 from torch import nn
 
 from nasneurn import cli
-from nasneurn.domains import Split, load_suite, preview
+from nasneurn.domains import Split, load_suite
+from nasneurn.report import contact_sheet
 
 
 @pytest.fixture
@@ -134,9 +135,9 @@ def test_preview_names_an_unknown_stem(run, tmp_path):
 def test_examples_are_one_of_each_class():
     labels = np.repeat(np.arange(12), 3)
     split = Split(np.zeros((36, 2, 2, 3), np.uint8), labels)
-    assert preview.examples(split, 12).labels.tolist() == list(range(10))
+    assert contact_sheet.examples(split, 12).labels.tolist() == list(range(10))
     few = Split(split.images[:9], labels[:9])
-    assert preview.examples(few, 3).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert contact_sheet.examples(few, 3).labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 class Affine(nn.Module):
@@ -150,14 +151,14 @@ class Affine(nn.Module):
 
 def test_what_a_stem_gives_is_shown_in_range():
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-    same = preview.through(nn.Identity(), images)
+    same = contact_sheet.through(nn.Identity(), images)
     np.testing.assert_allclose(same, images / 255, atol=1e-6)
-    wide = preview.through(Affine(10, -5), images)
+    wide = contact_sheet.through(Affine(10, -5), images)
     assert (wide.min(), wide.max()) == (0, 1)
     assert np.mean((wide == 0) | (wide == 1)) < 0.05  # scaled, and not cut
-    flat = preview.through(Affine(0, -5), images)
+    flat = contact_sheet.through(Affine(0, -5), images)
     assert np.isfinite(flat).all()
-    assert preview.through(nn.Conv2d(3, 8, 1), images).shape == images.shape
+    assert contact_sheet.through(nn.Conv2d(3, 8, 1), images).shape == images.shape
     assert torch.is_grad_enabled()
 
 
