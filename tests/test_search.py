@@ -83,7 +83,7 @@ def test_outputs_are_whole(finished: Study) -> None:
     rows, candidates = finished.accuracy, finished.evolution
     assert list(rows["target"]) == list(load_suite("builtin").domains)
     assert rows["accuracy"].between(0, 1).all()
-    assert set(rows["architecture"]) == {"spos"}
+    assert set(rows["architecture"]) == {"spos/optdigits-neurn-0"}
     assert set(rows["weights"]) == {"inherited"}
     assert len(candidates) == CHANGES["supernet.population"] * CHANGES["supernet.generations"]
     assert candidates["choices"].is_unique
@@ -221,9 +221,7 @@ def test_inherited_weights_are_those_of_the_supernet(finished: Study) -> None:
 
 
 def test_compare_pairs_the_stems_and_trains_from_scratch_too(tmp_path: Path) -> None:
-    config = tiny_config(
-        stems=["none,neurn"], weights=["inherited", "scratch"], changes=MINUTE
-    )
+    config = tiny_config(stems=["none,neurn"], weights=["inherited", "scratch"], changes=MINUTE)
     study = run(config, tmp_path / "out")
     rows = study.accuracy
     assert rows.groupby(["stem", "weights"]).size().tolist() == [4, 4, 4, 4]
@@ -349,7 +347,7 @@ def test_an_own_space_is_searched_benched_and_aligned(tmp_path: Path) -> None:
         space="own_spaces:Small", stems=["neurn"], changes=MINUTE, weights=["inherited", "scratch"]
     )
     study = run(config, tmp_path / "out")
-    assert set(study.accuracy["architecture"]) == {"own_spaces:Small"}
+    assert set(study.accuracy["architecture"]) == {"own_spaces:Small/optdigits-neurn-0"}
     assert set(study.accuracy["weights"]) == {"inherited", "scratch"}
     path = str(study.found_path)
     with pytest.raises(InputError, match="--trust-code"):

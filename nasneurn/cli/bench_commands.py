@@ -1,5 +1,6 @@
 """``nasneurn bench`` and ``nasneurn experiment``: grids of networks, stems, domains and seeds."""
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,14 +123,16 @@ def bench_command(
 def run_and_print(run: "StudyRun", *, dry_run: bool = False, as_json: bool = False) -> None:
     """Run a planned study and print what came of it; or only print the plan."""
     from nasneurn.api import finish
-    from nasneurn.report.terminal import print_plan, print_study, study_json
+    from nasneurn.report.result import print_study, study_json
 
     if dry_run:
+        from nasneurn.report.terminal import PlannedTrainings, print_plan
         from nasneurn.studies.estimate import estimates
 
         left = run.left(run.study.store.outcomes())
         workers = run.execution.workers
-        print_plan(estimates(run, left, workers), workers)
+        plan = [PlannedTrainings(*astuple(one)) for one in estimates(run, left, workers)]
+        print_plan(plan, workers)
         return
     study = finish(run)
     if as_json:

@@ -11,7 +11,7 @@ Folder = Annotated[Path, typer.Argument(help="The folder of a study.")]
 def status_command(folder: Folder) -> None:
     """Show how far a study is, also while it runs."""
     from nasneurn.api import load_study, read_config
-    from nasneurn.report.terminal import print_status
+    from nasneurn.report.terminal import Progress, print_status
     from nasneurn.studies.run import progress_of
 
     study = load_study(folder)
@@ -22,7 +22,8 @@ def status_command(folder: Folder) -> None:
         if unit.identity in outcomes.failed
     ]
     title = f"{folder}: {config.kind}, {config.suite}, budget {config.budget}"
-    print_status(title, progress_of(config, outcomes), failures)
+    progress = [Progress(name, *counts) for name, counts in progress_of(config, outcomes).items()]
+    print_status(title, progress, failures)
 
 
 def figures_command(folder: Folder) -> None:

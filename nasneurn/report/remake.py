@@ -1,35 +1,34 @@
-"""Every figure and table of a results folder, made again from its rows."""
+"""Every table and figure of a study, made from its rows."""
 
 from pathlib import Path
 
 from nasneurn.errors import InputError
+from nasneurn.report.figures import write_figures
+from nasneurn.report.tables import write_tables
+from nasneurn.studies.folder import Study
 
 
-def remake(folder: Path) -> list[Path]:
-    """Draw the figures of a grid's or a search's folder again, without training.
+def remake(study: Study) -> list[Path]:
+    """Write the tables and figures of a study again, without training.
 
     Raises:
-        InputError: the folder holds neither.
+        InputError: no training of it is finished.
     """
-    if (folder / "quality.csv").is_file():
-        from nasneurn.search.quality import QualityOutputs
-
-        return QualityOutputs(folder).draw()
-    if (folder / "evolution.csv").is_file():
-        from nasneurn.search.outputs import Outputs
-
-        return Outputs(folder).draw()
-    if (folder / "accuracy.csv").is_file():
-        from nasneurn.report.bench_figures import draw_all
-        from nasneurn.report.bench_tables import write_tables
-        from nasneurn.studies.outputs import BenchOutputs
-
-        outputs = BenchOutputs(folder)
-        accuracy = outputs.accuracy()
-        if accuracy.empty:
-            raise InputError(f"{folder} holds no finished training yet")
-        return [
-            *write_tables(accuracy, folder / "tables"),
-            *draw_all(accuracy, outputs.history(), folder / "figures"),
-        ]
-    raise InputError(f"{folder} holds no results of a search or a grid: it has no accuracy.csv")
+    if not study.has("accuracy") or study.accuracy.empty:
+        raise InputError(f"{study.folder} holds no finished training yet")
+    rows = study.accuracy
+    found = [
+        {"name": one.name, "stem": str(one.stem), "choices": one.choices} for one in study.found
+    ]
+    return [
+        *write_tables(rows, study.folder / "tables"),
+        *write_figures(
+            rows,
+            study.history,
+            study.folder / "figures",
+            evolution=study.evolution if study.has("evolution") else None,
+            found=found,
+            quality=study.quality if study.has("quality") else None,
+            control_search=study.control if study.has("control") else None,
+        ),
+    ]

@@ -100,7 +100,7 @@ class SearchConfig(StudyConfig):
         for supernet in supernets:
             for row in outcomes.rows("found", [supernet.identity]):
                 found = FoundArchitecture.model_validate(row)
-                architecture = Architecture(name=self.space, library="found", found=found)
+                architecture = Architecture(name=found.name, library="found", found=found)
                 for weights in self.weights:
                     # What is inherited was trained with its supernet, by no other algorithm.
                     ways = (Choice(name="erm"),) if weights == "inherited" else self.algorithms

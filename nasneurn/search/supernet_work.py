@@ -7,7 +7,6 @@ started again, a supernet ends in the rows of one that was never interrupted.
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch

@@ -1,7 +1,6 @@
 """The folder of a study: its configuration, its store, and the tables made from that."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +114,11 @@ class Study:
         """Of a measured search, the best score after each evaluation."""
         return read_rows(self.table_path("control"), CONTROL)
 
-    @cached_property
+    @property
     def found(self) -> list[FoundArchitecture]:
         """Of a search, what it found; spaces named by import path are not imported by this."""
+        if not self.found_path.is_file():
+            return []
         return read_found(self.found_path, trust_code=True)
 
     # --- from the store ---

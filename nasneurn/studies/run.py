@@ -231,10 +231,10 @@ class StudyRun:
 
 
 def progress_of(config: StudyConfig, outcomes: Outcomes) -> dict[str, tuple[int, int, int]]:
-    """How far a study is: (units, done, failed) by the first words of their titles."""
+    """How far a study is: (units, done, failed) by architecture, space or kind of unit."""
     counts: dict[str, tuple[int, int, int]] = {}
     for unit in config.units(outcomes):
-        name = unit.title.split(", ")[0]
+        name = unit.title.split(", ")[0].partition("/")[0]
         units, done, failed = counts.get(name, (0, 0, 0))
         counts[name] = (
             units + 1,

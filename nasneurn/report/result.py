@@ -1,0 +1,39 @@
+"""What a command says of a study that it has run: to a person, and to a program."""
+
+import json
+
+from rich.console import Console
+
+from nasneurn.analysis.rank_correlation import rank_correlations
+from nasneurn.report.terminal import overall_view, quality_view
+from nasneurn.studies.folder import Study
+
+
+def print_study(study: Study, console: Console | None = None) -> None:
+    """Print what each stem does to accuracy across domains, what was found, and where files are."""
+    console = console or Console()
+    console.print(overall_view(study.accuracy))
+    if study.has("quality"):
+        console.print(quality_view(rank_correlations(study.quality), study.control))
+    lines = [
+        f"{found.name}: {'-'.join(map(str, found.choices.values()))}, "
+        f"{found.flops / 1e6:.1f} M multiply-adds, {found.params / 1e3:.0f} k parameters, "
+        f"held-out source accuracy {100 * (found.held_out_accuracy or 0):.1f}%"
+        for found in study.found
+    ]
+    failed = len(study.failures)
+    if failed:
+        lines.append(f"{failed} failed: {study.failures_path}; --retry-failed tries them again")
+    for line in [*lines, f"written to {study.folder}"]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def study_json(study: Study) -> str:
+    """The result of a study as JSON: its folder, rows, failures and found architectures."""
+    content = {
+        "folder": str(study.folder),
+        "accuracy": study.accuracy.to_dict(orient="records"),
+        "failures": study.failures.to_dict(orient="records"),
+        "found": [one.model_dump(mode="json") for one in study.found],
+    }
+    return json.dumps(content)
