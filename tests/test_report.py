@@ -163,6 +163,18 @@ def test_many_architectures_stand_in_several_lines() -> None:
     assert [axis.get_title() for axis in figure.axes if axis.axison] == list("abcdefghij")
 
 
+def test_very_many_architectures_are_taken_together() -> None:
+    rows = grid_rows(tuple(f"a{number}" for number in range(13)), ("none", "neurn"), seeds=1)
+    (axis,) = draw_effects(rows).axes
+    assert axis.get_title() == "13 architectures"
+    means = cross_domain(rows).groupby(["stem", "source", "target"])["accuracy"].mean()
+    first = axis.lines[1].get_xdata()
+    pair = ("mnist", "mnistm")
+    assert list(first) == pytest.approx([100 * means["none", *pair], 100 * means["neurn", *pair]])
+    assert len(draw_curves(history_rows(rows)).axes) == 4
+    assert written(*draw_overall(rows).legends[0].get_texts()) == "one of 13 architectures"
+
+
 def test_curves_of_one_epoch_can_be_seen() -> None:
     history = history_rows(grid_rows())
     figure = draw_curves(history[history["epoch"] == 1])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from nasneurn.analysis.cells import cross_domain, levels, mean_over
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.report.captions import randomness, seeds_of
-from nasneurn.report.style import GAINS, NEUTRAL, level_colours, marker
+from nasneurn.report.style import GAINS, MANY, NEUTRAL, level_colours, marker, pooled
 
 #: Share of a row's height over which the marks of several stems are spread.
 SPREAD = 0.6
@@ -47,9 +47,10 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
         for name, value in (
             each[each[factor] == level].set_index("architecture")["difference"].items()
         ):
-            shape = marker(names.index(str(name)))
+            shape = marker(names.index(str(name))) if len(names) <= MANY else "o"
             axis.plot(100 * value, place + 0.27, shape, ms=5, c=colour, alpha=0.75)
-    for number, name in enumerate(names):
+    marks = names if len(names) <= MANY else [f"one of {len(names)} architectures"]
+    for number, name in enumerate(marks):
         axis.plot([], [], marker(number), ms=5, c=NEUTRAL, label=name)
     axis.axvline(0, color=NEUTRAL, lw=1)
     axis.set_yticks(range(len(whole)), list(whole.index))
@@ -58,12 +59,13 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     axis.set_title(
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
-    figure.legend(loc="outside lower center", ncols=min(COLUMNS, len(names)))
+    figure.legend(loc="outside lower center", ncols=min(COLUMNS, len(marks)))
     return figure
 
 
 def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
     """For each architecture and pair, a line from the accuracy of the control to that of each."""
+    seeds, rows = seeds_of(rows), pooled(rows)
     pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
     found = levels(rows, factor, control)
     colours, others = level_colours(found, control), found[1:]
@@ -93,7 +95,7 @@ def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
         for level in others
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + columns))
-    figure.suptitle(f"Each {factor} against {control}, means of {seeds_of(rows)}", fontsize=11)
+    figure.suptitle(f"Each {factor} against {control}, means of {seeds}", fontsize=11)
     return figure
 
 

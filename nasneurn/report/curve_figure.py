@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import levels
 from nasneurn.report.captions import seeds_of
-from nasneurn.report.style import level_colours
+from nasneurn.report.style import level_colours, pooled
 
 
 def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
     """Held-out source accuracy over epochs: mean over seeds, and the range of the seeds."""
+    seeds, history = seeds_of(history), pooled(history)
     sources = list(dict.fromkeys(history["source"]))
     architectures = list(dict.fromkeys(history["architecture"]))
     found = levels(history, factor, control)
@@ -42,7 +43,7 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     handles = [mpl.lines.Line2D([], [], color=colours[level], label=level) for level in found]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
-    figure.suptitle(f"Held-out source images, mean and range of {seeds_of(history)}", fontsize=11)
+    figure.suptitle(f"Held-out source images, mean and range of {seeds}", fontsize=11)
     return figure
 
 

@@ -17,9 +17,7 @@ def remake(study: Study) -> list[Path]:
     if not study.has("accuracy") or study.accuracy.empty:
         raise InputError(f"{study.folder} holds no finished training yet")
     rows = study.accuracy
-    found = [
-        {"name": one.name, "stem": str(one.stem), "choices": one.choices} for one in study.found
-    ]
+    found = [{**one.model_dump(), "stem": str(one.stem)} for one in study.found]
     return [
         *write_tables(rows, study.folder / "tables"),
         *write_figures(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -32,6 +33,16 @@ GAINS = "vlag_r"
 ORDER = "crest"
 #: Marks of architectures or seeds, in their order.
 MARKERS = "osD^vP*X<>hdp"
+
+
+#: More architectures than these do not get panels and marks of their own.
+MANY = 12
+
+
+def pooled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, with many architectures taken together as one, ``44 architectures``."""
+    count = rows["architecture"].nunique()
+    return rows if count <= MANY else rows.assign(architecture=f"{count} architectures")
 
 
 def level_colours(levels: Sequence[str], control: str = "none") -> dict[str, Any]:
