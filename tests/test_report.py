@@ -175,6 +175,21 @@ def test_very_many_architectures_are_taken_together() -> None:
     assert written(*draw_overall(rows).legends[0].get_texts()) == "one of 13 architectures"
 
 
+@pytest.mark.parametrize("count", [1, 13])
+def test_what_stopped_early_keeps_its_best_accuracy(count: int) -> None:
+    history = pd.DataFrame(
+        {
+            "architecture": f"a{number}", "source": "mnist", "stem": "none", "seed": 0,
+            "epoch": epoch, "held_out_accuracy": 0.5 if number else epoch / 4,
+        }
+        for number in range(count)
+        for epoch in ((1,) if number else (1, 2, 3))
+    )  # fmt: skip
+    (line,) = draw_curves(history).axes[0].lines
+    expected = [100 * (epoch / 4 + 0.5 * (count - 1)) / count for epoch in (1, 2, 3)]
+    assert list(line.get_ydata()) == pytest.approx(expected)
+
+
 def test_curves_of_one_epoch_can_be_seen() -> None:
     history = history_rows(grid_rows())
     figure = draw_curves(history[history["epoch"] == 1])

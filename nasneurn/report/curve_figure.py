@@ -14,7 +14,8 @@ from nasneurn.report.style import level_colours, pooled
 
 def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
     """Held-out source accuracy over epochs: mean over seeds, and the range of the seeds."""
-    seeds, history = seeds_of(history), pooled(history)
+    seeds = seeds_of(history)
+    history = pooled(history.assign(design=history["architecture"]))
     sources = list(dict.fromkeys(history["source"]))
     architectures = list(dict.fromkeys(history["architecture"]))
     found = levels(history, factor, control)
@@ -50,8 +51,10 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
 def _draw(axis: Axes, chosen: pd.DataFrame, factor: str, colours: dict[str, Any]) -> None:
     for level, rows in chosen.groupby(factor, sort=False):
         # A run that stopped early keeps its best accuracy: that is what it is measured with.
-        curves = rows.pivot_table(index="epoch", columns="seed", values="held_out_accuracy")
-        curves = 100 * curves.fillna(curves.max())
+        curves = rows.pivot_table(
+            index="epoch", columns=["design", "seed"], values="held_out_accuracy"
+        )
+        curves = 100 * curves.fillna(curves.max()).T.groupby(level="seed").mean().T
         colour = colours[str(level)]
         mark = "o" if len(curves) == 1 else None  # a line of one point cannot be seen
         axis.plot(curves.index, curves.mean(axis=1), color=colour, lw=1.6, marker=mark)
