@@ -256,7 +256,12 @@ class Registry(Generic[T]):
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The options of a maker with their defaults; one without a default is ``...``."""
-        parameters = inspect.signature(self.maker(name)).parameters.values()
+        try:
+            parameters = inspect.signature(self.maker(name)).parameters.values()
+        except ValueError:  # of what is written in C
+            raise InputError(
+                f"{self.what} {name!r} does not tell its arguments; wrap it in a function"
+            ) from None
         return {
             one.name: ... if one.default is inspect.Parameter.empty else one.default
             for one in parameters

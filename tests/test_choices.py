@@ -82,6 +82,7 @@ def test_own_makers() -> None:
         (":X", "cannot be imported"),
         ("sized:size=2020-01-01", "is no value"),
         ("test_choices:REGISTRY", "not callable"),
+        ("builtins:dict", "does not tell its arguments"),
     ],
 )
 def test_mistakes_are_told(text: str, told: str) -> None:

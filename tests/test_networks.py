@@ -148,7 +148,7 @@ def test_the_module_is_light_and_architectures_are_plain_data(tmp_path: Path) ->
 def test_a_registered_network_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     from own_networks import SmallCNN
 
-    from nasneurn.networks.registry import NETWORKS
+    from nasneurn.networks.own import NETWORKS
 
     monkeypatch.setattr(NETWORKS, "_makers", dict(NETWORKS._makers))
     nasneurn.register_network("small_cnn", SmallCNN)
@@ -193,7 +193,9 @@ def test_a_description_counts_what_is_built(name: str) -> None:
 
 def test_the_literatures_network() -> None:
     """Its parameters, layer by layer: 5x5x3x64, 5x5x64x128, 3200x1024, 1024x1024, 1024x10."""
-    counted = sum(weight.numel() for weight in nasneurn.create_network("digits_convnet").parameters())
+    counted = sum(
+        weight.numel() for weight in nasneurn.create_network("digits_convnet").parameters()
+    )
     assert counted == (
         (75 * 64 + 64) + (1600 * 128 + 128) + (3200 * 1024 + 1024) + (1024**2 + 1024) + 10250
     )
@@ -254,9 +256,7 @@ def test_files_that_are_no_records(tmp_path: Path, text: str, told: str) -> None
             read([str(path)])
 
 
-def test_a_record_runs_no_code_unasked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_runs_no_code_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("evil_space.py").write_text("open('was_run', 'w')")
     path = write(tmp_path / "architecture.json", found(space="evil_space:Space"))
@@ -288,9 +288,7 @@ def test_a_found_network_is_rebuilt_without_its_stem_for_other_classes_and_sizes
         ({"choices": choices("k9")}, "no such architecture"),
     ],
 )
-def test_records_that_cannot_be_rebuilt(
-    tmp_path: Path, changes: dict[str, Any], told: str
-) -> None:
+def test_records_that_cannot_be_rebuilt(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     architecture = Architecture(name="x", library="found", found=found(**changes))
     with pytest.raises(ValueError, match=told) as error:
         create_network(architecture, 10, 32)

@@ -75,8 +75,8 @@ def same_search(one: Study, other: Study) -> None:
     for name in ("evolution.csv", "architecture.json"):
         assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes(), name
     pd.testing.assert_frame_equal(
-        one.accuracy.drop(columns="seconds"),
-        other.accuracy.drop(columns="seconds"),
+        one.accuracy.drop(columns=["seconds", "commit"]),
+        other.accuracy.drop(columns=["seconds", "commit"]),
         check_exact=True,
     )
 

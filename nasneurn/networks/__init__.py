@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import FoundArchitecture, read_found, write_found
 from nasneurn.networks.names import resolve_architectures
-from nasneurn.networks.registry import NETWORKS, register_network
+from nasneurn.networks.own import NETWORKS, register_network
 from nasneurn.networks.spaces import create_space, list_spaces, register_space
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nasneurn.errors import InputError
 from nasneurn.networks.adaptation import adaptation_of, build_library
 from nasneurn.networks.architectures import Architecture
-from nasneurn.networks.registry import create_own
+from nasneurn.networks.own import create_own
 
 
 def create_network(

@@ -11,7 +11,7 @@ from nasneurn.choices import Choice, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import choose_found, read_found
-from nasneurn.networks.registry import NETWORKS
+from nasneurn.networks.own import NETWORKS
 from nasneurn.paths import cache_dir
 
 #: How many architectures stand for the 44.

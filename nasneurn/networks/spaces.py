@@ -166,10 +166,11 @@ class SpaceChoice(Settings):
             InputError: the space has no such architecture.
         """
         space = self.build()
+        from search_spaces.interface import freeze
+
         without_stem = {label: value for label, value in choices.items() if label != "stem"}
         try:
-            frozen: nn.Module = space.freeze(without_stem)
-        except Exception as error:  # NNI raises whatever a choice of a user's space raises
+            return freeze(space, without_stem)
+        except Exception as error:  # whatever a choice of a user's space raises
             told = " ".join(str(error).split()) or type(error).__name__
             raise InputError(f"space {self.space!r} has no such architecture: {told}") from error
-        return frozen

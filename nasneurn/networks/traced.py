@@ -10,7 +10,7 @@ from nasneurn.choices import split_choices
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
 from nasneurn.networks.names import is_own, own_architecture
-from nasneurn.networks.registry import create_own
+from nasneurn.networks.own import create_own
 from nasneurn.paths import cache_dir
 
 if TYPE_CHECKING:

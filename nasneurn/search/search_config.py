@@ -124,8 +124,9 @@ class SearchConfig(StudyConfig):
         from nasneurn.studies.checks import check_images, check_stem_of
 
         check_images(self, suite)
-        for stem in dict.fromkeys(one for stem in self.stems for one in candidates_of(stem)):
-            check_stem_of(stem, self.image_size)
+        candidates = (one for stem in self.stems for one in candidates_of(stem))
+        for candidate in dict.fromkeys(candidates):
+            check_stem_of(candidate, self.image_size)
         seen = set()
         for supernet in self.supernets():
             if supernet.stem not in seen:

@@ -7,7 +7,7 @@ from nasneurn.domains import Suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.rows import sources
-from nasneurn.stems import STEMS
+from nasneurn.stems.conformance import check_stem
 from nasneurn.studies.images import rows_of
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def check_stem_of(stem: Choice, image_size: int) -> None:
     Raises:
         InputError: with what it does not.
     """
-    from nasneurn.stems.conformance import check_stem
-
-    check_stem(lambda: STEMS.create(stem), (3, image_size, image_size))
+    check_stem(stem, (3, image_size, image_size))
 
 
 def check_architecture(architecture: Architecture, suite: Suite) -> None:

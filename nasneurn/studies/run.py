@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nasneurn import engines
+from nasneurn.configuration import read_yaml
 from nasneurn.domains import load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
@@ -101,6 +102,11 @@ class StudyRun:
         path = self.study.config_path
         if not path.exists():
             return config
+        kind = read_yaml(path).get("kind")
+        if kind != config.kind:
+            raise InputError(
+                f"{self.study.folder} holds a {kind}, not a {config.kind}; choose another --out"
+            )
         before = type(config).read(path)
         ours = config.on_axes_of(before) if extend else config
         if before != ours:

@@ -77,28 +77,21 @@ def output_statistics(stem: nn.Module, batches: Iterable[Tensor]) -> Statistics:
     """
     was_training = stem.training
     stem.train()
-    count = 0
-    total: Tensor | None = None
-    squares: Tensor | None = None
-    anchor: Tensor | None = None
+    count, anchor, total, squares = 0, torch.zeros(()), torch.zeros(()), torch.zeros(())
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for images in batches:
             values = stem(images).double()
-            if anchor is None:  # a first mean to subtract, so that nothing cancels
+            if not count:  # a first mean to subtract, so that nothing cancels
                 anchor = values.mean((0, 2, 3), keepdim=True)
-                total = torch.zeros_like(anchor)
-                squares = torch.zeros_like(anchor)
-            assert total is not None and squares is not None
+                total, squares = torch.zeros_like(anchor), torch.zeros_like(anchor)
             centred = values - anchor
             total += centred.sum((0, 2, 3), keepdim=True)
             squares += centred.square().sum((0, 2, 3), keepdim=True)
             count += values.numel() // values.shape[1]
     stem.train(was_training)
-    assert anchor is not None and total is not None and squares is not None
     offset = total / count
-    variance = (squares / count - offset.square()).clamp_min(0)
-    deviation = variance.sqrt()
+    deviation = (squares / count - offset.square()).clamp_min(0).sqrt()
     deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
     mean = (anchor + offset).flatten().tolist()
     return Statistics(tuple(mean), tuple(deviation.flatten().tolist()))
