@@ -256,8 +256,9 @@ class Registry(Generic[T]):
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The options of a maker with their defaults; one without a default is ``...``."""
+        maker = self.maker(name)
         try:
-            parameters = inspect.signature(self.maker(name)).parameters.values()
+            parameters = inspect.signature(maker).parameters.values()
         except ValueError:  # of what is written in C
             raise InputError(
                 f"{self.what} {name!r} does not tell its arguments; wrap it in a function"

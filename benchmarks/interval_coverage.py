@@ -6,7 +6,7 @@ units of the seeds' own. On the real digits (3 architectures, 4 sources, 5 seeds
 of it (NeuRN) to 3 (RandConv, of which 45% was shared by the cells of an architecture and 28% by
 those of a source).
 
-    python benchmarks/coverage.py --out benchmarks/coverage.csv
+    python benchmarks/interval_coverage.py --out benchmarks/interval_coverage.csv
 """
 
 import argparse
