@@ -130,7 +130,7 @@ class Study:
         derived = config.derived(outcomes)
         for name, columns in TABLES.items():
             rows = derived.get(name) or outcomes.rows(name, identities)
-            if rows or name == "accuracy" or self.has(name):
+            if rows or name in ("accuracy", "history") or self.has(name):
                 self._write(name, rows, columns)
         found = outcomes.rows("found", identities)
         if found:
