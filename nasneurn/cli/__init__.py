@@ -28,16 +28,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark architectures, hand-made and searched, on domain generalization.",
 )
-for _name, _command in {
-    "search": search_command,
-    "search-quality": quality_command,
-    "bench": bench_command,
-    "experiment": experiment_command,
-    "status": status_command,
-    "figures": figures_command,
-    "align": align_command,
-}.items():
-    app.command(_name)(_command)
+app.command("search")(search_command)
+app.command("search-quality")(quality_command)
+app.command("bench")(bench_command)
+app.command("experiment")(experiment_command)
+app.command("status")(status_command)
+app.command("figures")(figures_command)
+app.command("align")(align_command)
 app.add_typer(data_app, name="data")
 
 

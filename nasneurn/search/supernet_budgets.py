@@ -33,8 +33,8 @@ class SupernetBudget(Settings):
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat = 0.01
     schedule: Literal["cosine", "constant"] = "cosine"
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    ema: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     shift: NonNegativeInt
     population: PositiveInt
     generations: PositiveInt

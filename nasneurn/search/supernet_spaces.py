@@ -2,6 +2,8 @@
 
 import json
 
+from torch import nn
+
 from nasneurn.search.stem_choices import candidates_of
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.stems import STEMS
@@ -33,9 +35,8 @@ def space_to_train(unit: Supernet, place: Place) -> ModelSpace:
     return unit.space.build(_as_stem(unit, stems))
 
 
-def _as_stem(unit: Supernet, stems: "dict[str, object]") -> Stem:
-    made: Stem = stems if unit.stem == SEARCHED else next(iter(stems.values()))  # type: ignore[assignment]
-    return made
+def _as_stem(unit: Supernet, stems: dict[str, nn.Module]) -> Stem:
+    return stems if unit.stem == SEARCHED else next(iter(stems.values()))
 
 
 def costs(unit: Supernet) -> Costs:

@@ -45,14 +45,14 @@ class Protocol(Settings):
     """
 
     train_images: PositiveInt | None
-    hold_out: float = Field(0.15, gt=0, lt=1)
+    hold_out: float = Field(default=0.15, gt=0, lt=1)
     epochs: PositiveInt
     patience: PositiveInt = 5
     batch_size: int = Field(ge=2)
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     shift: NonNegativeInt = 0
     scaling: Literal["source", "half", "none"] = "source"
 
