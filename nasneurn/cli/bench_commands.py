@@ -81,7 +81,7 @@ def bench_command(
     """Train networks after stems on source domains, and measure them on every domain.
 
     Without options: a small convolutional network without and with NeuRN on the built-in domains,
-    three seeds, in some minutes. The same command continues where it was stopped; several may work
+    two seeds, in some minutes. The same command continues where it was stopped; several may work
     on one folder.
     """
     from nasneurn.api import bench_run, run_config
@@ -107,7 +107,7 @@ def bench_command(
             splits=splits,
             sources=sources or "all",
             targets=targets or "all",
-            seeds=",".join(seeds) if seeds else 3,
+            seeds=",".join(seeds) if seeds else 2,
             budget=budget,
             changes=changes_of(changes),
             precision=precision,
