@@ -17,6 +17,7 @@ import pytest
 import torch
 from tiny_bench import tiny_config
 
+from nasneurn.api import run_config
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.rows import ACCURACY
@@ -24,7 +25,7 @@ from nasneurn.stems import STEMS
 from nasneurn.studies import images, train
 from nasneurn.studies.config import BenchConfig
 from nasneurn.studies.folder import Study
-from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.run import Execution, StudyRun, progress_of
 from nasneurn.studies.units import Place
 
 SCRIPT = Path(__file__).with_name("tiny_bench.py")
@@ -390,6 +391,26 @@ def test_images_that_changed_are_refused(finished: Study, tmp_path: Path) -> Non
     path.write_text(path.read_text().replace(digest, "0" * 16))
     with pytest.raises(InputError, match=r"content\.train:optdigits: 0{16} -> "):
         study_run(tiny_config(), tmp_path / "out")
+
+
+def test_a_configuration_whose_images_are_others_is_refused(
+    finished: Study, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yaml"
+    digest = tiny_config().content["test:print"]
+    path.write_text(finished.config_path.read_text().replace(digest, "0" * 16))
+    with pytest.raises(InputError, match=r"images of test:print are not those of the study"):
+        run_config(path, execution=Execution(device="cpu")).run()
+    assert not (tmp_path / "store").exists()
+
+
+def test_status_counts_the_units_of_the_study_alone(finished: Study, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    study = Study(tmp_path / "out")
+    study.store.finish("0" * 16, {"accuracy": []}, {})
+    study.store.fail("1" * 16, "of other images", "", {})
+    counts = progress_of(BenchConfig.read(study.config_path), study.store.outcomes())
+    assert counts == {"lcnet_050": (2, 2, 0)}
 
 
 def test_several_sources_are_one_training(tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ Weights = Annotated[
     list[str] | None,
     typer.Option(help="What the winners start from: inherited, scratch, or both with a comma."),
 ]
+SelectUnder = Annotated[
+    str | None,
+    typer.Option(help="What scores candidates: clean or shifts; with the stem search shifts."),
+]
 MaxFlops = Annotated[int | None, typer.Option(min=1, help="Most multiply-adds of a candidate.")]
 MaxParams = Annotated[int | None, typer.Option(min=1, help="Most parameters of a candidate.")]
 
@@ -66,10 +70,7 @@ def search_command(
     seeds: Seeds = None,
     budget: BudgetName = "quick",
     changes: Changes = None,
-    select_under: Annotated[
-        str | None,
-        typer.Option(help="What scores candidates: clean or shifts; with the stem search shifts."),
-    ] = None,
+    select_under: SelectUnder = None,
     objective: Annotated[
         str, typer.Option(help="accuracy alone, or lower too: flops, params or latency.")
     ] = "accuracy",
@@ -136,6 +137,7 @@ def search_command(
 
 
 def quality_command(
+    context: typer.Context,
     space: Space = "spos",
     stems: Stems = None,
     suite: Suite = "builtin",
@@ -149,11 +151,14 @@ def quality_command(
     architectures: Annotated[
         int, typer.Option(min=2, help="Architectures of each supernet trained from scratch.")
     ] = 12,
+    select_under: SelectUnder = None,
     precision: PrecisionName = "auto",
+    config_file: ConfigFile = None,
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
     extend: Extend = False,
+    trust_code: TrustCode = False,
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -163,24 +168,30 @@ def quality_command(
 
     The same command continues where it was stopped; several may work on one folder.
     """
-    from nasneurn.api import search_run
+    from nasneurn.api import run_config, search_run
 
-    run = search_run(
-        space,
-        stems=stems or "none,neurn",
-        sources=sources,
-        quality=architectures,
-        out=out,
-        extend=extend,
-        execution=execution(
-            workers=workers,
-            engine=engine,
-            device=device,
-            data_dir=data_dir,
-            retry_failed=retry_failed,
-        ),
-        **_shared(None, suite, image_size, splits, targets, seeds, budget, changes, precision),
+    where = execution(
+        workers=workers,
+        engine=engine,
+        device=device,
+        data_dir=data_dir,
+        retry_failed=retry_failed,
     )
+    if config_file is not None:
+        refuse_beside_config(context)
+        run = run_config(config_file, out=out, trust_code=trust_code, execution=where)
+    else:
+        run = search_run(
+            space,
+            stems=stems or "none,neurn",
+            sources=sources,
+            quality=architectures,
+            select_under=select_under,
+            out=out,
+            extend=extend,
+            execution=where,
+            **_shared(None, suite, image_size, splits, targets, seeds, budget, changes, precision),
+        )
     run_and_print(run, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from nasneurn.choices import Choice
+from nasneurn.choices import Choice, split_list
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
@@ -186,7 +186,7 @@ def plan_search(
         "space": choice.name,
         "settings": sized.settings,
         "supernet": supernet,
-        "weights": tuple(dict.fromkeys(weights)),
+        "weights": tuple(dict.fromkeys(one for word in weights for one in split_list(word))),
         "select_under": select_under or ("shifts" if SEARCHED in stem_choices else "clean"),
         "objective": objective,
         "max_flops": max_flops,

@@ -18,6 +18,9 @@ from nasneurn.studies.units import Row, Unit
 from nasneurn.training.devices import Precision, choose_precision
 from nasneurn.training.protocol import Protocol, protocol_named
 
+#: In place of a digest that only reading the images would tell.
+UNKNOWN = "unknown"
+
 
 class StudyConfig(Configuration):
     """What all kinds of studies have in common.
@@ -283,7 +286,7 @@ def _content(
             part = suite.tested(target, sources(source))
             parts[f"{part}:{target}"] = (target, part)
     digest = suite.digest if read_images else suite.known_digest
-    return {name: digest(domain, part) or "unknown" for name, (domain, part) in parts.items()}
+    return {name: digest(domain, part) or UNKNOWN for name, (domain, part) in parts.items()}
 
 
 def plan_bench(

@@ -12,7 +12,7 @@ from nasneurn.domains import load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
-from nasneurn.studies.config import StudyConfig
+from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.units import Place, Result, Unit
@@ -108,6 +108,11 @@ class StudyRun:
                 f"{self.study.folder} holds a {kind}, not a {config.kind}; choose another --out"
             )
         before = type(config).read(path)
+        known = {
+            part: before.content.get(part, digest) if digest == UNKNOWN else digest
+            for part, digest in config.content.items()
+        }
+        config = config.model_copy(update={"content": known})
         ours = config.on_axes_of(before) if extend else config
         if before != ours:
             hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
@@ -138,6 +143,7 @@ class StudyRun:
         """
         outcomes = self.study.store.outcomes()
         if self.left(outcomes):
+            self._check_content()
             self.config.check(self.suite)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
@@ -157,6 +163,17 @@ class StudyRun:
             config = self._on_disk()
             self.study.gather(config, self.study.store.outcomes())
         return self.study
+
+    def _check_content(self) -> None:
+        """Refuse images that are not those of the configuration, as of a file from elsewhere."""
+        for name, digest in self.config.content.items():
+            part, _, domain = name.partition(":")
+            found = self.suite.digest(domain, part)  # type: ignore[arg-type]
+            if found != digest:
+                raise InputError(
+                    f"the images of {name} are not those of the study ({digest} -> {found}); "
+                    "bring these back, or choose another --out"
+                )
 
     def _on_disk(self) -> StudyConfig:
         return type(self.config).read(self.study.config_path)
