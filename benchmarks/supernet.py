@@ -5,7 +5,7 @@
 `step`: a training step of `train_supernet` (NNI's experiment, Lightning's loop, one path a batch)
 beside a bare PyTorch loop over plain modules on the same paths and batches, with the same
 optimizer. The two take turns, step by step, in one process: the bare step is made in a callback
-behind each of Lightning's, and from there to the end of the next is what Lightning's step took.
+after each of Lightning's, and from there to the end of the next is what Lightning's step took.
 
 `candidate`: activate a path, recalibrate its batch norms and measure it, in place, beside NNI's own
 way: freeze the path into a network, then recalibrate and measure that. The two take turns as well.
@@ -30,10 +30,12 @@ from benchmark_rows import load, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasneurn.search.config import budget_named
-from nasneurn.search.run import SupernetModule
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, as_pixels
+from nasneurn.algorithms import ERM
+from nasneurn.search.supernet_budgets import space_budget
+from nasneurn.search.supernet_work import SupernetModule
 from nasneurn.training.evaluation import accuracy
+from nasneurn.training.images import DeviceImages, ShuffledBatches, as_pixels
+from nasneurn.training.protocol import Optimization
 from search_spaces.autoformer import AutoFormer, transformer_sizes
 from search_spaces.interface import Architecture, ModelSpace, activate, draw_architecture
 from search_spaces.spos import SPOS
@@ -44,7 +46,7 @@ COLUMNS = (
     "what", "space", "size", "device", "threads", "batch", "count", "way", "ms", "per_minute",
     "ratio", "load",
 )  # fmt: skip
-RECIPE = Recipe(learning_rate=1e-3, weight_decay=0.01, schedule="constant")
+OPTIMIZATION = Optimization(learning_rate=1e-3, weight_decay=0.01, schedule="constant")
 SEED = 0
 #: Steps at the beginning that are not timed.
 WARM_UP = 5
@@ -124,7 +126,10 @@ def bare_steps(
     device = data.labels.device
     network = network.to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=RECIPE.learning_rate, weight_decay=RECIPE.weight_decay, fused=True
+        network.parameters(),
+        lr=OPTIMIZATION.learning_rate,
+        weight_decay=OPTIMIZATION.weight_decay,
+        fused=True,
     )
     number = 0
     while True:
@@ -140,7 +145,7 @@ def bare_steps(
 
 
 class TakeTurns(pl.Callback):
-    """Makes a bare step behind every step of Lightning's, and times both."""
+    """Makes a bare step after every step of Lightning's, and times both."""
 
     def __init__(self, bare: Iterator[float], device: torch.device) -> None:
         self._bare = bare
@@ -179,7 +184,7 @@ def step_rows(
     with tempfile.TemporaryDirectory() as folder:
         train_supernet(
             space.to(memory_format=torch.channels_last),
-            SupernetModule(RECIPE, steps, SEED),
+            SupernetModule(OPTIMIZATION, ERM(), steps, SEED),
             ShuffledBatches(data, batch, steps + WARM_UP, SEED),
             path_of=path_of,
             folder=Path(folder),
@@ -235,7 +240,7 @@ def candidate_rows(
 def rows(device: str, quick: bool) -> Iterator[dict]:
     spaces = {"spos": SPOS, "autoformer": AutoFormer}
     for name, made in spaces.items():
-        settings = budget_named("quick", name).settings
+        settings = space_budget(name, "quick").settings
 
         def build(made: type[ModelSpace] = made, settings: dict = settings) -> ModelSpace:
             torch.manual_seed(SEED)

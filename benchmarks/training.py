@@ -1,8 +1,8 @@
-"""Seconds per epoch of training a small network, beside the recipe that a user would write.
+"""Seconds per epoch of training a small network, beside the loop that a user would write.
 
     python benchmarks/training.py [--suite digits] [--out FILE.csv] [--quick]
 
-The user's recipe: a torchvision-style dataset that gives PIL images, ``Resize`` and ``ToTensor``, a
+The user's loop: a torchvision-style dataset that gives PIL images, ``Resize`` and ``ToTensor``, a
 ``DataLoader`` with two workers, and a plain loop. With a stem, the user's NeuRN is the obvious one:
 ``unfold`` and ``std`` in front of the network. Network, images, batch, optimizer and learning rate
 are the same. Epochs of the two take turns in one process; the first of each is not timed.
@@ -26,11 +26,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import VisionDataset
 
+from nasneurn.algorithms import ERM
 from nasneurn.domains import Split, load_suite, subsample
-from nasneurn.networks import create_backbone, resolve_backbones
+from nasneurn.networks import create_network
 from nasneurn.progress import meter
 from nasneurn.stems import create_stem
-from nasneurn.training import DeviceImages, Recipe, ShuffledBatches, fit
+from nasneurn.training.fit import fit
+from nasneurn.training.images import DeviceImages, ShuffledBatches
+from nasneurn.training.protocol import Optimization
 
 COLUMNS = (
     "domain", "images", "architecture", "stem", "batch", "threads", "way", "repeats", "seconds",
@@ -40,6 +43,8 @@ ARCHITECTURES = ("lcnet_050", "mobilenetv3_small_100", "resnet10t")
 #: Images of one epoch at most: an epoch takes seconds.
 MOST = 2000
 LEARNING_RATE = 1e-3
+#: Side of the images.
+SIZE = 32
 
 Epoch = Callable[[], object]
 
@@ -51,7 +56,7 @@ class Digits(VisionDataset):
     """Images in memory, given as PIL images as torchvision's MNIST and SVHN do."""
 
     def __init__(self, split: Split) -> None:
-        steps = [transforms.Resize(32), transforms.ToTensor()]
+        steps = [transforms.Resize(SIZE), transforms.ToTensor()]
         super().__init__(root="", transform=transforms.Compose(steps))
         self.split = split
 
@@ -75,7 +80,7 @@ class ObviousNeuRN(nn.Module):
 
 def user_epoch(split: Split, architecture: str, stem: str, batch: int) -> Epoch:
     front = ObviousNeuRN() if stem == "neurn" else nn.Identity()
-    network = nn.Sequential(front, _backbone(architecture)).train()
+    network = nn.Sequential(front, _network(architecture)).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     loader = DataLoader(
         Digits(split), batch, shuffle=True, num_workers=2, persistent_workers=True, drop_last=True
@@ -94,24 +99,23 @@ def user_epoch(split: Split, architecture: str, stem: str, batch: int) -> Epoch:
 
 
 def our_epoch(split: Split, architecture: str, stem: str, batch: int) -> Epoch:
-    network = nn.Sequential(create_stem(stem), _backbone(architecture))
+    network = nn.Sequential(create_stem(stem), _network(architecture))
     network = network.to(memory_format=torch.channels_last)
     device = torch.device("cpu")
     data = DeviceImages.of(split, device)
-    recipe = Recipe(LEARNING_RATE, 0.0, "constant")
+    optimization = Optimization(LEARNING_RATE, weight_decay=0.0, schedule="constant")
 
     def epoch() -> None:
         loader = ShuffledBatches(data, batch, len(data) // batch, seed=0)
         with meter("epoch", len(loader), shown=False) as progress:
-            fit(network, loader, recipe, 0, device, progress)
+            fit(network, loader, optimization, ERM(), 0, device, progress)
 
     return epoch
 
 
-def _backbone(architecture: str) -> nn.Module:
+def _network(architecture: str) -> nn.Module:
     torch.manual_seed(0)
-    (backbone,) = resolve_backbones([architecture])
-    return create_backbone(backbone, 10, 32)[0]
+    return create_network(architecture, 10, SIZE)
 
 
 # ---------------------------------------------------------------- timing
@@ -142,10 +146,10 @@ def compare(
         }  # fmt: skip
 
 
-def rows(suite: str, quick: bool) -> Iterator[dict]:
-    domains = load_suite(suite)
-    domain = domains.domains[0]
-    split = subsample(domains.load(domain).train, 600 if quick else MOST)
+def rows(name: str, quick: bool) -> Iterator[dict]:
+    suite = load_suite(name)
+    domain = suite.domains[0]
+    split = subsample(suite.images(domain, "train"), 600 if quick else MOST)
     for architecture in ARCHITECTURES[: 1 if quick else None]:
         for stem in ("none", "neurn"):
             for batch in (64, 256):
@@ -154,7 +158,7 @@ def rows(suite: str, quick: bool) -> Iterator[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--suite", default="builtin", help="builtin, digits or a folder")
+    parser.add_argument("--suite", default="builtin", choices=("builtin", "digits"))
     parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
     parser.add_argument("--quick", action="store_true", help="one small case")
     options = parser.parse_args()
