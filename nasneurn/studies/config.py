@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from nasneurn.algorithms import ALGORITHMS
+from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, check_known, split_list
 from nasneurn.configuration import Configuration
 from nasneurn.domains import Suite, load_suite
@@ -140,6 +141,8 @@ class BenchConfig(StudyConfig):
         check_images(self, suite)
         for stem in self.stems:
             check_stem_of(stem, self.image_size)
+        for algorithm in self.algorithms:
+            check_algorithm(algorithm, len(suite.classes), self.image_size)
         for architecture in self.architectures:
             check_architecture(architecture, suite)
 
