@@ -1,15 +1,18 @@
-"""Spaces of the user's own by import path, and a search of one by the command."""
+"""Spaces of the user's own by import path, as the command finds them where it is run."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nasneurn.errors import InputError
 from nasneurn.networks.spaces import space_class
 
 HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
 
 
 @pytest.mark.parametrize(
@@ -26,18 +29,31 @@ def test_spaces_that_cannot_be_found(name: str, told: str) -> None:
         space_class(name)
 
 
-@pytest.mark.slow
-def test_the_command_searches_a_users_space(tmp_path: Path) -> None:
-    command = [
-        sys.executable, "-m", "nasneurn", "search", "--space", "own_spaces:Small",
-        "--set", "steps=3", "--set", "population=3", "--set", "generations=1",
-        "--out", str(tmp_path / "out"), "--device", "cpu",
+def search(space: str, folder: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """A search by the command in a folder, which no other path names."""
+    changes = [
+        "train_images=500", "supernet.steps=3", "supernet.population=3", "supernet.generations=1",
+        "supernet.parents=2", "supernet.batch_size=32", "supernet.calibration_images=64",
     ]  # fmt: skip
-    subprocess.run(command, cwd=HERE, check=True)
-    assert len((tmp_path / "out" / "evolution.csv").read_text().splitlines()) == 4
+    command = [sys.executable, "-P", "-m", "nasneurn", "search", "--space", space]
+    command += ["--targets", "optdigits", "--device", "cpu", "--out", str(out)]
+    command += [part for change in changes for part in ("--set", change)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
-    command[command.index("own_spaces:Small")] = "own_spaces:Failing"
-    command[command.index("--out") + 1] = str(tmp_path / "other")
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
+
+@pytest.mark.slow
+def test_the_command_searches_a_space_of_the_folder_it_is_run_in(tmp_path: Path) -> None:
+    done = search("own_space:Tiny", EXAMPLES, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "evolution.csv")) == 3
+    (row,) = pd.read_csv(tmp_path / "out" / "accuracy.csv").to_dict("records")
+    assert row["architecture"] == "own_space:Tiny/optdigits-neurn-0"
+
+
+@pytest.mark.slow
+def test_a_space_that_cannot_be_searched_is_told_by_the_command(tmp_path: Path) -> None:
+    done = search("own_spaces:Failing", HERE, tmp_path / "out")
     assert done.returncode == 2
-    assert "the space does not pass paths_run" in done.stderr.splitlines()[-1]
+    assert "paths_run" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
