@@ -1,4 +1,4 @@
-"""How often intervals hold the truth, simulated; ``benchmarks/interval_coverage.py`` does it at length."""
+"""How often intervals hold the truth, simulated; ``benchmarks/interval_coverage.py`` at length."""
 
 import sys
 from importlib import util

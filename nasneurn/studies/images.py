@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nasneurn.choices import Choice
-from nasneurn.domains import Split, Suite, SuiteHandle, source_rows
+from nasneurn.domains import Part, Split, Suite, SuiteHandle, joined, source_rows
 from nasneurn.stems import STEMS
 from nasneurn.training.images import Images, SourceImages, open_images
 from nasneurn.training.protocol import Protocol
@@ -16,6 +16,8 @@ from nasneurn.training.scaling import FIXED, Standardize, Statistics, output_sta
 
 #: Images in a batch that is measured.
 BATCH_SIZE = 256
+#: Most bytes of a target that stay on the device; with those of the sources, 4 GiB at the most.
+TEST_MEMORY = 2**27
 
 
 Rows = npt.NDArray[np.int64]
@@ -31,7 +33,7 @@ def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def source_images(
     handle: SuiteHandle, sources: tuple[str, ...], protocol: Protocol, device: torch.device
 ) -> SourceImages:
@@ -45,22 +47,14 @@ def source_images(
     for source in sources:
         split = suite.images(source, "train")
         for part, rows in zip(parts, rows_of(suite, source, protocol), strict=True):
-            part.append(split.take(rows))
-    return SourceImages(*(open_images(_joined(part), None, device) for part in parts))
-
-
-def _joined(splits: list[Split]) -> Split:
-    """Several sources as one; they are taken into memory."""
-    return Split(
-        np.concatenate([split.images[:] for split in splits]),
-        np.concatenate([split.labels for split in splits]),
-    )
+            part.append(split.select(rows))
+    return SourceImages(*(open_images(joined(part), None, device) for part in parts))
 
 
 @lru_cache(maxsize=16)
-def test_images(handle: SuiteHandle, target: str, part: str, device: torch.device) -> Images:
-    """The images of a target on the device."""
-    return open_images(handle.open().images(target, part), None, device)  # type: ignore[arg-type]
+def test_images(handle: SuiteHandle, target: str, part: Part, device: torch.device) -> Images:
+    """The images of a target on the device; those of a large one are streamed each time."""
+    return open_images(handle.open().images(target, part), None, device, memory=TEST_MEMORY)
 
 
 def standardized_stem(

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from nasneurn import engines
 from nasneurn.configuration import read_yaml
-from nasneurn.domains import load_suite
+from nasneurn.domains import Part, load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
@@ -168,7 +169,7 @@ class StudyRun:
         """Refuse images that are not those of the configuration, as of a file from elsewhere."""
         for name, digest in self.config.content.items():
             part, _, domain = name.partition(":")
-            found = self.suite.digest(domain, part)  # type: ignore[arg-type]
+            found = self.suite.digest(domain, cast(Part, part))
             if found != digest:
                 raise InputError(
                     f"the images of {name} are not those of the study ({digest} -> {found}); "
