@@ -317,7 +317,7 @@ def test_the_configuration_runs_again(finished: Study) -> None:
         ({"models": ["own_networks:Failing"]}, "own_networks:Failing cannot take images"),
         ({"models": ["own_networks:Maps"]}, "must give logits"),
         ({"stems": ["own_stems:blow_up"]}, "own_stems:blow_up|finite"),
-        ({"stems": ["own_stems:Halved"]}, "shape"),
+        ({"stems": ["own_stems:Halved"]}, "both must be kept"),
     ],
 )
 def test_what_cannot_run_is_told_before_the_first_training(

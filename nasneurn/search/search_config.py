@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import PositiveInt
 
+from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, split_list
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
@@ -127,6 +128,8 @@ class SearchConfig(StudyConfig):
         candidates = (one for stem in self.stems for one in candidates_of(stem))
         for candidate in dict.fromkeys(candidates):
             check_stem_of(candidate, self.image_size)
+        for algorithm in self.algorithms:
+            check_algorithm(algorithm, len(suite.classes), self.image_size)
         seen = set()
         for supernet in self.supernets():
             if supernet.stem not in seen:
