@@ -3,7 +3,7 @@
 With S(a, b) the score of a pair:
 
 - ``range``: (S(a, b) - W) / (max(S(a, a), S(b, b)) - W), W being what the two score if nothing
-  is aligned (two gaps). Nothing is cut off, so it tells unlike pairs apart, too.
+  is aligned (:data:`UNALIGNED`). Nothing is cut off, so it tells unlike pairs apart, too.
 - ``longer``: max(0, S(a, b)) / max(S(a, a), S(b, b)); for a match of 1 that is over the longer
   length.
 - ``shorter``: max(0, S(a, b)) / min(S(a, a), S(b, b)): 1 if one sequence is part of the other and
@@ -39,6 +39,14 @@ NORMALIZATIONS: dict[str, _Rule] = {
     "geometric": lambda s, a, b, w: np.maximum(s, 0) / np.sqrt(a * b),
 }
 
+#: How W comes of what a gap as long as either sequence scores, by the borders. If nothing is
+#: aligned, a path from (0, 0) to (n, m) is made of gaps alone. Classic: the best has two, of n and
+#: of m tokens. Zero: along the border it is free, so it may go to (0, m) and then score a gap of n,
+#: or to (n, 0) and then one of m. Any other path leaves the border at some (0, k) or (k, 0), and
+#: has all n or all m tokens in gaps beyond that, and others too. So W is what a gap as long as the
+#: shorter one scores. Both are scores of a path, so no best alignment scores below W.
+UNALIGNED: dict[str, np.ufunc] = {"classic": np.add, "zero": np.maximum}
+
 
 def normalize(
     scores: IntArray, lengths: Sequence[int], scoring: Scoring, method: str = "range"
@@ -65,11 +73,11 @@ def normalize(
             f"a sequence scores {int(own.min())} with itself; equal tokens must score above 0"
         )
     gaps = np.array([scoring.gap_score(int(length)) for length in lengths], np.float64)
-    worst = np.add.outer(gaps, gaps)
+    worst = UNALIGNED[scoring.borders].outer(gaps, gaps)
     rule = NORMALIZATIONS[method]
     with np.errstate(over="ignore"):
         values = rule(scores.astype(np.float64), own[:, None], own[None, :], worst)
-    # Free gaps at the beginning (zero borders) may score above either self-score's share.
+    # A substitution matrix may reward two different tokens more than two equal ones.
     values = np.clip(values, 0.0, 1.0)
     np.fill_diagonal(values, 1.0)
     return values

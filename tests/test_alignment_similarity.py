@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignment import AlignmentError, Scoring, normalize, score_matrix
-from alignment.similarity import NORMALIZATIONS
+from alignment.similarity import NORMALIZATIONS, UNALIGNED
 
 sequences = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6)
 
@@ -46,14 +46,45 @@ def test_each_normalization() -> None:
         assert normalize(scores, [5, 3], Scoring(), method)[0, 1] == pytest.approx(value)
 
 
-def test_range_needs_no_cut_with_classic_borders() -> None:
+@pytest.mark.parametrize("borders", ["classic", "zero"])
+def test_range_needs_no_cut(borders: str) -> None:
     """What `normalize` cuts off to stay in [0, 1] is never there: the worst score is a bound."""
     random = np.random.default_rng(0)
-    for scoring in (Scoring(), Scoring(2, -9, -3, -1), Scoring(1, -5, 0)):
+    for scores in ((1, -1, -1), (2, -9, -3, -1), (1, -5, 0)):
+        scoring = Scoring(*scores, borders=borders)
         rows = [random.integers(0, 9, int(n)) for n in random.integers(1, 40, 20)]
-        scores = score_matrix(rows, scoring)
-        worst = np.add.outer(*[[scoring.gap_score(len(row)) for row in rows]] * 2)
-        assert (scores >= worst).all()
+        gaps = [scoring.gap_score(len(row)) for row in rows]
+        worst = UNALIGNED[borders].outer(gaps, gaps)
+        assert (score_matrix(rows, scoring) >= worst).all()
+
+
+lengths = st.lists(st.integers(1, 30), min_size=2, max_size=5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths, st.integers(1, 3), st.integers(1, 4), st.integers(0, 4), st.booleans())
+def test_sequences_with_nothing_in_common_are_0_in_range(sizes, match, gap, less, zero) -> None:
+    """Where a mismatch is no better than the gaps in its place, so that nothing is aligned."""
+    extend = -max(gap - less, 0)
+    # Classic borders charge both of the gaps that a mismatch takes the place of.
+    mismatch = -gap if zero else -2 * gap
+    scoring = Scoring(match, mismatch, -gap, extend, "zero" if zero else "classic")
+    rows = [[token] * size for token, size in enumerate(sizes)]
+    values = normalize(score_matrix(rows, scoring), sizes, scoring)
+    assert np.array_equal(values, np.eye(len(rows)))
+
+
+@pytest.mark.parametrize("scores", [(1, -1, -1), (1, -2, -2), (2, -3, -3, -1)])
+def test_the_worst_score_under_zero_borders(scores) -> None:
+    """By all ways to align nothing: leave a border somewhere, then gaps in either order."""
+    scoring = Scoring(*scores, borders="zero")
+    for n in range(1, 6):
+        for m in range(1, 6):
+            ways = [scoring.gap_score(n) + scoring.gap_score(m - left) for left in range(m + 1)] + [
+                scoring.gap_score(m) + scoring.gap_score(n - left) for left in range(n + 1)
+            ]
+            worst = UNALIGNED["zero"](scoring.gap_score(n), scoring.gap_score(m))
+            assert worst == max(ways) == score_matrix([[0] * n, [1] * m], scoring)[0, 1]
 
 
 def test_bad_normalizations() -> None:
