@@ -307,44 +307,40 @@ def trace_pair(
 
 
 def fold_repeats(tokens: Array) -> Array:
-    """One copy of each run of equal blocks: A B A B A B C -> A B C.
+    """Fold equal neighbouring blocks into one, until there are none: A B A B A B C -> A B C.
 
-    From left to right. At each place the block counts that folds most tokens away, of equal ones
-    the shorter; it is passed over if one that begins inside of its run folds more.
+    Tokens are read from left to right. As soon as those kept end in two equal blocks, the second is
+    dropped; of several such pairs the shortest. So of all repeats the one that ends first is folded
+    first, and what a beginning folds to does not depend on what follows. Repeats that appear only
+    when others are folded are folded, too: what is returned has no block beside its equal, and
+    folds to itself.
+
+    For n tokens that takes at most about n**2 log n steps. The tokens kept before the last one have
+    no equal neighbours, so their last k tokens cannot have stood at two places at most k apart:
+    at most n / k periods agree in k tokens, and all comparisons for one token are a harmonic sum.
+
+    Args:
+        tokens: (n,), whole numbers.
+
+    Returns:
+        (m,), of the same type, m at most n.
     """
-    folds, periods = np.zeros((2, len(tokens)), np.int64)
     kept = np.empty_like(tokens)
-    return kept[: _fold(tokens, folds, periods, kept)]
+    return kept[: _fold(tokens, kept)]
 
 
 @_loops
-def _fold(tokens: Array, folds: Array, periods: Array, kept: Array) -> int:
-    """Fill ``kept``, and count what it holds.
-
-    ``folds`` and ``periods``: what the best block at each place folds away, and its length.
-    """
-    n = len(tokens)
-    for i in range(n):
-        periods[i] = 1
-        for period in range(1, (n - i) // 2 + 1):
-            equal = 0
-            while i + period + equal < n and tokens[i + equal] == tokens[i + period + equal]:
-                equal += 1
-            folded = equal - equal % period
-            if folded > folds[i]:
-                folds[i], periods[i] = folded, period
+def _fold(tokens: Array, kept: Array) -> int:
+    """Fill ``kept``, and count what it holds."""
     count = 0
-    i = 0
-    while i < n:
-        end = i + folds[i] + periods[i]
-        length = periods[i]
-        for inside in range(i + 1, end):
-            if folds[inside] > folds[i]:
-                end = i + 1
-                length = 1
+    for token in tokens:
+        kept[count] = token
+        count += 1
+        for period in range(1, count // 2 + 1):
+            equal = 0
+            while equal < period and kept[count - 1 - equal] == kept[count - 1 - equal - period]:
+                equal += 1
+            if equal == period:
+                count -= period
                 break
-        for k in range(length):
-            kept[count] = tokens[i + k]
-            count += 1
-        i = end
     return count

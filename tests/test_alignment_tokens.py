@@ -1,10 +1,6 @@
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alignment import AlignmentError, Architecture, Layer, Scoring, tokenize
-from alignment.kernels import fold_repeats
 from alignment.tokens import SCHEMES, geometry_token, partial_credit
 
 CONV = Layer("conv2d", (3, 3), (1, 1), 1, 8, 8)
@@ -44,31 +40,6 @@ def test_the_vocabulary_is_shared_and_sorted() -> None:
     tokens = tokenize([architecture("a", RELU), architecture("b", CONV, RELU)])
     assert tokens.vocabulary == ("conv2d", "relu")
     assert [sequence.tolist() for sequence in tokens.sequences] == [[1], [0, 1]]
-
-
-@pytest.mark.parametrize(
-    ("text", "folded"),
-    [
-        ("a", "a"),
-        ("aaaa", "a"),
-        ("ababab", "ab"),
-        ("ababa", "aba"),
-        ("xababcabcy", "xababcy"),
-        ("aabaabaab", "aab"),
-        ("abcabd", "abcabd"),
-    ],
-)
-def test_folding(text: str, folded: str) -> None:
-    found = fold_repeats(np.array([ord(letter) for letter in text], np.int32))
-    assert "".join(map(chr, found)) == folded
-
-
-@given(st.lists(st.integers(0, 2), min_size=1, max_size=40), st.integers(1, 5))
-def test_folding_a_repetition_gives_no_more_than_once(block: list[int], times: int) -> None:
-    once = fold_repeats(np.array(block, np.int32))
-    assert len(once) <= len(block)
-    assert set(once.tolist()) == set(block)
-    assert len(fold_repeats(np.array(block * times, np.int32))) <= len(block)
 
 
 def test_partial_credit() -> None:
