@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 DESIGNS = {
     "cornet_s": "alignment.designs.cornet_s:cornet_s",
     "resnet50_ibn_a": "alignment.designs.resnet_ibn:resnet50_ibn_a",
+    "nasnet_mobile": "alignment.designs.nasnet_mobile:nasnet_mobile",
     "unet": "alignment.designs.unet:unet",
+    "proxyless_cpu": "alignment.designs.proxylessnas:proxyless_cpu",
+    "proxyless_gpu": "alignment.designs.proxylessnas:proxyless_gpu",
+    "proxyless_mobile": "alignment.designs.proxylessnas:proxyless_mobile",
+    "proxyless_mobile_14": "alignment.designs.proxylessnas:proxyless_mobile_14",
 }
 
 
