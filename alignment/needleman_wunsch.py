@@ -10,7 +10,8 @@ with a gap of length k scoring ``gap + (k - 1) * gap_extend``. Borders are
 - ``"zero"``: H(k, 0) = H(0, k) = 0, the recurrence that arXiv 2505.06881 is reported to use: a
   gap at the beginning is free, one at the end is not.
 
-All scores are whole numbers, and so are exact.
+All scores are whole numbers, and so are exact. What two tokens score does not depend on their
+order: a substitution matrix that is not symmetric is refused by all functions alike.
 """
 
 from collections.abc import Sequence
@@ -120,12 +121,13 @@ def score(
         a: tokens, whole numbers of 0 and above; not empty.
         b: the same.
         scoring: scores and borders.
-        substitution: matrix of whole numbers, s(token, token); by default ``match`` and
+        substitution: symmetric matrix of whole numbers, s(token, token); by default ``match`` and
             ``mismatch`` of ``scoring``.
 
     Raises:
         AlignmentError: an empty sequence, a token that is not a whole number of 0 and above or
-            that ``substitution`` lacks, or scores beyond 64 bits.
+            that ``substitution`` lacks, a ``substitution`` that is not symmetric, or scores beyond
+            64 bits.
 
     >>> score([0, 1, 2, 3], [0, 2, 3])
     2
@@ -142,8 +144,8 @@ def score_matrix(
 ) -> IntArray:
     """The scores of all pairs, (N, N), with each sequence against itself on the diagonal.
 
-    ``substitution`` must be symmetric, as half of the pairs are computed. Memory is that of the
-    answer and a few sequences.
+    The matrix is symmetric, so half of the pairs are computed. Memory is that of the answer and a
+    few sequences.
 
     Args:
         sequences: each as in :func:`score`.
@@ -153,7 +155,7 @@ def score_matrix(
             hold the interpreter's lock.
 
     Raises:
-        AlignmentError: as :func:`score`; a matrix that is not symmetric; ``threads`` below 1.
+        AlignmentError: as :func:`score`; ``threads`` below 1.
 
     >>> score_matrix([[0, 1, 2], [0, 2]])
     array([[3, 1],
@@ -167,8 +169,6 @@ def score_matrix(
         return np.zeros((0, 0), np.int64)
     scoring = scoring or Scoring()
     arrays, matrix = _prepared(_checked(sequences), scoring, substitution)
-    if not np.array_equal(matrix, matrix.T):
-        raise AlignmentError("the substitution matrix is not symmetric")
     # Longest first (and stable), so that the targets of one call have similar lengths.
     order = np.argsort([-len(array) for array in arrays], kind="stable")
     lengths = np.array([len(arrays[row]) for row in order], np.int64)
@@ -309,4 +309,11 @@ def _prepared(
         )
     if np.abs(matrix.astype(object)).max() >= 2**62:
         raise AlignmentError("the substitution matrix has scores beyond 62 bits")
+    uneven = np.argwhere(matrix != matrix.T)
+    if len(uneven):
+        i, j = uneven[0].tolist()
+        raise AlignmentError(
+            f"the substitution matrix is not symmetric: s({i}, {j}) is {matrix[i, j]} and "
+            f"s({j}, {i}) is {matrix[j, i]}; what two tokens score must not depend on their order"
+        )
     return arrays, matrix.astype(np.int64)

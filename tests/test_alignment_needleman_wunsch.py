@@ -290,13 +290,19 @@ def test_bad_scorings(options: dict, says: str) -> None:
         ([[0], [3]], np.eye(2, dtype=int), "knows 2 tokens"),
         ([[0], [1]], np.eye(2), "whole numbers"),
         ([[0], [1]], np.ones((2, 3), int), "square"),
-        ([[0], [1]], np.array([[1, 2], [3, 1]]), "not symmetric"),
+        ([[0], [1]], np.array([[1, 2], [3, 1]]), r"s\(0, 1\) is 2 and s\(1, 0\) is 3"),
         ([[0], [1]], np.array([[2**62, 0], [0, 1]]), "62 bits"),
     ],
 )
 def test_bad_sequences(sequences, matrix, says: str) -> None:
-    with pytest.raises(AlignmentError, match=says):
-        score_matrix(sequences, None, matrix)
+    """All ways in refuse the same."""
+    for refuse in (
+        lambda: score_matrix(sequences, None, matrix),
+        lambda: score(*sequences, None, matrix),
+        lambda: align_pair(*sequences, None, matrix),
+    ):
+        with pytest.raises(AlignmentError, match=says):
+            refuse()
 
 
 def test_scores_that_no_integer_holds_are_refused() -> None:
