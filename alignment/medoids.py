@@ -17,7 +17,7 @@ def k_medoids(distances: IntArray, k: int, starts: int | None = None) -> IntArra
     Of equally good ends of a descent the one that comes first in lexicographic order.
 
     Args:
-        distances: (N, N), whole numbers, so that sums are exact.
+        distances: (N, N), whole numbers of 0 and above, so that sums are exact.
         k: from 1 to N.
         starts: how many random starts; by default fewer for very many architectures.
 

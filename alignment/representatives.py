@@ -1,7 +1,8 @@
 """Which few architectures stand for all: clusters, their medoids, and how firm the choice is.
 
-Distances are 1 - similarity. They are rounded to whole billionths, so that sums are exact, and
-ties fall the same way on every machine.
+Similarities lie in [-1, 1], as correlations do; those of :mod:`alignment.similarity` in [0, 1].
+Distances are 1 - similarity, so in [0, 2]. They are rounded to whole billionths, so that sums are
+exact, and ties fall the same way on every machine.
 """
 
 from collections.abc import Sequence
@@ -39,13 +40,17 @@ def cluster(similarity: FloatArray, k: int, method: str = "medoids") -> Clusters
     """Divide architectures into ``k`` clusters.
 
     Args:
-        similarity: (N, N), symmetric, in [0, 1].
+        similarity: (N, N), symmetric, in [-1, 1].
         k: from 1 to N.
         method: "medoids" (the ``k`` centres with the least sum of distances to them) or
-            "hierarchical" (average linkage, cut at ``k`` clusters).
+            "hierarchical" (average linkage without its last ``k`` - 1 merges).
+
+    Returns:
+        Exactly ``k`` clusters, also where distances tie.
 
     Raises:
-        AlignmentError: ``k`` is not from 1 to N, or the method is unknown.
+        AlignmentError: ``k`` is not from 1 to N, the method is unknown, or a similarity is not
+            from -1 to 1.
     """
     check_known("clustering", method, METHODS)
     count = len(similarity)
@@ -60,9 +65,7 @@ def cluster(similarity: FloatArray, k: int, method: str = "medoids") -> Clusters
         # Of two equal architectures, each that is a medoid stands in its own cluster.
         labels[medoids] = np.arange(k)
         return Clusters(medoids, labels.astype(np.int64))
-    from scipy.cluster.hierarchy import fcluster
-
-    groups = fcluster(linkage(similarity), k, "maxclust") if count > 1 else np.ones(1)
+    groups = _cut(linkage(similarity), k) if count > 1 else np.ones(1)
     centres = []
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
@@ -73,8 +76,26 @@ def cluster(similarity: FloatArray, k: int, method: str = "medoids") -> Clusters
     return Clusters(np.array(centres, np.int64)[order], labels)
 
 
+def _cut(tree: FloatArray, k: int) -> IntArray:
+    """The ``k`` clusters that are there before the last ``k`` - 1 merges of ``tree``."""
+    from scipy.cluster.hierarchy import fcluster
+
+    # SciPy cuts at a height, so it does all merges of equal heights or none. The places of merges
+    # in the tree are heights without ties.
+    ranked = tree.copy()
+    ranked[:, 2] = np.arange(1, len(tree) + 1)
+    return np.asarray(fcluster(ranked, len(tree) + 1 - k, "distance"), np.int64)
+
+
 def linkage(similarity: FloatArray) -> FloatArray:
-    """Average linkage of the distances, in SciPy's form, with the leaves in optimal order."""
+    """Average linkage of the distances, in SciPy's form, with the leaves in optimal order.
+
+    Args:
+        similarity: (N, N), symmetric, in [-1, 1]; N at least 2.
+
+    Raises:
+        AlignmentError: a similarity is not from -1 to 1.
+    """
     from scipy.cluster.hierarchy import linkage as scipy_linkage
     from scipy.spatial.distance import squareform
 
@@ -87,6 +108,13 @@ def linkage(similarity: FloatArray) -> FloatArray:
 
 
 def _exact(similarity: FloatArray) -> IntArray:
+    # A hair's breadth beyond 1 is how correlations are rounded.
+    wrong = np.argwhere(~(np.abs(similarity) <= 1 + 1e-9))
+    if len(wrong):
+        i, j = wrong[0].tolist()
+        raise AlignmentError(
+            f"the similarity of architectures {i} and {j} is {similarity[i, j]}; from -1 to 1"
+        )
     return np.rint((1.0 - similarity) * _BILLION).astype(np.int64)
 
 
@@ -97,11 +125,17 @@ def prefer_cheap(
 
     Of equal costs, the member nearer to the medoid.
 
+    Args:
+        similarity: (N, N), symmetric, in [-1, 1].
+        clusters: of the N architectures.
+        costs: of the N architectures.
+        within: a distance, 1 - similarity.
+
     Raises:
-        AlignmentError: ``within`` is not from 0 to 1.
+        AlignmentError: ``within`` is not from 0 to 2.
     """
-    if not 0 <= within <= 1:
-        raise AlignmentError(f"within is {within}; it is a distance, from 0 to 1")
+    if not 0 <= within <= 2:
+        raise AlignmentError(f"within is {within}; it is a distance, from 0 to 2")
     distances = 1.0 - similarity
     chosen = []
     for place, medoid in enumerate(clusters.medoids):

@@ -53,7 +53,7 @@ def relatives(similarity: FloatArray, families: Sequence[str]) -> tuple[int, int
     """
     labels = np.array(families)
     others = similarity.copy()
-    np.fill_diagonal(others, -1.0)
+    np.fill_diagonal(others, -np.inf)
     nearest = others.argmax(1)
     counted = [one for one in range(len(labels)) if (labels == labels[one]).sum() > 1]
     return sum(bool(labels[nearest[one]] == labels[one]) for one in counted), len(counted)

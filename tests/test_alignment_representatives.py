@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import cut_tree
 from scipy.optimize import LinearConstraint, milp
 
 from alignment import AlignmentError, cluster
 from alignment.medoids import k_medoids
-from alignment.representatives import METHODS, Clusters, prefer_cheap, stability
+from alignment.representatives import METHODS, Clusters, linkage, prefer_cheap, stability
 
 RESULTS = Path(__file__).parents[1] / "results" / "align"
 
@@ -94,10 +95,102 @@ def test_clusters_are_found_and_named_by_their_centres(method: str) -> None:
 def test_equal_architectures_and_all_of_them(method: str) -> None:
     same = np.ones((4, 4))
     assert cluster(same, 1, method).medoids.tolist() == [0]
-    if method == "medoids":
-        assert cluster(same, 4, method).labels.tolist() == [0, 1, 2, 3]
+    assert cluster(same, 4, method).labels.tolist() == [0, 1, 2, 3]
     assert len(cluster(random_similarity(0), 12, method).medoids) == 12
     assert cluster(np.ones((1, 1)), 1, method).labels.tolist() == [0]
+
+
+tied = st.integers(2, 14).flatmap(
+    lambda n: st.lists(st.integers(0, 3), min_size=n * n, max_size=n * n).map(
+        lambda values: symmetric(np.array(values).reshape(n, n))
+    )
+)
+
+
+def symmetric(values: np.ndarray) -> np.ndarray:
+    """Similarities of few values, from -1 to 1, so that many distances tie."""
+    half = np.triu(1 - 2 * values / 3, 1)
+    return half + half.T + np.eye(len(values))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=150, deadline=None)
+@given(similarity=tied)
+def test_as_many_clusters_as_asked_where_distances_tie(method: str, similarity) -> None:
+    count = len(similarity)
+    before: list[frozenset[int]] | None = None
+    for k in range(1, count + 1):
+        found = cluster(similarity, k, method)
+        assert len(found.medoids) == len(set(found.medoids.tolist())) == k
+        assert sorted(set(found.labels.tolist())) == list(range(k))
+        assert found.labels[found.medoids].tolist() == list(range(k))
+        groups = [frozenset(found.members(place).tolist()) for place in range(k)]
+        if method == "hierarchical" and before is not None:
+            # One cluster was divided, and the others are as before.
+            assert len(set(before) - set(groups)) == 1
+        before = groups
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hierarchical_clusters_without_ties_are_those_of_scipys_cut_tree(seed: int) -> None:
+    similarity = random_similarity(seed, 15, 4)
+    tree = linkage(similarity)
+    for k in range(1, 16):
+        oracle = cut_tree(tree, n_clusters=k).ravel()
+        labels = cluster(similarity, k, "hierarchical").labels
+        assert np.array_equal(labels[:, None] == labels[None], oracle[:, None] == oracle[None])
+
+
+def correlations(seed: int, count: int = 10) -> np.ndarray:
+    """Two groups that are opposites of each other, and noise."""
+    random = np.random.default_rng(seed)
+    profile = random.normal(size=20) * np.where(np.arange(count) % 2, 1, -1)[:, None]
+    return np.corrcoef(profile + 0.3 * random.normal(size=(count, 20)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_correlations_are_similarities_too(method: str) -> None:
+    similarity = correlations(0)
+    assert similarity.min() < -0.7
+    found = cluster(similarity, 2, method)
+    assert {frozenset(found.members(p).tolist()) for p in (0, 1)} == {
+        frozenset(range(0, 10, 2)),
+        frozenset(range(1, 10, 2)),
+    }
+    tree = linkage(similarity)
+    assert tree[-1, 2] == pytest.approx((1 - similarity)[::2, 1::2].mean(), abs=1e-8)
+    assert tree[-1, 2] > 1
+    # An affine change of all similarities changes no clustering.
+    for k in range(1, 11):
+        shrunk = cluster((similarity + 1) / 2, k, method)
+        assert np.array_equal(shrunk.labels, cluster(similarity, k, method).labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_k_medoids_of_correlations_are_the_best(seed: int, k: int) -> None:
+    similarity = correlations(seed)
+    distances = 1 - similarity
+    best = min(distances[:, list(c)].min(1).sum() for c in combinations(range(10), k))
+    assert distances[:, cluster(similarity, k).medoids].min(1).sum() == pytest.approx(
+        best, abs=1e-7
+    )
+
+
+def test_a_cheap_member_of_the_opposite() -> None:
+    similarity = np.array([[1.0, -0.9], [-0.9, 1.0]])
+    clusters = Clusters(np.array([0]), np.array([0, 0]))
+    assert prefer_cheap(similarity, clusters, [2, 1], 1.8).tolist() == [0]
+    assert prefer_cheap(similarity, clusters, [2, 1], 2.0).tolist() == [1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [np.nan, 1.1, -1.1, np.inf])
+def test_what_is_no_similarity_is_refused(method: str, value: float) -> None:
+    similarity = np.eye(3)
+    similarity[1, 2] = similarity[2, 1] = value
+    with pytest.raises(AlignmentError, match=r"architectures 1 and 2 is .*; from -1 to 1"):
+        cluster(similarity, 2, method)
 
 
 @pytest.mark.parametrize("k", [0, -1, 13])
@@ -119,8 +212,9 @@ def test_a_cheap_member_near_the_medoid() -> None:
     costs = [9, 5, 1, 7]
     for within, chosen in ((0.0, [0, 3]), (0.1, [1, 3]), (0.3, [2, 3])):
         assert prefer_cheap(similarity, clusters, costs, within).tolist() == chosen
-    with pytest.raises(AlignmentError, match="from 0 to 1"):
-        prefer_cheap(similarity, clusters, costs, 2.0)
+    for within in (2.1, -0.1, np.nan):
+        with pytest.raises(AlignmentError, match="from 0 to 2"):
+            prefer_cheap(similarity, clusters, costs, within)
 
 
 def test_stability_counts_returns() -> None:

@@ -89,6 +89,10 @@ def test_relatives() -> None:
     )
     assert relatives(similarity, ["a", "a", "a", "b"]) == (3, 3)
     assert relatives(similarity, ["a", "b", "b", "a"]) == (2, 4)
+    # The opposite of all others has a nearest one, too, and it is not itself.
+    assert relatives(np.array([[1.0, -1.0], [-1.0, 1.0]]), ["a", "a"]) == (2, 2)
+    opposite = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
+    assert relatives(opposite, ["a", "b", "a"]) == (0, 2)
 
 
 def small_zoo() -> list[Architecture]:
