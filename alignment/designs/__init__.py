@@ -24,6 +24,8 @@ DESIGNS = {
     "midas": "alignment.designs.midas:midas",
     "midas_small": "alignment.designs.midas:midas_small",
     "dpt_large": "alignment.designs.dpt:dpt_large",
+    "resnest50": "alignment.designs.resnest:resnest50",
+    "ghostnet": "alignment.designs.ghostnet:ghostnet",
     "proxyless_cpu": "alignment.designs.proxylessnas:proxyless_cpu",
     "proxyless_gpu": "alignment.designs.proxylessnas:proxyless_gpu",
     "proxyless_mobile": "alignment.designs.proxylessnas:proxyless_mobile",

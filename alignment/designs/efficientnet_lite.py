@@ -54,7 +54,7 @@ def _group(
 def efficientnet_lite3_stages() -> list[nn.Module]:
     """Four modules, one after the other, with 32, 48, 136 and 384 channels.
 
-    (N, 3, H, W) to (N, 32, H / 4, W / 4), ..., (N, 384, H / 32, W / 32); 6,926,416 parameters.
+    (N, 3, H, W) to (N, 32, H / 4, W / 4), ..., (N, 384, H / 32, W / 32); 6,422,016 parameters.
     """
     entering = (STEM, *(channels for _, _, _, channels, _ in GROUPS))
     groups = [_group(before, *row) for before, row in zip(entering, GROUPS, strict=False)]
