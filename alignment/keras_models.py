@@ -4,12 +4,18 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from alignment.errors import AlignmentError, did_you_mean
 from alignment.keras_listings import APPLICATIONS, listings_text
+
+#: How the files of whole models end.
+SUFFIXES = (".keras", ".h5", ".hdf5")
+#: Images of the applications that state no size of their own.
+DEFAULT_SHAPE = (224, 224, 3)
 
 
 def import_keras() -> Any:
@@ -20,40 +26,43 @@ def import_keras() -> Any:
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
-    with _quiet_home():
-        chosen = os.environ.setdefault("KERAS_BACKEND", "torch")
+    backend = os.environ.get("KERAS_BACKEND") or "torch"
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"KERAS_BACKEND": backend}
+        # Where there are no settings, Keras would write some into the home folder.
+        if not Path("~/.keras/keras.json").expanduser().exists():
+            settings["KERAS_HOME"] = os.environ.get("KERAS_HOME", folder)
         try:
-            import keras
+            with _environment(settings):
+                import keras
         except ImportError as error:
-            if getattr(error, "name", None) == "keras":
+            if error.name == "keras":
                 raise AlignmentError(
                     "Keras models need Keras; install it with pip install 'nasneurn[keras]'"
                 ) from error
             raise AlignmentError(
-                f"Keras cannot be imported with KERAS_BACKEND={chosen} ({error}); unset it, or "
-                "set it to torch"
+                f"Keras cannot be imported with KERAS_BACKEND={backend} ({one_line(error)}); "
+                "unset it, or set it to torch"
             ) from error
     return keras
 
 
 @contextlib.contextmanager
-def _quiet_home() -> Iterator[None]:
-    """Keep Keras from writing a settings file into the home folder where there is none.
-
-    Settings that are there are read as always.
-    """
-    if "KERAS_HOME" in os.environ or Path("~/.keras/keras.json").expanduser().exists():
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
         yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["KERAS_HOME"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["KERAS_HOME"]
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def no_weights() -> contextlib.AbstractContextManager[Any]:
+def _no_weights() -> contextlib.AbstractContextManager[Any]:
     """Where models are built without drawing their weights, if the backend can."""
     keras = import_keras()
     if keras.config.backend() == "torch":
@@ -68,11 +77,38 @@ def applications() -> dict[str, Any]:
     return {name: value for name, value in known.items() if callable(value)}
 
 
-def build_application(name: str) -> Any:
-    """An application with ImageNet's classes and its default image size, without weights.
+def find_model(model: Any, input_shape: tuple[int, ...] | None = None) -> tuple[Any, str, str]:
+    """A model, its family and its name, from whatever names it.
+
+    Args:
+        model: the model itself, a name of ``keras.applications``, or a path.
+        input_shape: for an application: sizes of one image.
 
     Raises:
-        AlignmentError: Keras has no application of that name, in small or capital letters.
+        AlignmentError: it is none of these, or Keras cannot build or read it.
+    """
+    if isinstance(model, os.PathLike) or (isinstance(model, str) and _is_path(model)):
+        path = Path(model)
+        return load_model(path), "keras", path.stem
+    if isinstance(model, str):
+        return build_application(model, input_shape)
+    if not isinstance(model, import_keras().Model):
+        raise AlignmentError(f"{type(model).__name__} is no Keras model, name or path of one")
+    return model, "keras", str(model.name)
+
+
+def _is_path(text: str) -> bool:
+    return text.lower().endswith(SUFFIXES) or os.sep in text or Path(text).is_file()
+
+
+def build_application(
+    name: str, input_shape: tuple[int, ...] | None = None
+) -> tuple[Any, str, str]:
+    """An application with ImageNet's classes, without weights; its family and Keras's name.
+
+    Raises:
+        AlignmentError: Keras has none of that name, in small or capital letters, or not for
+            images of that size.
     """
     builders = applications()
     by_name = {known.lower(): known for known in builders}
@@ -80,20 +116,29 @@ def build_application(name: str) -> Any:
     if known is None:
         near = did_you_mean(name.lower(), by_name)
         raise AlignmentError(f"Keras has no application {name!r}" + (f"; {near}" if near else ""))
-    with no_weights():
-        if known == "NASNetMobile" and import_keras().config.backend() == "torch":
-            return _nasnet_mobile(builders[known])
-        return builders[known](weights=None)
+    builder = builders[known]
+    try:
+        with _no_weights(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if known == "NASNetMobile" and import_keras().config.backend() == "torch":
+                model = _nasnet_mobile(builder, input_shape or DEFAULT_SHAPE)
+            else:
+                model = builder(weights=None, input_shape=input_shape)
+                if None in model.input_shape[1:]:
+                    model = builder(weights=None, input_shape=DEFAULT_SHAPE)
+    except Exception as error:
+        raise AlignmentError(f"{known} cannot be built: {one_line(error)}") from error
+    return model, builder.__module__.rpartition(".")[2], known
 
 
-def _nasnet_mobile(builder: Any) -> Any:
+def _nasnet_mobile(builder: Any, input_shape: tuple[int, ...]) -> Any:
     """NASNetMobile by the function that it calls itself.
 
-    It refuses the torch backend, for its weights' sake; the layers are the same on all.
+    It refuses the torch backend, for a fault in its training; the layers are the same on all.
     """
-    nasnet = sys.modules[builder.__module__].NASNet  # type: ignore[attr-defined]
+    nasnet = vars(sys.modules[builder.__module__])["NASNet"]
     return nasnet(
-        (224, 224, 3),
+        input_shape,
         penultimate_filters=1056,
         num_blocks=4,
         stem_block_filters=32,
@@ -105,17 +150,64 @@ def _nasnet_mobile(builder: Any) -> Any:
     )
 
 
+def load_model(path: Path) -> Any:
+    """A saved model. Nothing in the file is run.
+
+    Raises:
+        AlignmentError: there is no such file, it holds no model, or one that only its own code
+            can rebuild.
+    """
+    if not path.is_file():
+        raise AlignmentError(f"{path}: there is no such file")
+    if not path.name.lower().endswith(SUFFIXES):
+        raise AlignmentError(f"{path}: Keras models end in {' or '.join(SUFFIXES)}")
+    keras = import_keras()
+    try:
+        with _no_weights(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise AlignmentError(f"{path}: no model could be read: {_reason(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise AlignmentError(f"{path}: holds a {type(model).__name__}, no model")
+    return model
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "ambda" in text:
+        return (
+            "it holds code of its own (Lambda), which is not run; load it yourself if you trust "
+            "it, and give the model"
+        )
+    if "custom_object" in text or "Could not locate" in text:
+        return "it holds classes of its own; load it yourself, and give the model"
+    return one_line(error)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message, short enough to be part of another."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def functional(operation: Any) -> Any:
+    """A model as Keras knows its connections: functional; None of what is no such model."""
+    graph = getattr(operation, "_functional", operation)  # of a sequential one
+    return graph if hasattr(graph, "operations") else None
+
+
 def class_names(model: Any) -> list[str]:
     """The class names of a model's ``layers``, in their order; nested models in place."""
     names: list[str] = []
     for layer in model.layers:
-        names += class_names(layer) if hasattr(layer, "layers") else [type(layer).__name__]
+        nested = functional(layer) is not None
+        names += class_names(layer) if nested else [type(layer).__name__]
     return names
 
 
 def _main() -> None:
     """Write the listings of the applications anew."""
-    listings = {name: class_names(build_application(name)) for name in APPLICATIONS}
+    listings = {name: class_names(build_application(name)[0]) for name in APPLICATIONS}
     path = Path(__file__).with_name("data") / "keras_layers.json"
     path.write_text(listings_text(import_keras().__version__, listings), encoding="utf-8")
 
