@@ -35,23 +35,24 @@ _loops = numba.njit(**{**_OPTIONS, "_nrt": False})
 
 
 def score_query(
-    tokens: Array, lengths: Array, first: int, substitution: Array, border: Array,
+    query: Array, tokens: Array, lengths: Array, first: int, substitution: Array, border: Array,
     opening: Array | None, answers: Array,
 ) -> None:  # fmt: skip
-    """Align sequence ``first`` with itself and all sequences after it.
+    """Align a query with sequence ``first`` and all sequences after it.
 
     Args:
+        query: its tokens, not fewer than sequence ``first`` has.
         tokens: (sequences, longest), each sequence padded with any token; sorted, longest first.
         lengths: (sequences,)
-        first: row of the query.
+        first: the first target.
         substitution: (alphabet, alphabet), s'; its dtype is that of all scores.
         border: (longest + 1,), H'(k, 0) = H'(0, k).
         opening: (2,), o and a score below any that can occur; None under linear gaps, for which
             the loops of affine ones are then not compiled.
         answers: (sequences,), takes H' of the query with each target.
     """
-    longest = int(lengths[first])
-    known, query = np.unique(tokens[first, :longest], return_inverse=True)
+    longest = len(query)
+    known, query = np.unique(query, return_inverse=True)
     packed = np.empty((longest, LANES), tokens.dtype)
     scores, down, state, profile = _work_space(longest, len(known), substitution.dtype)
     _score_targets(

@@ -161,39 +161,12 @@ def score_matrix(
     array([[3, 1],
            [1, 2]])
     """
-    from alignment.kernels import score_query
-
     if threads < 1:
         raise AlignmentError(f"threads is {threads}; it must be at least 1")
     if len(sequences) == 0:
         return np.zeros((0, 0), np.int64)
-    scoring = scoring or Scoring()
-    arrays, matrix = _prepared(_checked(sequences), scoring, substitution)
-    # Longest first (and stable), so that the targets of one call have similar lengths.
-    order = np.argsort([-len(array) for array in arrays], kind="stable")
-    lengths = np.array([len(arrays[row]) for row in order], np.int64)
-    tokens = np.zeros((len(arrays), int(lengths[0])), np.int32)
-    for row, source in enumerate(order):
-        tokens[row, : lengths[row]] = arrays[source]
-    shifted = _shifted(matrix, scoring, int(lengths[0]))
-    opening = shifted.opening if shifted.opening[0] else None
-    answers = np.zeros((len(arrays), len(arrays)), shifted.matrix.dtype)
-
-    def one(first: int) -> None:
-        score_query(tokens, lengths, first, shifted.matrix, shifted.border, opening, answers[first])
-
-    if threads == 1 or float(lengths.sum()) ** 2 < FEW_CELLS:
-        for first in range(len(arrays)):
-            one(first)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            for _done in pool.map(one, range(len(arrays))):
-                pass
-    upper = np.triu(answers.astype(np.int64) + scoring.extend * np.add.outer(lengths, lengths))
-    both = upper + np.triu(upper, 1).T
-    result: IntArray = np.empty(both.shape, np.int64)
-    result[np.ix_(order, order)] = both
-    return result
+    pairs = AllPairs.of(sequences, scoring, substitution)
+    return pairs.scores(pairs.tokens, pairs.tokens, threads)
 
 
 def align_pair(
@@ -227,6 +200,87 @@ def align_pair(
     value, path = trace_pair(first, second, shifted.matrix, shifted.border, shifted.opening)
     pairs = tuple((i if i >= 0 else None, j if j >= 0 else None) for i, j in path.tolist())
     return PairAlignment(int(value) + scoring.extend * (len(first) + len(second)), pairs)
+
+
+@dataclass(frozen=True)
+class AllPairs:
+    """All pairs of some sequences, ready to be scored, again and again with the tokens shuffled.
+
+    Attributes:
+        tokens: (N, longest), the sequences in the order of the kernels, longest first; padded.
+        lengths: (N,), in that order.
+        order: (N,), the place of each in the order that they were given in.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    lengths: IntArray
+    order: IntArray
+    _shifted: "_Shifted"
+    _extend: int
+
+    @classmethod
+    def of(
+        cls,
+        sequences: Sequence[TokenSequence],
+        scoring: Scoring | None = None,
+        substitution: npt.ArrayLike | None = None,
+    ) -> "AllPairs":
+        """See :func:`score_matrix`; at least one sequence.
+
+        Raises:
+            AlignmentError: as :func:`score`.
+        """
+        scoring = scoring or Scoring()
+        arrays, matrix = _prepared(_checked(sequences), scoring, substitution)
+        # Longest first, so that the targets of one call have similar lengths. Those of one length
+        # are in the order of their tokens, so that the order is the same however they are given.
+        order = np.array(
+            sorted(
+                range(len(arrays)),
+                key=lambda row: (-len(arrays[row]), arrays[row].astype(">i8").tobytes()),
+            ),
+            np.int64,
+        )
+        lengths = np.array([len(arrays[row]) for row in order], np.int64)
+        tokens = np.zeros((len(arrays), int(lengths[0])), np.int32)
+        for row, source in enumerate(order):
+            tokens[row, : lengths[row]] = arrays[source]
+        shifted = _shifted(matrix, scoring, int(lengths[0]))
+        return cls(tokens, lengths, order, shifted, scoring.extend)
+
+    def scores(
+        self, first: npt.NDArray[np.int32], second: npt.NDArray[np.int32], threads: int = 1
+    ) -> IntArray:
+        """(N, N), symmetric, in the order that the sequences were given in.
+
+        Args:
+            first: (N, longest), ``tokens`` or the same with each sequence in another order: of a
+                pair, the one that comes first in ``tokens``; on the diagonal, either.
+            second: the same, for the one that comes later, and the other on the diagonal.
+            threads: see :func:`score_matrix`.
+        """
+        from alignment.kernels import score_query
+
+        one, lengths = self._shifted, self.lengths
+        opening = one.opening if one.opening[0] else None
+        answers = np.zeros((len(lengths), len(lengths)), one.matrix.dtype)
+
+        def score_row(row: int) -> None:
+            query = first[row, : lengths[row]]
+            score_query(query, second, lengths, row, one.matrix, one.border, opening, answers[row])
+
+        if threads == 1 or float(lengths.sum()) ** 2 < FEW_CELLS:
+            for row in range(len(lengths)):
+                score_row(row)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _done in pool.map(score_row, range(len(lengths))):
+                    pass
+        upper = np.triu(answers.astype(np.int64) + self._extend * np.add.outer(lengths, lengths))
+        both = upper + np.triu(upper, 1).T
+        result: IntArray = np.empty(both.shape, np.int64)
+        result[np.ix_(self.order, self.order)] = both
+        return result
 
 
 # ---------------------------------------------------------------- what the kernels are given
