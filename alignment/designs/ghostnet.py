@@ -71,8 +71,9 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        weights: Tensor = hardsigmoid(self.expand(self.relu(self.reduce(self.pool(x)))))
-        return x * weights
+        weights = hardsigmoid(self.expand(self.relu(self.reduce(self.pool(x)))))
+        out: Tensor = x * weights
+        return out
 
 
 class Bottleneck(nn.Module):
@@ -94,8 +95,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, H, W) to (N, channels, H / stride, W / stride)."""
-        out: Tensor = self.body(x)
-        return out + self.shortcut(x)
+        out: Tensor = self.body(x) + self.shortcut(x)
+        return out
 
 
 class GhostNet(nn.Module):
