@@ -134,7 +134,7 @@ def build_application(
 def _nasnet_mobile(builder: Any, input_shape: tuple[int, ...]) -> Any:
     """NASNetMobile by the function that it calls itself.
 
-    It refuses the torch backend, for a fault in its training; the layers are the same on all.
+    It refuses the torch backend, for a fault that is not named; on JAX it has these layers.
     """
     nasnet = vars(sys.modules[builder.__module__])["NASNet"]
     return nasnet(
