@@ -17,12 +17,12 @@ import pytest
 import torch
 from tiny_bench import tiny_config
 
-from nasneurn.api import run_config
+from nasneurn.api import finish, run_config
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.rows import ACCURACY
-from nasneurn.stems import STEMS
-from nasneurn.studies import images, train
+from nasneurn.stems import STEMS, create_stem, register_stem
+from nasneurn.studies import inputs, train
 from nasneurn.studies.config import BenchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun, progress_of
@@ -31,6 +31,8 @@ from nasneurn.studies.units import Place
 SCRIPT = Path(__file__).with_name("tiny_bench.py")
 #: What is another in each run of the same training, or when a run changes the tests' checkout.
 CLOCK = ["seconds", "commit"]
+#: A digest of no images; of digits alone it would be a number in YAML.
+OTHER_DIGEST = "f" * 16
 
 
 def study_run(config: BenchConfig, out: Path, **options: Any) -> StudyRun:
@@ -112,7 +114,7 @@ def test_one_training_gives_a_row_for_every_target(finished: Study) -> None:
 def test_rows_tell_the_scaling_of_what_leaves_the_stem(finished: Study) -> None:
     """The mean and deviation of the source's training images after the stem, by NumPy."""
     suite = load_suite("builtin")
-    fit, _ = images.rows_of(suite, "optdigits", tiny_config().protocol)
+    fit, _ = inputs.rows_of(suite, "optdigits", tiny_config().protocol)
     pixels = suite.images("optdigits", "train").images[fit] / 255
     rows = finished.accuracy.set_index("stem")
     first = rows.loc["none"].iloc[0]
@@ -205,7 +207,7 @@ def test_a_failing_training_is_recorded_and_the_others_go_on(
     assert "the loss is no longer finite" in study.failures["error"][0]
     (record,) = study.store.outcomes().failed.values()
     assert "Traceback" in record["details"]
-    images._statistics.cache_clear()  # those of the broken stem
+    inputs._statistics.cache_clear()  # those of the broken stem
     assert grid.left(study.store.outcomes()) == []
     again = study_run(tiny_config(), tmp_path, retry_failed=True)
     assert len(again.left(study.store.outcomes())) == 1
@@ -221,9 +223,9 @@ def test_out_of_memory_halves_the_batch_once(
     most = 16
 
     def small_machine(network: torch.nn.Module, loader: Any, *rest: Any, **options: Any) -> None:
-        images_, _ = next(iter(loader))
+        images, _ = next(iter(loader))
         loader.load_state_dict({"next": 0})
-        if len(images_) > most:
+        if len(images) > most:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")
         real(network, loader, *rest, **options)
 
@@ -361,19 +363,46 @@ def test_another_grid_in_the_same_folder_is_refused(finished: Study) -> None:
 
 def test_a_grid_grows_and_keeps_what_it_has(finished: Study, tmp_path: Path) -> None:
     shutil.copytree(finished.folder, tmp_path / "out")
-    more = tiny_config(stems=["sobel,none"])
-    grid = study_run(more, tmp_path / "out", extend=True)
+    register_stem("own_sobel", lambda: create_stem("sobel"))
+    grid = study_run(tiny_config(stems=["own_sobel,none"]), tmp_path / "out", extend=True)
     left = [unit.title for unit in grid.left(grid.study.store.outcomes())]
-    assert left == ["lcnet_050, sobel, optdigits, seed 0"]
-    # A process that began with the smaller grid does not take its tables back.
+    assert left == ["lcnet_050, own_sobel, optdigits, seed 0"]
+    stems = ["none", "neurn", "own_sobel"]
+    assert [str(stem) for stem in grid.config.stems] == stems
+    study = finish(grid)
+    table = study.accuracy
+    assert list(dict.fromkeys(table["stem"])) == stems
+    pd.testing.assert_frame_equal(table[table["stem"] != "own_sobel"], finished.accuracy)
+    assert BenchConfig.read(study.config_path) == grid.config
+    # All that is made of the rows shows every stem.
+    overall = pd.read_csv(study.folder / "tables" / "overall.csv")
+    assert list(overall["stem"]) == stems[1:]  # each against none
+
+
+def test_a_smaller_grid_that_runs_on_takes_nothing_back(finished: Study, tmp_path: Path) -> None:
+    """Processes that began before a study was extended, and two that extend it at once."""
+    shutil.copytree(finished.folder, tmp_path / "out")
     older = study_run(tiny_config(), tmp_path / "out")
-    grid.run()
+    first, second = (
+        study_run(tiny_config(stems=[stem]), tmp_path / "out", extend=True)
+        for stem in ("sobel", "grey")
+    )
+    first.run()
     older.run()
-    table = grid.study.accuracy
-    assert list(dict.fromkeys(table["stem"])) == ["none", "neurn", "sobel"]
-    pd.testing.assert_frame_equal(table[table["stem"] != "sobel"], finished.accuracy)
-    assert BenchConfig.read(grid.study.config_path) == grid.config
-    assert [str(stem) for stem in grid.config.stems] == ["none", "neurn", "sobel"]
+    stems = ["none", "neurn", "sobel"]
+    assert list(dict.fromkeys(older.study.accuracy["stem"])) == stems
+    second.run()
+    first.run()
+    assert list(dict.fromkeys(older.study.accuracy["stem"])) == [*stems, "grey"]
+
+
+def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) -> None:
+    config = tiny_config(stems=["none"], changes={"epochs": 1})
+    first, second = study_run(config, tmp_path), study_run(tiny_config(), tmp_path)
+    first.run()
+    with pytest.raises(InputError, match=r"holds another study \(protocol.epochs: 1 -> 3\)"):
+        second.run()
+    assert BenchConfig.read(first.study.config_path) == config
 
 
 def test_a_grid_grows_by_no_other_way_of_training(finished: Study) -> None:
@@ -388,8 +417,8 @@ def test_images_that_changed_are_refused(finished: Study, tmp_path: Path) -> Non
     shutil.copytree(finished.folder, tmp_path / "out")
     path = tmp_path / "out" / "config.yaml"
     digest = tiny_config().content["train:optdigits"]
-    path.write_text(path.read_text().replace(digest, "0" * 16))
-    with pytest.raises(InputError, match=r"content\.train:optdigits: 0{16} -> "):
+    path.write_text(path.read_text().replace(digest, OTHER_DIGEST))
+    with pytest.raises(InputError, match=rf"content\.train:optdigits: {OTHER_DIGEST} -> "):
         study_run(tiny_config(), tmp_path / "out")
 
 
@@ -398,7 +427,7 @@ def test_a_configuration_whose_images_are_others_is_refused(
 ) -> None:
     path = tmp_path / "config.yaml"
     digest = tiny_config().content["test:print"]
-    path.write_text(finished.config_path.read_text().replace(digest, "0" * 16))
+    path.write_text(finished.config_path.read_text().replace(digest, OTHER_DIGEST))
     with pytest.raises(InputError, match=r"images of test:print are not those of the study"):
         run_config(path, execution=Execution(device="cpu")).run()
     assert not (tmp_path / "store").exists()
@@ -474,15 +503,6 @@ def test_a_configuration_that_names_code_is_not_run_unasked(
     assert "evil_module:Stem" in refused.stderr
     assert "--trust-code" in refused.stderr
     assert not (tmp_path / "was_run").exists()
-
-
-def test_a_suite_of_one_domain_is_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    grid = study_run(tiny_config(), tmp_path)
-    grid.suite = replace(grid.suite, domains=("optdigits",))
-    with pytest.raises(InputError, match="has one domain"):
-        grid.run()
 
 
 def test_weights_are_those_of_the_other_stem(finished: Study) -> None:

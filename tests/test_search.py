@@ -205,7 +205,7 @@ def test_inherited_weights_are_those_of_the_supernet(finished: Study) -> None:
     """The winner as a plain network, its weights read from the folder, without NNI's machinery."""
     from safetensors.torch import load_file
 
-    from nasneurn.studies.images import standardized_stem, test_images
+    from nasneurn.studies.inputs import standardized_stem, test_images
     from nasneurn.training.evaluation import accuracy
 
     (found,) = finished.found

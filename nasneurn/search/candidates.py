@@ -15,7 +15,7 @@ from nasneurn.search.shifts import under_shifts
 from nasneurn.search.supernet_spaces import space_to_train
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.seeds import stream
-from nasneurn.studies.images import source_images
+from nasneurn.studies.inputs import source_images
 from nasneurn.studies.units import Place
 from nasneurn.training.evaluation import accuracy
 from nasneurn.training.images import DeviceImages

@@ -7,7 +7,7 @@ from torch import nn
 from nasneurn.search.stem_choices import candidates_of
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.stems import STEMS
-from nasneurn.studies.images import standardized_stem
+from nasneurn.studies.inputs import standardized_stem
 from nasneurn.studies.training_unit import SEARCHED
 from nasneurn.studies.units import Place
 from nasneurn.training.devices import choose_device

@@ -31,7 +31,7 @@ from nasneurn.search.scores import Scores
 from nasneurn.search.supernet_spaces import costs, space_to_train
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.seeds import stream
-from nasneurn.studies.images import source_images
+from nasneurn.studies.inputs import source_images
 from nasneurn.studies.train import inherited_path
 from nasneurn.studies.training_unit import SEARCHED
 from nasneurn.studies.units import Place, Result, Row

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from nasneurn.errors import InputError
-from nasneurn.stems.checks import check_images, widened
+from nasneurn.stems.stem_checks import check_images, widened
 
 __all__ = ["grey"]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from nasneurn.stems.checks import check_images, widened
 from nasneurn.stems.lines import filter_line
+from nasneurn.stems.stem_checks import check_images, widened
 
 __all__ = ["sobel"]
 

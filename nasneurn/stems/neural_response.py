@@ -7,8 +7,8 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
-from nasneurn.stems.checks import check_images, check_number, check_odd, widened
 from nasneurn.stems.moments import BORDERS, SCOPES, deviations, respond
+from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
 __all__ = ["NeuRN", "neurn"]
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasneurn.stems.checks import check_images, check_number, check_odd, widened
 from nasneurn.stems.lines import gaussian
+from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
 __all__ = ["instance_norm", "local_contrast_norm", "local_response_norm"]
 

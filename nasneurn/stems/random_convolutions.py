@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasneurn.errors import InputError
-from nasneurn.stems.checks import check_images, check_odd, widened
+from nasneurn.stems.stem_checks import check_images, check_odd, widened
 
 __all__ = ["RandomConvolution", "random_convolution"]
 

@@ -8,22 +8,18 @@ from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.rows import sources
 from nasneurn.stems.conformance import check_stem
-from nasneurn.studies.images import rows_of
+from nasneurn.studies.inputs import rows_of
 
 if TYPE_CHECKING:
     from nasneurn.studies.config import StudyConfig
 
 
 def check_images(config: "StudyConfig", suite: Suite) -> None:
-    """See that there are domains to go to, and images enough for a batch; labels are counted.
+    """See that there are images enough for a batch, and targets' files; labels are counted.
 
     Raises:
         InputError: with what is missing.
     """
-    if len(suite.domains) < 2:
-        raise InputError(
-            f"suite {suite.name} has one domain; measuring across domains needs two or more"
-        )
     for source in config.sources:
         fit = sum(len(rows_of(suite, domain, config.protocol)[0]) for domain in sources(source))
         if fit < config.protocol.batch_size:

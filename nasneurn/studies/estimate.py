@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network
 from nasneurn.rows import sources
-from nasneurn.studies.images import rows_of
+from nasneurn.studies.inputs import rows_of
 from nasneurn.studies.run import StudyRun
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit

@@ -115,13 +115,16 @@ class StudyRun:
         }
         config = config.model_copy(update={"content": known})
         ours = config.on_axes_of(before) if extend else config
+        hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
+        self._refuse_another(before, ours, hint)
+        return config.added_to(before) if extend else config
+
+    def _refuse_another(self, before: StudyConfig, ours: StudyConfig, hint: str = "") -> None:
         if before != ours:
-            hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
             raise InputError(
                 f"{self.study.folder} holds another study "
                 f"({'; '.join(before.differences(ours))}); choose another --out{hint}"
             )
-        return config.added_to(before) if extend else config
 
     def left(self, outcomes: Outcomes) -> list[Unit]:
         """The units that are not done, and have not failed unless these are tried again."""
@@ -148,8 +151,7 @@ class StudyRun:
             self.config.check(self.suite)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
-        if not self.study.config_path.exists() or self._on_disk() != self.config:
-            self.config.write(self.study.config_path, environment())
+        self._write_config()
         try:
             tried: set[str] = set()
             while True:
@@ -161,9 +163,20 @@ class StudyRun:
                 self._work(todo)
         finally:
             # Another process may have extended the study meanwhile: what the folder says counts.
-            config = self._on_disk()
-            self.study.gather(config, self.study.store.outcomes())
+            self.study.gather(self._on_disk(), self.study.store.outcomes())
         return self.study
+
+    def _write_config(self) -> None:
+        """Write the configuration; what another process has added to it meanwhile stays."""
+        path = self.study.config_path
+        if not path.exists():
+            self.config.write(path, environment())
+            return
+        now = self._on_disk()
+        self._refuse_another(now, self.config.on_axes_of(now))
+        whole = self.config.added_to(now)
+        if whole != now:
+            whole.write(path, environment())
 
     def _check_content(self) -> None:
         """Refuse images that are not those of the configuration, as of a file from elsewhere."""

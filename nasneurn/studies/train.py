@@ -17,7 +17,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network, describe
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
-from nasneurn.studies.images import source_images, standardized_stem, test_images
+from nasneurn.studies.inputs import source_images, standardized_stem, test_images
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
