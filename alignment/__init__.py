@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         score,
         score_matrix,
     )
-    from alignment.options import Options
+    from alignment.options import PRESETS, Options
     from alignment.outcome import Alignment
     from alignment.report import write_figures
     from alignment.representatives import cluster
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from alignment.similarity import normalize, similarities
     from alignment.tables import write_tables
     from alignment.tokens import tokenize
-    from alignment.zoo import ZOO, resolve
+    from alignment.zoo import KERAS, PUBLISHED, resolve
 
 _HOME = {
-    "ZOO": "alignment.zoo",
+    "KERAS": "alignment.zoo",
+    "PRESETS": "alignment.options",
+    "PUBLISHED": "alignment.zoo",
     "Alignment": "alignment.outcome",
     "AlignmentError": "alignment.errors",
     "Architecture": "alignment.layers",
@@ -56,7 +58,9 @@ _HOME = {
 }
 
 __all__ = [
-    "ZOO",
+    "KERAS",
+    "PRESETS",
+    "PUBLISHED",
     "Alignment",
     "AlignmentError",
     "Architecture",

@@ -18,7 +18,7 @@ from alignment.layers import Architecture, Layer
 from alignment.zoo import Request
 
 #: Raise it whenever the same model would be serialized differently.
-SERIALIZER_VERSION = 1
+SERIALIZER_VERSION = 2
 
 
 def _version(library: str) -> str:
@@ -58,10 +58,13 @@ class SequenceCache:
                 return str(value["error"])
             if isinstance(value, dict):
                 kinds = [Layer.from_row(row) for row in value["layers"]]
+                classes = value["classes"]
                 return Architecture(
                     request.name,
                     request.family or str(value["family"]),
                     tuple(kinds[index] for index in value["order"]),
+                    tuple(str(classes[index]) for index in value["listing"]),
+                    tuple(int(place) for place in value["canonical"]),
                 )
         except (KeyError, IndexError, TypeError, ValueError):
             return None
@@ -73,10 +76,14 @@ class SequenceCache:
             _write(self.path(request), {"error": answer})
             return
         distinct = {layer: index for index, layer in enumerate(dict.fromkeys(answer.layers))}
+        classes = {name: index for index, name in enumerate(dict.fromkeys(answer.listing))}
         value = {
             "family": answer.family,
             "layers": [layer.as_row() for layer in distinct],
             "order": [distinct[layer] for layer in answer.layers],
+            "classes": list(classes),
+            "listing": [classes[name] for name in answer.listing],
+            "canonical": list(answer.canonical),
         }
         _write(self.path(request), value)
 

@@ -55,11 +55,16 @@ class Architecture:
         name: how outputs call it.
         family: architectures of one design; the colour in figures.
         layers: the layers, in order of execution.
+        listing: class names of the layers as its library lists them; empty if that is not known.
+        canonical: the places of ``layers`` in an order that depends on the graph alone, not on
+            which of two parallel branches its code runs first; empty if that is not known.
     """
 
     name: str
     family: str
     layers: tuple[Layer, ...]
+    listing: tuple[str, ...] = ()
+    canonical: tuple[int, ...] = ()
 
     @property
     def params(self) -> int:

@@ -6,10 +6,11 @@ from typing import Any
 from alignment.errors import AlignmentError, check_known
 from alignment.needleman_wunsch import BORDERS, Scoring
 from alignment.representatives import METHODS
-from alignment.similarity import NORMALIZATIONS
+from alignment.similarity import NORMALIZATIONS, SIMILARITIES
 from alignment.tokens import SCHEMES
 
 PREFERENCES = ("medoid", "cheap")
+BRANCHES = ("execution", "canonical")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class Options:
         scoring: scores and borders.
         partial: score of two tokens of one kind and another geometry; None is ``mismatch``.
         normalization: of :data:`alignment.similarity.NORMALIZATIONS`.
+        similarity: of :data:`alignment.similarity.SIMILARITIES`.
+        branches: the order of parallel branches, that of "execution", or a "canonical" one that
+            depends on the graph alone.
         representatives: how many to choose; None is 10, or all if there are fewer.
         clustering: of :data:`alignment.representatives.METHODS`.
         prefer: "medoid", or "cheap": the cheapest member ``within`` that distance of the medoid.
@@ -28,10 +32,12 @@ class Options:
         threads: threads that score.
     """
 
-    scheme: str = "layer"
+    scheme: str = "block"
     scoring: Scoring = field(default_factory=Scoring)
     partial: int | None = None
     normalization: str = "range"
+    similarity: str = "normalized"
+    branches: str = "execution"
     representatives: int | None = None
     clustering: str = "medoids"
     prefer: str = "medoid"
@@ -49,6 +55,8 @@ class Options:
         """
         check_known("scheme", self.scheme, SCHEMES)
         check_known("normalization", self.normalization, NORMALIZATIONS)
+        check_known("similarity", self.similarity, SIMILARITIES)
+        check_known("order of branches", self.branches, BRANCHES)
         check_known("clustering", self.clustering, METHODS)
         check_known("preference", self.prefer, PREFERENCES)
         if self.representatives is not None:
@@ -58,8 +66,8 @@ class Options:
                     f"cannot choose {self.representatives} representatives of {most} "
                     f"architectures; from 1 to {most}"
                 )
-        if not 0 <= self.within <= 1:
-            raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 1")
+        if not 0 <= self.within <= 2:
+            raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 2")
         if self.threads < 1:
             raise AlignmentError(f"threads is {self.threads}; it must be at least 1")
 
@@ -67,15 +75,34 @@ class Options:
         """How tables and figures name the scores."""
         one = self.scoring
         gaps = f"gap {one.gap}" + (f" extend {one.extend}" if one.extend != one.gap else "")
+        order = "" if self.branches == "execution" else f", {self.branches} branches"
         partial = "" if self.partial is None else f" partial {self.partial}"
         return (
-            f"{self.scheme}; match {one.match} mismatch {one.mismatch}{partial} {gaps}; "
+            f"{self.scheme}{order}; match {one.match} mismatch {one.mismatch}{partial} {gaps}; "
             f"{one.borders} borders"
         )
 
     def title(self) -> str:
         """How tables and figures name the similarities."""
-        return f"{self.normalization}; {self.scores_title()}"
+        by = {
+            "normalized": self.normalization,
+            "correlation": f"correlation of rows of {self.normalization}",
+            "corrected": "corrected by shuffles",
+        }
+        return f"{by[self.similarity]}; {self.scores_title()}"
+
+
+#: Options by name. "paper" is what the authors' page shows and its figure agrees with; what speaks
+#: for "recommended" is in docs/alignment.md.
+PRESETS: dict[str, Options] = {
+    "paper": Options(
+        scheme="published",
+        scoring=Scoring(match=1, mismatch=-2, gap=-2),
+        normalization="geometric",
+        similarity="correlation",
+    ),
+    "recommended": Options(),
+}
 
 
 def variants(options: Options) -> list[tuple[str, Options]]:
@@ -96,6 +123,8 @@ def variants(options: Options) -> list[tuple[str, Options]]:
     add("gap doubled", scoring=replace(one, gap=2 * one.gap, gap_extend=doubled))
     for name in NORMALIZATIONS:
         add(f"normalized by {name}", normalization=name)
+    for name in ("normalized", "correlation"):
+        add(f"similarity {name}", similarity=name)
     for name in SCHEMES:
         add(f"scheme {name}", scheme=name)
     return found

@@ -1,15 +1,17 @@
 """Architectures to an :class:`alignment.outcome.Alignment`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from alignment.arrays import FloatArray, IntArray
+from alignment.errors import AlignmentError
 from alignment.layers import Architecture
 from alignment.needleman_wunsch import Scoring
 from alignment.options import Options, variants
 from alignment.outcome import NAMED, Alignment, Variant
 from alignment.representatives import Clusters, cluster, prefer_cheap
-from alignment.similarity import normalize, score_tokens
-from alignment.tokens import Tokens, tokenize
+from alignment.similarity import LEAST_ROWS, correlate, normalize, score_tokens
+from alignment.tokens import SCHEMES, Tokens, partial_credit, tokenize
 
 
 def compute(
@@ -41,11 +43,12 @@ def compute(
     others = [
         Variant(name, aligner.similarity(other)[1], *aligner.choose(other, count))
         for name, other in (variants(options) if with_variants else [])
+        if aligner.allows(other)
     ]
     return Alignment(
         options=options,
         architectures=tuple(architectures),
-        tokenized=aligner.tokens(options.scheme),
+        tokenized=aligner.tokens(options),
         score_matrix=scores,
         similarity_matrix=similarity,
         clusters=clusters,
@@ -54,32 +57,75 @@ def compute(
     )
 
 
+def _ordered(architecture: Architecture, branches: str) -> Architecture:
+    if branches == "execution":
+        return architecture
+    if not architecture.canonical:
+        raise AlignmentError(
+            f"{architecture.name} has no canonical order of its branches; take the order execution"
+        )
+    layers = tuple(architecture.layers[place] for place in architecture.canonical)
+    return replace(architecture, layers=layers)
+
+
 class _Aligner:
     """Aligns the same architectures under several options, and does nothing twice."""
+
+    #: The seed of the shuffles that the similarity "corrected" compares with.
+    SEED = 0
 
     def __init__(self, architectures: Sequence[Architecture], threads: int) -> None:
         self._architectures = architectures
         self._threads = threads
-        self._tokens: dict[str, Tokens] = {}
-        self._scores: dict[tuple[str, Scoring, int | None], IntArray] = {}
+        self._tokens: dict[tuple[str, str], Tokens] = {}
+        self._scores: dict[tuple[str, str, Scoring, int | None], IntArray] = {}
 
-    def tokens(self, scheme: str) -> Tokens:
-        if scheme not in self._tokens:
-            self._tokens[scheme] = tokenize(self._architectures, scheme)
-        return self._tokens[scheme]
+    def tokens(self, options: Options) -> Tokens:
+        key = (options.scheme, options.branches)
+        if key not in self._tokens:
+            ordered = [_ordered(one, options.branches) for one in self._architectures]
+            self._tokens[key] = tokenize(ordered, options.scheme)
+        return self._tokens[key]
 
     def similarity(self, options: Options) -> tuple[IntArray, FloatArray]:
-        tokens = self.tokens(options.scheme)
-        # Tokens of the scheme "layer" have no geometry to give partial credit to.
-        partial = None if options.scheme == "layer" else options.partial
-        key = (options.scheme, options.scoring, partial)
+        tokens = self.tokens(options)
+        # Tokens without geometry have none to give partial credit to.
+        partial = options.partial if SCHEMES[options.scheme].geometry else None
+        key = (options.scheme, options.branches, options.scoring, partial)
         if key not in self._scores:
             self._scores[key] = score_tokens(
                 tokens, options.scoring, partial=partial, threads=self._threads
             )
-        lengths = [len(one) for one in tokens.sequences]
         scores = self._scores[key]
-        return scores, normalize(scores, lengths, options.scoring, options.normalization)
+        if options.similarity == "corrected":
+            return scores, self._corrected(tokens, options, partial, scores)
+        lengths = [len(one) for one in tokens.sequences]
+        correlated = options.similarity == "correlation"
+        values = normalize(
+            scores, lengths, options.scoring, options.normalization, clipped=not correlated
+        )
+        return scores, correlate(values) if correlated else values
+
+    def _corrected(
+        self, tokens: Tokens, options: Options, partial: int | None, scores: IntArray
+    ) -> FloatArray:
+        from alignment.nulls import corrected, permutation_null
+
+        matrix = (
+            None if partial is None else partial_credit(tokens.vocabulary, options.scoring, partial)
+        )
+        null = permutation_null(
+            tokens.sequences, options.scoring, matrix, seed=self.SEED, threads=self._threads
+        )
+        return corrected(scores, null)
+
+    def allows(self, options: Options) -> bool:
+        """Whether these architectures can be compared so."""
+        listed = all(one.listing for one in self._architectures)
+        rows = len(self._architectures) >= LEAST_ROWS
+        return (listed or not SCHEMES[options.scheme].listed) and (
+            rows or options.similarity != "correlation"
+        )
 
     def choose(self, options: Options, count: int) -> tuple[Clusters, IntArray]:
         _, similarity = self.similarity(options)

@@ -5,16 +5,19 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from alignment.builders import build
 from alignment.cache import SequenceCache
 from alignment.errors import AlignmentError, TraceError
 from alignment.layers import Architecture
@@ -79,6 +82,8 @@ def serialize(
             tell(1)
     else:
         answers.update(_in_processes(missing, cache_folder, jobs, tell, meanwhile))
+    for request in requests:
+        answers[request.name] = _listed_by_keras(answers[request.name], request)
     failures = tuple((name, answer) for name, answer in answers.items() if isinstance(answer, str))
     if strict and failures:
         name, reason = failures[0]
@@ -86,6 +91,19 @@ def serialize(
     return Serialized(
         tuple(answer for answer in answers.values() if isinstance(answer, Architecture)), failures
     )
+
+
+def _listed_by_keras(
+    answer: Architecture | str | None, request: Request
+) -> Architecture | str | None:
+    """The listing of what the request stands for, where another library builds it here."""
+    if request.keras is None or not isinstance(answer, Architecture):
+        return answer
+    from alignment.keras_listings import APPLICATIONS, keras_listing
+
+    if request.keras not in APPLICATIONS:
+        return answer
+    return replace(answer, listing=keras_listing(request.keras))
 
 
 def missing_requests(requests: Sequence[Request], cache_folder: Path | None) -> int:
@@ -135,49 +153,13 @@ def serialize_model(
 def _architecture(
     model: "nn.Module", name: str, family: str, image_shape: tuple[int, int, int]
 ) -> Architecture:
+    from alignment.canonical import canonical_order
     from alignment.graphs import graph_layers, layer_graph
+    from alignment.listings import listed
 
-    return Architecture(name, family, graph_layers(layer_graph(model, image_shape)))
-
-
-def build(request: Request) -> tuple["nn.Module", tuple[int, int, int], str]:
-    """The requested model on the meta device, the shape of its images, and its family.
-
-    Raises:
-        TraceError: the library does not know it, or cannot build it on the meta device.
-    """
-    import torch
-
-    from alignment.meta import Uninitialized
-
-    try:
-        with torch.device("meta"), Uninitialized(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if request.library == "timm":
-                import timm
-
-                model: nn.Module = timm.create_model(
-                    request.model, pretrained=False, num_classes=request.classes
-                )
-                entry = timm.model_entrypoint(request.model)
-                config: Any = model.pretrained_cfg
-                shape = tuple(config.get("input_size", (3, 224, 224)))
-            else:
-                from torchvision.models import get_model, get_model_builder
-
-                # These two take seconds to draw weights that nobody sees.
-                slow = request.model in ("googlenet", "inception_v3")
-                model = get_model(
-                    request.model, weights=None, **({"init_weights": False} if slow else {})
-                )
-                entry = get_model_builder(request.model)
-                shape = (3, 299, 299) if request.model == "inception_v3" else (3, 224, 224)
-    except Exception as error:
-        raise TraceError(f"cannot be built: {_one_line(error)}") from error
-    if request.size is not None:
-        shape = (shape[0], request.size, request.size)
-    family = request.family or entry.__module__.rpartition(".")[2]
-    return model, (int(shape[0]), int(shape[1]), int(shape[2])), family
+    with listed(model) as listing:
+        graph = layer_graph(model, image_shape)
+    return Architecture(name, family, graph_layers(graph), tuple(listing), canonical_order(graph))
 
 
 def available_cores() -> int:
@@ -187,21 +169,28 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
 def _traced(cache_folder: Path | None, request: Request) -> Architecture | str:
     answer: Architecture | str
     try:
-        model, shape, family = build(request)
-        answer = _architecture(model, request.name, family, shape)
+        if request.library == "keras":
+            answer = _of_keras(request)
+        else:
+            model, shape, family = build(request)
+            answer = _architecture(model, request.name, family, shape)
     except TraceError as error:
         answer = str(error)
         if isinstance(error.__cause__, (MemoryError, OSError, KeyboardInterrupt)):
             return answer  # may be otherwise next time
     SequenceCache(cache_folder).store(request, answer)
     return answer
+
+
+def _of_keras(request: Request) -> Architecture:
+    """A Keras Application, with the layers that Keras itself lists."""
+    from alignment.keras_graphs import keras_architecture
+
+    one = keras_architecture(request.model)
+    return Architecture(request.name, request.family or one.family, one.layers, one.listing)
 
 
 def _start_worker() -> None:
@@ -227,6 +216,23 @@ def _clean_context() -> BaseContext:
     return context
 
 
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Start processes that do not run the user's script again; they need nothing of it.
+
+    So a script may align without the guard ``if __name__ == "__main__"``.
+    """
+    main = sys.modules["__main__"]
+    before = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    try:
+        for name in before:
+            setattr(main, name, None)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)
+
+
 def _in_processes(
     requests: list[Request],
     cache_folder: Path | None,
@@ -239,8 +245,9 @@ def _in_processes(
     beside = ThreadPoolExecutor(1)  # the first submission waits for the fork server
     try:
         ready = beside.submit(meanwhile or (lambda: None))
-        for request in requests:
-            futures[pool.submit(partial(_traced, cache_folder), request)] = request.name
+        with _main_left_alone():
+            for request in requests:
+                futures[pool.submit(partial(_traced, cache_folder), request)] = request.name
         answers = {}
         for future in as_completed(futures):
             answers[futures[future]] = future.result()

@@ -9,11 +9,12 @@ import numpy.typing as npt
 from alignment.arrays import IntArray
 from alignment.errors import AlignmentError, check_known
 from alignment.layers import Architecture, Layer
+from alignment.listings import library_tokens, published_tokens
 from alignment.needleman_wunsch import Scoring
 
 
 def layer_token(layer: Layer) -> str:
-    """The kind alone, as in the paper: ``conv2d``."""
+    """The kind alone: ``conv2d``."""
     return layer.kind
 
 
@@ -38,17 +39,49 @@ def _compact(sizes: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a layer is written as a token, and whether runs of equal blocks become one block."""
+    """How an architecture is written as tokens.
 
-    token: Callable[[Layer], str]
+    Attributes:
+        words: an architecture to its tokens.
+        folded: whether blocks that are repeated become one block.
+        listed: whether the tokens are of the library's listing, not of the traced layers.
+        geometry: whether tokens name windows and strides after the kind.
+        meaning: in a few words.
+    """
+
+    words: Callable[[Architecture], list[str]]
     folded: bool
+    listed: bool
+    geometry: bool
     meaning: str
 
 
+def _each(token: Callable[[Layer], str]) -> Callable[[Architecture], list[str]]:
+    return lambda one: [token(layer) for layer in one.layers]
+
+
 SCHEMES: dict[str, Scheme] = {
-    "layer": Scheme(layer_token, False, "the kind of layer alone; the paper's"),
-    "geometry": Scheme(geometry_token, False, "kind, kernel, stride, depthwise or grouped"),
-    "block": Scheme(geometry_token, True, "geometry, with repeated blocks folded into one"),
+    "layer": Scheme(_each(layer_token), False, False, False, "the kind of each executed layer"),
+    "geometry": Scheme(
+        _each(geometry_token), False, False, True, "kind, kernel, stride, depthwise or grouped"
+    ),
+    "block": Scheme(
+        _each(geometry_token), True, False, True, "geometry, with repeated blocks folded into one"
+    ),
+    "library": Scheme(
+        lambda one: library_tokens(one.listing),
+        False,
+        True,
+        False,
+        "the layers as their library lists them",
+    ),
+    "published": Scheme(
+        lambda one: published_tokens(one.listing),
+        False,
+        True,
+        False,
+        "of these, the ones that the paper's figure seems to count",
+    ),
 }
 
 
@@ -86,10 +119,11 @@ def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> To
         twice = next(name for name in names if names.count(name) > 1)
         raise AlignmentError(f"two architectures are called {twice!r}")
     chosen = SCHEMES[scheme]
-    words = [[chosen.token(layer) for layer in one.layers] for one in architectures]
-    for name, sequence in zip(names, words, strict=True):
+    words = [chosen.words(one) for one in architectures]
+    for one, sequence in zip(architectures, words, strict=True):
         if not sequence:
-            raise AlignmentError(f"{name} has no layers, so there is nothing to align")
+            lacks = "it has none as its library lists them" if one.layers else "it has none"
+            raise AlignmentError(f"{one.name} has no layers of the scheme {scheme}: {lacks}")
     vocabulary = sorted({word for sequence in words for word in sequence})
     number = {word: index for index, word in enumerate(vocabulary)}
     sequences = [np.array([number[word] for word in row], np.int32) for row in words]

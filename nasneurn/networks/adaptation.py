@@ -183,7 +183,7 @@ _TORCHVISION_OPTIONS = {"googlenet": _ALONE, "inception_v3": _ALONE}
 def build_library(
     architecture: Architecture, classes: int, options: tuple[tuple[str, int], ...] = ()
 ) -> nn.Module:
-    """A network of timm or torchvision with fresh weights.
+    """A network of timm, torchvision or :mod:`alignment.designs` with fresh weights.
 
     Args:
         options: more arguments of its constructor.
@@ -194,6 +194,10 @@ def build_library(
 
         network: nn.Module = timm.create_model(architecture.model, pretrained=False, **chosen)
         return network
+    if architecture.library == "design":
+        from alignment.designs import create_design
+
+        return create_design(architecture.model, classes)
     from torchvision import models
 
     chosen |= _TORCHVISION_OPTIONS.get(architecture.model, {})

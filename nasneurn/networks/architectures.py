@@ -14,7 +14,8 @@ class Architecture(Settings):
 
     Attributes:
         name: how outputs call it: ``vgg19``, ``torchvision:resnet18``, ``spos/mnist-neurn-0``.
-        library: where its design is: "own" is this package's and the user's.
+        library: where its design is: "design" is :mod:`alignment.designs`, "own" is a network of
+            this package or the user.
         model: its name in the library; empty for "found".
         version: of the library, since a later one may define the model otherwise; empty for
             "own" and "found".
@@ -23,7 +24,7 @@ class Architecture(Settings):
     """
 
     name: str
-    library: Literal["timm", "torchvision", "own", "found"]
+    library: Literal["timm", "torchvision", "design", "own", "found"]
     model: str = ""
     version: str = ""
     options: dict[str, Any] = Field(default_factory=dict)

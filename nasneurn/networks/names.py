@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from alignment.designs import DESIGNS
 from alignment.errors import AlignmentError
-from alignment.zoo import Request, resolve
+from alignment.zoo import LIBRARIES, MAPS, Request, resolve
 from nasneurn.choices import Choice, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
@@ -67,14 +68,17 @@ def _named(word: str, trust_code: bool) -> list[Architecture]:
         requests = resolve([word], _catalogue)
     except AlignmentError as error:
         raise InputError(str(error)) from None
-    return [_of_library(request) for request in requests]
+    if len(requests) == 1:
+        return [_of_library(requests[0])]
+    # A set or a glob means those that can classify; a map is asked for by its own name alone.
+    return [_of_library(request) for request in requests if request.family != MAPS]
 
 
 def is_own(word: str) -> bool:
     """Whether a word names a network of this package or the user's own, not of a library."""
     name = Choice.parse(word).name if "=" in word else word
     module, colon, _ = name.partition(":")
-    return name in NETWORKS or bool(colon and module not in ("timm", "torchvision"))
+    return name in NETWORKS or bool(colon and module not in LIBRARIES)
 
 
 def own_architecture(word: str) -> Architecture:
@@ -95,10 +99,21 @@ def _catalogue() -> list[str]:
 
 def _of_library(request: Request) -> Architecture:
     model = request.model
+    if request.family == MAPS:
+        raise InputError(
+            f"{request.name} gives a map, no classes, and cannot be trained as a classifier"
+        )
+    if request.library == "keras":
+        raise InputError(
+            f"{request.name} is a Keras model, which can be aligned but not trained here; timm has "
+            "most of these designs"
+        )
     # What bears its library's name was taken at its word so far.
     if request.name == f"{request.library}:{model}":
         if request.library == "timm":
             known, model = _catalogue(), model.split(".")[0]  # after the dot, weights
+        elif request.library == "design":
+            known = list(DESIGNS)
         else:
             from torchvision import models
 
@@ -107,7 +122,8 @@ def _of_library(request: Request) -> Architecture:
             raise InputError(
                 f"{request.library} has no image classifier {model!r}{suggestion(model, known)}"
             )
-    fields: dict[str, Any] = {"library": request.library, "version": version(request.library)}
+    package = "nasneurn" if request.library == "design" else request.library
+    fields: dict[str, Any] = {"library": request.library, "version": version(package)}
     return Architecture(name=request.name, model=model, **fields)
 
 
@@ -118,5 +134,6 @@ def _representatives() -> list[str]:
     from nasneurn.networks.traced import gather
 
     options = Options(representatives=REPRESENTATIVES)
-    outcome = compute(gather(["all"]), options, with_variants=False)
+    classifiers = [one for one in gather(["all"]) if one.family != MAPS]
+    outcome = compute(classifiers, options, with_variants=False)
     return list(outcome.representative_names)
