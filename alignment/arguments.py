@@ -1,26 +1,48 @@
 """What a call of a PyTorch function was given: arguments by place or name, tensors in lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import NoneType
 from typing import Any
 
+import torch
 from torch import Tensor
 
+#: Types that most arguments have and that hold no tensors.
+_PLAIN = frozenset((int, float, bool, str, NoneType, torch.dtype, torch.device, torch.Size, slice))
 
-def tensors_in(value: object) -> Iterable[Tensor]:
+
+def tensors_in(*values: object) -> list[Tensor]:
     """The tensors in nested arguments or results, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from tensors_in(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_in(part)
+    found: list[Tensor] = []
+    _collect(values, found)
+    return found
+
+
+def _collect(values: Iterable[object], found: list[Tensor]) -> None:
+    for value in values:
+        if type(value) in _PLAIN:
+            continue
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple, set)):
+            _collect(value, found)
+        elif isinstance(value, Mapping):
+            _collect(value.values(), found)
+        elif is_dataclass(value) and not isinstance(value, type):
+            _collect((getattr(value, field.name, None) for field in fields(value)), found)
 
 
 def argument(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str) -> Any:
     """The argument at ``place`` that is also known as ``name``; None if it was not given."""
     return kwargs.get(name, args[place] if len(args) > place else None)
+
+
+def given(
+    args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, otherwise: Any
+) -> Any:
+    """Like :func:`argument`; ``otherwise`` if it was not given."""
+    return kwargs.get(name, args[place] if len(args) > place else otherwise)
 
 
 def per_dimension(value: int | Sequence[int] | None, dims: int) -> tuple[int, ...]:

@@ -1,13 +1,19 @@
-"""One call of a PyTorch function as one layer: its window, channels, shape and multiply-adds."""
+"""One call of a PyTorch function as one layer: its window, channels and shape."""
 
-import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from alignment.arguments import argument, per_dimension, tensors_in, without_batch
+from alignment.aliases import storage_of
+from alignment.arguments import argument, per_dimension, without_batch
 from alignment.layers import Layer
+
+_CONVOLUTIONS = re.compile(r"conv(_transpose)?[123]d")
+_RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
+#: Kinds whose channels come last.
+_CHANNELS_LAST = frozenset(("linear", "layer_norm", "rms_norm", *_RECURRENT))
 
 
 def describe(
@@ -18,24 +24,21 @@ def describe(
     result: Tensor,
     channels: int,
     data: list[Tensor],
+    flops: int,
 ) -> Layer:
     """The layer of one call, without its parameters."""
     # Some models fold windows into the batch; those of the one image count with it.
     shape = without_batch(tuple(result.shape))
-    out = result.numel()
-    if name.startswith("conv"):
-        return _convolution(kind, args, kwargs, shape, out)
-    if name == "linear":
-        weight = argument(args, kwargs, 1, "weight")
-        features_out, features_in = (int(size) for size in weight.shape[-2:])
+    if _CONVOLUTIONS.fullmatch(name):
+        return _convolution(kind, args, kwargs, shape, flops)
+    if kind == "linear" or kind in _RECURRENT:
         return Layer(
             kind,
-            channels_in=features_in,
-            channels_out=features_out,
+            channels_in=int(data[0].shape[-1]),
+            channels_out=int(result.shape[-1]) if result.ndim else 1,
             shape=shape,
-            flops=out * features_in,
+            flops=flops,
         )
-    flops = _product_flops(name, args, kwargs, result) if kind == "matmul" else 0
     kernel: tuple[int, ...] = ()
     stride: tuple[int, ...] = ()
     if name.startswith(("avg_pool", "max_pool")):
@@ -58,25 +61,17 @@ def describe(
 
 
 def _convolution(
-    kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], shape: tuple[int, ...], out: int
+    kind: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], shape: tuple[int, ...], flops: int
 ) -> Layer:
     weight: Tensor = argument(args, kwargs, 1, "weight")
     window = tuple(int(size) for size in weight.shape[2:])
-    transposed = "transpose" in kind
     groups = argument(args, kwargs, 6, "groups") or 1
-    if transposed:
-        # conv_transpose(input, weight, bias, stride, padding, output_padding, groups)
-        channels_in, per_group = int(weight.shape[0]), int(weight.shape[1])
-        channels_out = per_group * groups
-        # Every input value meets every weight of its group once.
-        stride = per_dimension(argument(args, kwargs, 3, "stride") or 1, len(window))
-        entered: Tensor = argument(args, kwargs, 0, "input")
-        flops = entered.numel() * per_group * math.prod(window)
-    else:
-        channels_out, per_group = int(weight.shape[0]), int(weight.shape[1])
-        channels_in = per_group * groups
-        stride = per_dimension(argument(args, kwargs, 3, "stride") or 1, len(window))
-        flops = out * per_group * math.prod(window)
+    first, second = int(weight.shape[0]), int(weight.shape[1])
+    # The weight of a transposed convolution has the channels that enter first.
+    channels_in, channels_out = (
+        (first, second * groups) if "transpose" in kind else (second * groups, first)
+    )
+    stride = per_dimension(argument(args, kwargs, 3, "stride") or 1, len(window))
     return Layer(
         kind,
         kernel=window,
@@ -87,24 +82,6 @@ def _convolution(
         shape=shape,
         flops=flops,
     )
-
-
-def _product_flops(
-    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor
-) -> int:
-    """Multiply-adds of a matrix product, for one image."""
-    if name == "einsum":
-        equation, *operands = args
-        operands = list(tensors_in(operands))
-        terms = str(equation).split("->")[0].replace(" ", "").split(",")
-        sizes = {
-            letter: int(size)
-            for term, operand in zip(terms, operands, strict=False)
-            for letter, size in zip(term.replace("...", ""), operand.shape, strict=False)
-        }
-        return math.prod(sizes.values())
-    inner = args[1] if name == "baddbmm" else args[0]
-    return int(result.numel() * inner.shape[-1])
 
 
 def _concatenated(
@@ -120,3 +97,36 @@ def _concatenated(
         return channels
     along = int(data[0].shape[dim])
     return int(result.shape[dim]) if along == channels else channels
+
+
+def channel_axis(
+    kind: str | None, channels: int, before: tuple[Tensor, int | None], result: Tensor
+) -> int | None:
+    """The dimension of ``result`` that its channels lie along; None if nothing tells.
+
+    Args:
+        kind: of the layer that gave it; None if data was only moved.
+        channels: how many there are.
+        before: a tensor that it was computed from, and that one's dimension.
+        result: what came out.
+    """
+    shape = tuple(result.shape)
+    places = [place for place, size in enumerate(shape) if size == channels]
+    if len(places) < 2:
+        return places[0] if places else None
+    if kind in _CHANNELS_LAST and places[-1] == len(shape) - 1:
+        return places[-1]
+    if kind is not None and kind.startswith("conv"):
+        return 1
+    tensor, axis = before
+    if axis is None:
+        return None
+    if kind is None and storage_of(result) == storage_of(tensor):
+        # A view keeps the strides of the dimensions that it moves.
+        step = tensor.stride(axis)
+        same = [place for place in places if result.stride(place) == step]
+        if len(same) == 1:
+            return same[0]
+    if axis == tensor.ndim - 1 and places[-1] == len(shape) - 1:
+        return places[-1]
+    return axis if axis in places else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from alignment.arguments import argument
+from alignment.arguments import argument, given
 
 #: Functions that move data, or scale it by a number: what comes out is what went in.
 _MOVE_NAMES = """
@@ -17,7 +17,8 @@ _MOVE_NAMES = """
     repeat_interleave reshape reshape_as roll rot90 select slice split split_with_sizes squeeze
     swapaxes swapdims t take tensor_split tile to transpose triu tril type type_as unbind
     unflatten unfold unsafe_chunk unsafe_split unsqueeze view view_as view_as_complex
-    view_as_real vsplit bfloat16 requires_grad nan_to_num clamp clip real
+    view_as_real vsplit bfloat16 requires_grad nan_to_num real alias as_subclass fill index
+    lift lift_fresh zero as_tensor asarray tensor
 """
 MOVES = frozenset(_MOVE_NAMES.split())
 
@@ -27,6 +28,25 @@ _CREATOR_NAMES = """
     randn_like zeros_like bernoulli
 """
 CREATES = frozenset(_CREATOR_NAMES.split())
+
+#: Functions that take every tensor but the first for its shape, type or device.
+SHAPED_BY_OTHERS = frozenset(("expand_as", "reshape_as", "to", "type_as", "view_as"))
+
+#: Functions whose result has no values until something is written to it.
+BLANKS = frozenset(("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty"))
+
+#: Functions that ask for values of a tensor, on which the rest of the run may depend.
+ASKS = frozenset(
+    """
+    __bool__ __complex__ __contains__ __float__ __index__ __int__ allclose equal is_nonzero item
+    tolist
+    """.split()  # noqa: SIM905
+)
+
+#: Functions by which values leave PyTorch, so that what is computed of them cannot be seen.
+LEAVES = frozenset(
+    "__array__ __dlpack__ data_ptr numpy storage tolist untyped_storage".split()  # noqa: SIM905
+)
 
 #: Function name to kind, where the two differ; any function not listed keeps its own name.
 _KINDS: dict[str, str] = {
@@ -42,14 +62,17 @@ _KINDS: dict[str, str] = {
     "max_pool2d": "max_pool",
     "max_pool3d": "max_pool",
     "max_pool2d_with_indices": "max_pool",
-    "hardtanh": "relu6",
-    "_softmax": "softmax",
+    "max_pool3d_with_indices": "max_pool",
     "bmm": "matmul",
     "__matmul__": "matmul",
     "__rmatmul__": "matmul",
     "baddbmm": "matmul",
-    "mm": "matmul",
+    "dot": "matmul",
     "einsum": "matmul",
+    "mm": "matmul",
+    "addmm": "matmul",
+    "mv": "matmul",
+    "tensordot": "matmul",
     "cat": "concat",
     "concatenate": "concat",
     "stack": "concat",
@@ -71,12 +94,27 @@ _ARITHMETIC: dict[str, tuple[str, str]] = {
 }
 
 
+#: Kinds by the bounds that a function keeps values between; any others are its own name.
+_BOUNDED: dict[tuple[object, object], str] = {(0, None): "relu", (0, 6): "relu6"}
+#: Function name to the places and names of its two bounds, each with what it is if not given.
+_BOUNDS: dict[str, tuple[tuple[int, str, object] | None, tuple[int, str, object] | None]] = {
+    "hardtanh": ((1, "min_val", -1), (2, "max_val", 1)),
+    "clamp": ((1, "min", None), (2, "max", None)),
+    "clip": ((1, "min", None), (2, "max", None)),
+    "clamp_min": ((1, "min", None), None),
+    "clamp_max": (None, (1, "max", None)),
+}
+#: Function name to kind, if it is over all of space.
+_GLOBAL = {"mean": "global_avg_pool", "amax": "global_max_pool"}
+
+
 def kind_of(
     name: str,
     data: list[Tensor],
     weighted: bool,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
+    axis: int | None = None,
 ) -> str | None:
     """The kind of a call; None if it only moves data.
 
@@ -86,6 +124,7 @@ def kind_of(
         weighted: whether parameters are among what it was given.
         args: of the call.
         kwargs: of the call.
+        axis: the dimension of the first of ``data`` that its channels lie along, if known.
     """
     if name in _ARITHMETIC:
         joined, with_parameter = _ARITHMETIC[name]
@@ -97,23 +136,38 @@ def kind_of(
         return None
     if name in ("cat", "concat", "stack") and len(data) == 1 and not weighted:
         return None
+    if name in _BOUNDS:
+        bounds = tuple(bound and given(args, kwargs, *bound) for bound in _BOUNDS[name])
+        own = name if name == "hardtanh" else "clamp"
+        return own if any(isinstance(bound, Tensor) for bound in bounds) else _kept(bounds, own)
     if name.startswith("adaptive_") and _is_one(argument(args, kwargs, 1, "output_size")):
         return "global_" + _KINDS[name]
-    if name == "mean" and _is_spatial(argument(args, kwargs, 1, "dim"), data[0].ndim):
-        return "global_avg_pool"
+    if name in _GLOBAL:
+        dims = kwargs["axis"] if "axis" in kwargs else argument(args, kwargs, 1, "dim")
+        if _is_spatial(dims, data[0].ndim, axis):
+            return _GLOBAL[name]
+    if name in ("addmm", "mm") and len(data) == 1 and weighted:
+        return "linear"
     return _KINDS.get(name, name.strip("_"))
+
+
+def _kept(bounds: tuple[object, ...], own: str) -> str:
+    return next((kind for known, kind in _BOUNDED.items() if known == bounds), own)
 
 
 def _is_one(size: object) -> bool:
     return size == 1 or (isinstance(size, (list, tuple)) and all(part == 1 for part in size))
 
 
-def _is_spatial(dims: Any, ndim: int) -> bool:
+def _is_spatial(dims: Any, ndim: int, axis: int | None) -> bool:
     """Whether a mean over ``dims`` leaves one value a channel.
 
-    Of (N, C, H, W), (N, H, W, C) or tokens (N, L, C).
+    Of (N, C, ...), (N, ..., C), or (N, C, L); where ``axis`` does not tell, of (N, C, H, W),
+    (N, H, W, C) or tokens (N, L, C).
     """
     if dims is None:
         return False
     chosen = {dim % ndim for dim in ((dims,) if isinstance(dims, int) else dims)}
+    if axis is not None and axis > 0:
+        return ndim > 2 and chosen == set(range(1, ndim)) - {axis}
     return chosen in ({2, 3}, {1, 2}) if ndim == 4 else ndim == 3 and chosen == {1}

@@ -18,13 +18,21 @@ What counts:
   "shift" (a position embedding) and "scale" (a layer scale).
 - What is computed from parameters alone (standardized weights, position biases) is no layer; its
   parameters count for the layer that uses the result.
-- A function that nothing here names becomes a node of the function's own name.
+- A function that nothing here names becomes a node of the function's own name, an operator of
+  another library one of its namespace and name (``torchvision::roi_align``).
+- Multiply-adds are those of the operators that really ran.
+- What is not called as a function (TorchScript's operators, those inside ``torch.vmap``) is seen
+  one level below, at the dispatcher. A tensor that was made where neither level sees it, as by
+  NumPy, is refused when it meets the image's data or is the output.
 
 Nodes are numbered in the order of execution, which is a topological order of the graph.
 """
 
+import inspect
+import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 
 import torch
@@ -35,7 +43,8 @@ from torch.nn.modules.module import (
 )
 from torch.nn.parameter import is_lazy
 
-from alignment.errors import TraceError
+from alignment.canonical import canonical_order
+from alignment.errors import TraceError, check_known
 from alignment.layers import Layer
 from alignment.tracer import Graph, Tracer
 
@@ -72,21 +81,37 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
     image = torch.zeros(1, *image_shape, device=device, dtype=dtype)
     tracer = Tracer(model, image)
     try:
-        with _evaluating(model), _hooked(tracer), torch.no_grad(), tracer:
+        with _evaluating(model), _hooked(tracer), _eagerly(), torch.no_grad(), tracer:
             output = model(image)
+    except TraceError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        if image.is_meta and "meta" in reason:
+        if tracer.path:
+            reason = f"in module {tracer.path!r}, {reason}"
+        if image.is_meta and ("meta" in reason or "item()" in reason):
             reason += "; if it needs values, build it outside of torch.device('meta')"
         raise TraceError(f"cannot be run on an image {image_shape}: {reason}") from error
+    follows = tracer.follows(output)
     if not tracer.graph:
-        raise TraceError(f"executes no layer on an image {image_shape}{_compiled(model)}")
-    if not tracer.follows(output):
-        raise TraceError(
-            "gives an output that cannot be followed back to the image: some of it is computed "
-            f"outside of PyTorch's functions, as by NumPy{_compiled(model)}"
-        )
+        raise TraceError(f"executes no layer on an image {image_shape}")
+    if not follows:
+        raise TraceError("gives an output that is not computed from the image")
+    if tracer.asked:
+        _warn_of_values(tracer)
     return tracer.graph
+
+
+def _warn_of_values(tracer: Tracer) -> None:
+    """Tell that the model asks for values, so that other images may take other ways."""
+    path, name = tracer.asked[0]
+    more = len({path for path, _ in tracer.asked}) - 1
+    where = f"module {path!r}" if path else "the model's own forward"
+    warnings.warn(
+        f"{where}{f' and {more} more' if more else ''} asks for values of its data ({name}); "
+        "these are the layers for an image of zeros, and others may have others",
+        stacklevel=3,
+    )
 
 
 def _check(model: object, image_shape: object) -> None:
@@ -107,18 +132,49 @@ def _check(model: object, image_shape: object) -> None:
             f"is to be run on an image {image_shape!r}; its shape must be (channels, height, "
             "width), whole numbers above 0"
         )
-    lazy = next((name for name, value in model.named_parameters() if is_lazy(value)), None)
-    if lazy is not None:
+    for what, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
+        lazy = next((name for name, value in named if is_lazy(value)), None)
+        if lazy is not None:
+            raise TraceError(
+                f"has a lazy {what} {lazy!r}, whose shape is not known before its first run; run "
+                "it once on an image"
+            )
+    _check_inputs(model)
+
+
+def _check_inputs(model: nn.Module) -> None:
+    """Refuse a model that cannot be called with one image.
+
+    Raises:
+        TraceError: it needs no input, or more than one.
+    """
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # written in C++
+        return
+    inputs = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    try:
+        signature.bind(None)
+    except TypeError as error:
         raise TraceError(
-            f"has a lazy parameter {lazy!r}, whose shape is not known before its first run; run "
-            "it once on an image"
-        )
+            f"takes {len(inputs)} inputs ({', '.join(inputs) or 'none'}) and is given one, an "
+            "image; wrap it in a module whose forward takes the image alone"
+        ) from error
 
 
-def _compiled(model: nn.Module) -> str:
-    """What to add about a model whose calls PyTorch does not show."""
-    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-    return "; TorchScript does not show its calls, so give the module itself" if scripted else ""
+@contextmanager
+def _eagerly() -> Iterator[None]:
+    """Run compiled modules as they were written, if there may be some."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 @contextmanager
@@ -139,7 +195,8 @@ def _hooked(tracer: Tracer) -> Iterator[None]:
 def _evaluating(model: nn.Module) -> Iterator[None]:
     """Put every module into evaluation mode, and back into its own."""
     training = {module: module.training for module in model.modules()}
-    model.eval()
+    with suppress(NotImplementedError):  # an exported program is in one mode for ever
+        model.eval()
     try:
         yield
     finally:
@@ -147,9 +204,22 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def graph_layers(graph: Graph) -> tuple[Layer, ...]:
-    """The layers of :func:`layer_graph`, in order of execution."""
+#: The orders that layers can be given in.
+ORDERS = ("execution", "canonical")
+
+
+def graph_layers(graph: Graph, order: str = "execution") -> tuple[Layer, ...]:
+    """The layers of :func:`layer_graph`.
+
+    Args:
+        graph: of layers.
+        order: "execution" is the order in which the model's code ran them; "canonical" depends on
+            the graph alone, see :func:`alignment.canonical.canonical_order`.
+
+    Raises:
+        AlignmentError: an unknown order.
+    """
+    check_known("order", order, ORDERS)
     fields = Layer.__slots__
-    return tuple(
-        Layer(**{field: graph.nodes[node][field] for field in fields}) for node in sorted(graph)
-    )
+    nodes = sorted(graph) if order == "execution" else canonical_order(graph)
+    return tuple(Layer(**{field: graph.nodes[node][field] for field in fields}) for node in nodes)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from alignment.effects import Effects
+
 #: Methods that change values in place, and nothing that a meta tensor has.
 _FILLS = frozenset(
     {
@@ -55,14 +57,15 @@ class Uninitialized(TorchFunctionMode):
 #: Functions of one result, which depends on nothing but their arguments' shapes and options.
 _PURE = frozenset(
     """
-    add avg_pool2d batch_norm conv2d gelu hardsigmoid hardswish hardtanh layer_norm linear
-    max_pool2d mul relu relu6 sigmoid silu softmax
+    add avg_pool2d batch_norm bmm cat clamp conv2d div gelu group_norm hardsigmoid hardswish
+    hardtanh layer_norm linear matmul max_pool2d mean mul normalize relu relu6 rms_norm
+    scaled_dot_product_attention sigmoid silu softmax
     """.split()  # noqa: SIM905
 )
 
 
 class Replies:
-    """Calls functions of meta tensors, and remembers what shape each call has given.
+    """Calls functions of meta tensors, and remembers what each call has given and done.
 
     A later call of the same function with equal shapes, strides and options is answered with a
     new tensor of the remembered shape and strides, or, if the first call worked in place, with
@@ -70,32 +73,54 @@ class Replies:
     """
 
     def __init__(self) -> None:
-        #: (shape, strides, dtype); None for a call in place.
-        self._known: dict[Any, tuple[Any, Any, torch.dtype] | None] = {}
+        #: (shape, strides, dtype), None for a call in place; and multiply-adds.
+        self._known: dict[Any, tuple[tuple[Any, Any, torch.dtype] | None, int]] = {}
 
     def call(
-        self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        effects: Effects,
     ) -> Any:
-        """What ``func`` gives; ``name`` is its name."""
-        if name not in _PURE or not isinstance(args[0] if args else None, Tensor):
+        """What ``func`` gives.
+
+        Args:
+            func: a function.
+            name: its name.
+            args: of the call.
+            kwargs: of the call.
+            effects: to add to what it does.
+        """
+        if name not in _PURE or not args:
             return func(*args, **kwargs)
-        if not args[0].is_meta:
+        first = args[0][0] if isinstance(args[0], (list, tuple)) and args[0] else args[0]
+        if not isinstance(first, Tensor):
+            return func(*args, **kwargs)
+        # Inside of a mapped function, a shape is not all that a tensor has.
+        if not first.is_meta or torch._C._functorch.peek_interpreter_stack() is not None:
             return func(*args, **kwargs)
         key = (func, _signature(args), _signature(tuple(sorted(kwargs.items()))))
         try:
-            if key in self._known:
-                known = self._known[key]
-                if known is None:
-                    return args[0]
-                shape, stride, dtype = known
-                return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+            known = self._known.get(key)
         except TypeError:  # an option that cannot be a key
             return func(*args, **kwargs)
+        if known is not None:
+            reply, flops = known
+            effects.flops += flops
+            if reply is None:
+                effects.written.append(args[0])
+                return args[0]
+            shape, stride, dtype = reply
+            return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        before = effects.flops
         result = func(*args, **kwargs)
         if result is args[0]:
-            self._known[key] = None
+            self._known[key] = (None, effects.flops - before)
         elif type(result) is Tensor and result.is_meta:
-            self._known[key] = (result.shape, result.stride(), result.dtype)
+            reply = (result.shape, result.stride(), result.dtype)
+            self._known[key] = (reply, effects.flops - before)
         return result
 
 

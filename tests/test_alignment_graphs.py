@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from alignment import Layer, TraceError, layer_graph, serialize_model
+from alignment.effects import Effects
 from alignment.graphs import graph_layers
 from alignment.meta import Replies
-from alignment.sequences import build
+from alignment.builders import build
 from alignment.zoo import Request
 
 
@@ -197,10 +198,6 @@ class Valued(nn.Module):
         return y.relu() if float(y.abs().sum()) >= 0 else y
 
 
-def scripted() -> nn.Module:
-    return torch.jit.trace(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()), torch.zeros(1, 3, 8, 8))
-
-
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     with torch.device("meta"):
         return build()
@@ -214,8 +211,6 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(7, 7)), "cannot be run"),
         (lambda: nn.LazyConv2d(4, 1), "lazy parameter 'weight'"),
         (Outside, "cannot be followed back to the image.*NumPy"),
-        (scripted, "TorchScript does not show its calls"),
-        (lambda: nn.Sequential(scripted(), nn.Conv2d(3, 3, 1)), "TorchScript"),
         (lambda: on_meta(Valued), "build it outside of torch.device"),
         (lambda: Block, "is the class Block; an instance of torch.nn.Module is needed"),
         (lambda: torch.relu, "is builtin_function_or_method; an instance"),
@@ -290,27 +285,28 @@ def test_remembered_shapes_change_nothing(name: str, monkeypatch: pytest.MonkeyP
     model, shape, _ = build(request)
     layers = graph_layers(layer_graph(model, shape))
     monkeypatch.setattr(
-        Replies, "call", lambda self, func, name, args, kwargs: func(*args, **kwargs)
+        Replies, "call", lambda self, func, name, args, kwargs, effects: func(*args, **kwargs)
     )
     assert graph_layers(layer_graph(model, shape)) == layers
 
 
 def test_a_shape_is_remembered_with_all_that_it_depends_on() -> None:
     replies = Replies()
+    effects = Effects()
     meta = torch.zeros(1, 3, 8, 8, device="meta")
     weight = torch.zeros(4, 3, 3, 3, device="meta")
     for image in (meta, meta.expand(2, 3, 8, 8), meta.to(memory_format=torch.channels_last)):
         for options in ((None, 1), (None, 2), (None, 1, "same"), (None, 1, 1, 1, 1)):
             for _ in range(2):
-                found = replies.call(F.conv2d, "conv2d", (image, weight, *options), {})
+                found = replies.call(F.conv2d, "conv2d", (image, weight, *options), {}, effects)
                 wanted = F.conv2d(image, weight, *options)
                 assert (found.shape, found.stride()) == (wanted.shape, wanted.stride())
     for _ in range(2):
-        assert replies.call(F.relu, "relu", (meta,), {"inplace": True}) is meta
-        assert replies.call(F.relu, "relu", (meta,), {"inplace": False}) is not meta
+        assert replies.call(F.relu, "relu", (meta,), {"inplace": True}, effects) is meta
+        assert replies.call(F.relu, "relu", (meta,), {"inplace": False}, effects) is not meta
     real = torch.tensor([-1.0, 2.0])
-    assert replies.call(F.relu, "relu", (real,), {}).tolist() == [0.0, 2.0]
-    assert replies.call(F.relu, "relu", (-real,), {}).tolist() == [1.0, 0.0]
+    assert replies.call(F.relu, "relu", (real,), {}, effects).tolist() == [0.0, 2.0]
+    assert replies.call(F.relu, "relu", (-real,), {}, effects).tolist() == [1.0, 0.0]
 
 
 def test_a_model_that_no_library_knows() -> None:
