@@ -1,13 +1,9 @@
 """A grid from end to end, on a budget of seconds: rows, resuming, failures, refusals."""
 
 import json
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from killing import SEEDS, kill_two_at_random, kill_when, units_done
 from tiny_bench import tiny_config
 
 from nasneurn.api import finish, run_config
@@ -56,35 +53,10 @@ def same_results(one: Study, other: Study) -> None:
         pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
-def times_done(study: Study) -> dict[str, int]:
-    """How often each unit was finished, by any process."""
-    lines = [
-        json.loads(line)
-        for path in (study.folder / "store").glob("*.jsonl")
-        for line in path.read_text().splitlines()
-    ]
-    done = [line["unit"] for line in lines if line["status"] == "done"]
-    return {unit: done.count(unit) for unit in done}
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A grid that was never interrupted, in a process of its own."""
     return run(tmp_path_factory.mktemp("finished") / "out")
-
-
-def kill_when(out: Path, ready: Callable[[], bool], *arguments: str) -> None:
-    """Run the grid in a process of its own and kill it without warning at a moment."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(out), *arguments])
-    try:
-        deadline = time.monotonic() + 120
-        while not ready():
-            assert process.poll() is None, "the grid ended before the moment to kill it"
-            assert time.monotonic() < deadline, "the moment to kill the grid never came"
-            time.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def test_one_training_gives_a_row_for_every_target(finished: Study) -> None:
@@ -151,25 +123,20 @@ def test_killed_it_ends_in_the_same_rows(finished: Study, tmp_path: Path, moment
     out = tmp_path / "out"
     first, second = (unit.identity for unit in tiny_config().units(finished.store.outcomes()))
     awaited = {"in the first training": first, "between two trainings": second}[moment]
-    kill_when(out, lambda: (out / "state" / f"{awaited}.ckpt").exists())
+    command = [sys.executable, str(SCRIPT), str(out)]
+    kill_when(command, (out / "state" / f"{awaited}.ckpt").exists)
     same_results(run(out), finished)
 
 
 @pytest.mark.slow
-def test_two_processes_killed_at_random_do_each_training_once(
-    finished: Study, tmp_path: Path
-) -> None:
+def test_two_processes_killed_at_random_do_each_training_once(tmp_path: Path) -> None:
     """Both work on one folder, and both are killed, again and again."""
-    out, draw = tmp_path / "out", random.Random(0)
-    for _ in range(3):
-        both = [subprocess.Popen([sys.executable, str(SCRIPT), str(out)]) for _ in range(2)]
-        time.sleep(draw.uniform(6, 14))
-        for process in both:
-            process.kill()
-            process.wait()
-    study = run(out)
-    same_results(study, finished)
-    assert set(times_done(study).values()) == {1}
+    out, arguments = tmp_path / "out", ("here", "1", str(SEEDS))
+    kill_two_at_random([sys.executable, str(SCRIPT), str(out), *arguments], out, seed=0)
+    study = run(out, *arguments)
+    same_results(study, run(tmp_path / "whole", *arguments))
+    done = units_done(out)
+    assert len(done) == len(set(done)) == 2 * SEEDS
 
 
 @pytest.mark.slow
@@ -251,7 +218,8 @@ def test_two_processes_share_one_folder(finished: Study, tmp_path: Path) -> None
     assert 0 in codes
     study = run(out)
     same_results(study, finished)
-    assert sorted(times_done(study).values()) == [1, 1]
+    done = units_done(out)
+    assert len(done) == len(set(done)) == 2
 
 
 def test_identity_is_of_what_decides_the_result(finished: Study) -> None:

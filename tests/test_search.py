@@ -2,12 +2,10 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -18,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from killing import SEEDS, kill_two_at_random, kill_when, units_done
 from PIL import Image
 from tiny_bench import tiny_config as tiny_bench_config
 from tiny_search import CHANGES, JOINT, MINUTE, same_search, tiny_config
@@ -48,8 +47,8 @@ def run(config: SearchConfig, out: Path, **options: Any) -> Study:
     return StudyRun(config, out, Execution(device="cpu", **options), extend=extend).run()
 
 
-def run_whole(kind: str, out: Path) -> Study:
-    subprocess.run([sys.executable, str(SCRIPT), str(out), kind], check=True)
+def run_whole(kind: str, out: Path, *seeds: str) -> Study:
+    subprocess.run([sys.executable, str(SCRIPT), str(out), kind, *seeds], check=True)
     return Study(out)
 
 
@@ -63,20 +62,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def joint(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The same of the AutoFormer space with its stem, every option taken."""
     return run_whole("joint", tmp_path_factory.mktemp("joint") / "out")
-
-
-def kill_when(kind: str, out: Path, ready: Callable[[], bool]) -> None:
-    """Run the search in a process of its own and kill it without warning at a moment."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(out), kind])
-    try:
-        deadline = time.monotonic() + 120
-        while not ready():
-            assert process.poll() is None, "the search ended before the moment to kill it"
-            assert time.monotonic() < deadline, "the moment to kill the search never came"
-            time.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def test_outputs_are_whole(finished: Study) -> None:
@@ -128,30 +113,19 @@ def test_killed_at_a_moment_it_ends_in_the_same_rows(
         "supernet": checkpoint.exists,
         "evolution": lambda: scores.exists() and scores.read_text().count("\n") >= 5,
     }
-    kill_when(kind, out, moments[moment])
+    kill_when([sys.executable, str(SCRIPT), str(out), kind], moments[moment])
     assert not (out / "architecture.json").exists()
     same_search(run_whole(kind, out), whole)
 
 
 @pytest.mark.slow
-def test_two_processes_killed_at_random_do_each_unit_once(finished: Study, tmp_path: Path) -> None:
-    out, draw = tmp_path / "out", random.Random(1)
-    for _ in range(3):
-        command = [sys.executable, str(SCRIPT), str(out), "plain"]
-        both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
-        time.sleep(draw.uniform(8, 16))
-        for process in both:
-            process.kill()
-            process.wait()
-    study = run_whole("plain", out)
-    same_search(study, finished)
-    lines = [
-        json.loads(line)["unit"]
-        for path in (out / "store").glob("*.jsonl")
-        for line in path.read_text().splitlines()
-    ]
-    assert sorted(lines) == sorted(set(lines))
-    assert len(lines) == 2  # the supernet, and the training of what it found
+def test_two_processes_killed_at_random_do_each_unit_once(tmp_path: Path) -> None:
+    out, seeds = tmp_path / "out", str(SEEDS)
+    kill_two_at_random([sys.executable, str(SCRIPT), str(out), "plain", seeds], out, seed=1)
+    same_search(run_whole("plain", out, seeds), run_whole("plain", tmp_path / "whole", seeds))
+    done = units_done(out)
+    # Supernets, and the trainings of what they found.
+    assert len(done) == len(set(done)) == 2 * SEEDS
 
 
 def test_a_joint_search_finds_the_stem_too(joint: Study) -> None:

@@ -1,4 +1,4 @@
-"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE] [WORKERS]``."""
+"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE [WORKERS [SEEDS]]]``."""
 
 import os
 import sys
@@ -34,6 +34,7 @@ def tiny_config(**options: Any) -> BenchConfig:
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
     import torch
+    from killing import BEGUN
 
     from nasneurn.api import finish
     from nasneurn.studies import train
@@ -41,6 +42,9 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)
     train.CHECKPOINT_SECONDS = 0.0
-    out, engine, workers = Path(sys.argv[1]), sys.argv[2:3] or ["here"], sys.argv[3:4] or ["1"]
-    execution = Execution(engine=engine[0], workers=int(workers[0]), device="cpu")
-    finish(StudyRun(tiny_config(), out, execution))
+    out, *given = sys.argv[1:]
+    engine, workers, seeds = [*given, *["here", "1", "1"][len(given) :]]
+    execution = Execution(engine=engine, workers=int(workers), device="cpu")
+    run = StudyRun(tiny_config(seeds=[seeds]), Path(out), execution)
+    print(BEGUN, flush=True)
+    finish(run)

@@ -1,4 +1,4 @@
-"""A search of seconds: ``python tiny_search.py OUT plain|joint``, for tests that kill it."""
+"""A search of seconds, for tests: ``python tiny_search.py OUT plain|joint [SEEDS]``."""
 
 import sys
 from pathlib import Path
@@ -83,6 +83,7 @@ def same_search(one: Study, other: Study) -> None:
 
 if __name__ == "__main__":
     import torch
+    from killing import BEGUN
 
     from nasneurn.api import finish
     from nasneurn.search import supernet_work
@@ -90,5 +91,8 @@ if __name__ == "__main__":
 
     torch.set_num_threads(1)  # tests run beside each other
     supernet_work.CHECKPOINT_SECONDS = 0.0
-    changes: dict[str, Any] = {"plain": {}, "joint": JOINT}[sys.argv[2]]
-    finish(StudyRun(tiny_config(**changes), Path(sys.argv[1]), Execution(device="cpu")))
+    out, kind, *seeds = sys.argv[1:]
+    options: dict[str, Any] = {"plain": {}, "joint": JOINT}[kind]
+    run = StudyRun(tiny_config(**options, seeds=seeds or ["1"]), Path(out), Execution(device="cpu"))
+    print(BEGUN, flush=True)
+    finish(run)
