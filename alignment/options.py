@@ -1,9 +1,14 @@
 """What an alignment computes, and the other options that its result is compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from alignment.arrays import BoolArray
 from alignment.errors import AlignmentError, check_known
+from alignment.layers import Architecture
 from alignment.needleman_wunsch import BORDERS, Scoring
 from alignment.representatives import METHODS
 from alignment.similarity import NORMALIZATIONS, SIMILARITIES
@@ -25,7 +30,10 @@ class Options:
         similarity: of :data:`alignment.similarity.SIMILARITIES`.
         branches: the order of parallel branches, that of "execution", or a "canonical" one that
             depends on the graph alone.
-        representatives: how many to choose; None is 10, or all if there are fewer.
+        representatives: how many to choose; None is 10, or all that may be chosen if there are
+            fewer.
+        max_params: only architectures of so many parameters or fewer are chosen; None is no limit.
+        max_flops: the same of multiply-adds, for one image of the size that each was traced with.
         clustering: of :data:`alignment.representatives.METHODS`.
         prefer: "medoid", or "cheap": the cheapest member ``within`` that distance of the medoid.
         within: see ``prefer``.
@@ -39,6 +47,8 @@ class Options:
     similarity: str = "normalized"
     branches: str = "execution"
     representatives: int | None = None
+    max_params: int | None = None
+    max_flops: int | None = None
     clustering: str = "medoids"
     prefer: str = "medoid"
     within: float = 0.1
@@ -66,10 +76,35 @@ class Options:
                     f"cannot choose {self.representatives} representatives of {most} "
                     f"architectures; from 1 to {most}"
                 )
+        for name in ("max_params", "max_flops"):
+            limit = getattr(self, name)
+            if limit is None:
+                continue
+            if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
+                raise AlignmentError(f"{name} is {limit!r}; it must be a whole number of 1 or more")
         if not 0 <= self.within <= 2:
             raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 2")
         if self.threads < 1:
             raise AlignmentError(f"threads is {self.threads}; it must be at least 1")
+
+    def allowed(self, architectures: Sequence[Architecture]) -> BoolArray:
+        """(N,), which of ``architectures`` satisfy the limits of a representative."""
+        fits = [
+            (self.max_params is None or one.params <= self.max_params)
+            and (self.max_flops is None or one.flops <= self.max_flops)
+            for one in architectures
+        ]
+        return np.array(fits, np.bool_)
+
+    def limits(self) -> str:
+        """The limits in words; nothing if there are none.
+
+        >>> Options(max_params=5_000_000).limits()
+        'at most 5,000,000 parameters'
+        """
+        named = ((self.max_params, "parameters"), (self.max_flops, "multiply-adds"))
+        parts = [f"{limit:,} {what}" for limit, what in named if limit is not None]
+        return "at most " + " and ".join(parts) if parts else ""
 
     def scores_title(self) -> str:
         """How tables and figures name the scores."""
@@ -117,7 +152,9 @@ def variants(options: Options) -> list[tuple[str, Options]]:
 
     for borders in BORDERS:
         add(f"{borders} borders", scoring=replace(one, borders=borders))
-    add("mismatch 0", scoring=replace(one, mismatch=0))
+    # One kind with another geometry must not score less than two kinds.
+    partial = options.partial if options.partial is None else max(options.partial, 0)
+    add("mismatch 0", scoring=replace(one, mismatch=0), partial=partial)
     add("match doubled", scoring=replace(one, match=2 * one.match))
     doubled = None if one.gap_extend is None else 2 * one.gap_extend
     add("gap doubled", scoring=replace(one, gap=2 * one.gap, gap_extend=doubled))

@@ -1,0 +1,47 @@
+"""The options of an alignment from a preset, the models, and what was asked for besides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from alignment.errors import check_known
+from alignment.needleman_wunsch import Scoring
+from alignment.options import PRESETS, Options
+
+#: The models that the paper's figure shows, as a person names them.
+PUBLISHED_SET = ["all"]
+
+_SCORES = frozenset(field.name for field in fields(Scoring))
+
+
+def default_preset(models: Sequence[str]) -> str:
+    """What is computed of models where nothing is said: of the published 44 the paper's figure.
+
+    >>> default_preset(["all"]), default_preset(["all", "vgg13"])
+    ('paper', 'recommended')
+    """
+    return "paper" if list(models) == PUBLISHED_SET else "recommended"
+
+
+def preset_options(preset: str, changes: Mapping[str, Any]) -> Options:
+    """A preset with some options changed.
+
+    Args:
+        preset: of :data:`alignment.options.PRESETS`.
+        changes: fields of :class:`alignment.options.Options` and of
+            :class:`alignment.needleman_wunsch.Scoring` by name; None leaves one as it is. A
+            ``gap`` without ``gap_extend`` is that of each token.
+
+    Raises:
+        AlignmentError: no such preset, or a score that cannot be used.
+
+    >>> preset_options("paper", {"gap": -1, "scheme": None}).scoring.gap
+    -1
+    """
+    check_known("preset", preset, PRESETS)
+    given = {name: value for name, value in changes.items() if value is not None}
+    scores = {name: given.pop(name) for name in _SCORES & given.keys()}
+    if "gap" in scores:
+        scores.setdefault("gap_extend", None)
+    chosen = PRESETS[preset]
+    return replace(chosen, scoring=replace(chosen.scoring, **scores), **given)
