@@ -12,6 +12,7 @@ from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.studies.config import plan_bench
 from nasneurn.studies.folder import Study, check_begun
+from nasneurn.studies.named_protocols import named_protocol
 from nasneurn.studies.run import Execution, StudyRun
 
 if TYPE_CHECKING:
@@ -39,17 +40,18 @@ def _seeds(value: int | str | Sequence[int] | Sequence[str]) -> list[str]:
 
 
 def bench(
-    models: Words = "digits_convnet",
+    models: Words | None = None,
     *,
+    protocol: str | None = None,
     stems: Words = ("none", "neurn"),
     algorithms: Words = "erm",
-    suite: str | Path = "builtin",
+    suite: str | Path | None = None,
     image_size: int | None = None,
     splits: Path | None = None,
-    sources: Words = "all",
+    sources: Words | None = None,
     targets: Words = "all",
-    seeds: int | str | Sequence[int] = 2,
-    budget: str = "quick",
+    seeds: int | str | Sequence[int] | None = None,
+    budget: str | None = None,
     changes: Mapping[str, Any] | None = None,
     precision: str = "auto",
     out: Path | str = Path("results/bench"),
@@ -62,16 +64,22 @@ def bench(
     The same call continues where it was stopped; several processes may work on one folder.
 
     Args:
-        models: networks by name; see :func:`nasneurn.networks.resolve_architectures`.
+        models: networks by name; see :func:`nasneurn.networks.resolve_architectures`. By default
+            ``digits_convnet``.
+        protocol: a protocol of :data:`nasneurn.studies.named_protocols.PROTOCOLS`, which says what
+            models, suite, sources, seeds and budget are if they are not given.
         stems: stems by name, each with its options.
         algorithms: how they are trained.
-        suite: "builtin", "digits" or a folder ``ROOT/<domain>/<class>/<images>``.
+        suite: "builtin" (the default), "digits", "digits-resized" or a folder
+            ``ROOT/<domain>/<class>/<images>``.
         image_size: side of the images; 32 by default, of a folder 224.
         splits: the split file of a folder.
-        sources: domains to train on, each by itself; "+" joins several to one source.
+        sources: domains to train on, each by itself, by default all; "+" joins several to one
+            source.
         targets: domains to measure on.
-        seeds: how many, from 0 up, or the seeds themselves.
-        budget: the named protocol to start from: quick, standard or paper.
+        seeds: how many, from 0 up, or the seeds themselves; by default 2.
+        budget: the size of the training to start from: quick (the default), standard, paper or
+            single-source-digits.
         changes: fields of the protocol with other values.
         precision: auto (bf16 on a GPU, else 32), 32 or bf16.
         out: the folder of the results.
@@ -88,6 +96,7 @@ def bench(
     """
     run = bench_run(
         models,
+        protocol=protocol,
         stems=stems,
         algorithms=algorithms,
         suite=suite,
@@ -108,14 +117,16 @@ def bench(
 
 
 def bench_run(
-    models: Words,
+    models: Words | None = None,
     *,
     stems: Words,
+    protocol: str | None = None,
     algorithms: Words = "erm",
-    suite: str | Path = "builtin",
-    sources: Words = "all",
+    suite: str | Path | None = None,
+    sources: Words | None = None,
     targets: Words = "all",
-    seeds: int | str | Sequence[int] = 2,
+    seeds: int | str | Sequence[int] | None = None,
+    budget: str | None = None,
     changes: Mapping[str, Any] | None = None,
     out: Path | str = Path("results/bench"),
     extend: bool = False,
@@ -126,20 +137,22 @@ def bench_run(
 ) -> StudyRun:
     """A study that is planned and not yet run; arguments as those of :func:`bench`."""
     execution = execution or Execution()
+    usual = named_protocol(protocol)
     config = plan_bench(
-        models=_words(models),
+        models=_words(models or usual.models),
         stems=_words(stems),
         algorithms=_words(algorithms),
-        suite=str(suite),
-        sources_named=_words(sources),
+        suite=str(suite or usual.suite),
+        sources_named=_words(sources or usual.sources),
         targets=_words(targets),
-        seeds=_seeds(seeds),
+        seeds=_seeds(usual.seeds if seeds is None else seeds),
+        budget=budget or usual.budget,
         changes=changes or {},
         trust_code=trust_code,
         data_dir=execution.data_dir,
         device=execution.device,
         read_images=read_images,
-        **{"image_size": None, "splits": None, "budget": "quick", "precision": "auto", **options},
+        **{"image_size": None, "splits": None, "precision": "auto", **options},
     )
     return StudyRun(config, Path(out), execution, extend=extend, trust_code=trust_code)
 

@@ -15,7 +15,11 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the prepared npz files; by default $NASNEURN_DATA."),
 ]
-Suite = Annotated[str, typer.Option(help="builtin, digits or a folder.")]
+Suite = Annotated[str, typer.Option(help="builtin, digits, digits-resized or a folder.")]
+SuiteOrUsual = Annotated[
+    str | None,
+    typer.Option("--suite", help="builtin (if not given), digits, digits-resized or a folder."),
+]
 ImageSize = Annotated[
     int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
 ]
@@ -40,7 +44,19 @@ Targets = Annotated[list[str] | None, typer.Option(help="Domains to measure on; 
 Seeds = Annotated[
     list[str] | None, typer.Option(help="How many seeds, from 0 up; or a list: 0,3,7.")
 ]
-BudgetName = Annotated[str, typer.Option(help="quick, standard or paper.")]
+BudgetName = Annotated[str, typer.Option(help="quick, standard, paper or single-source-digits.")]
+BudgetOrUsual = Annotated[
+    str | None,
+    typer.Option("--budget", help="quick (if not given), standard, paper or single-source-digits."),
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="What other options are if not given: single-source-digits (the literature's) or "
+        "paper.",
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option(

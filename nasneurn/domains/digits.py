@@ -25,6 +25,8 @@ from nasneurn.errors import InputError
 from nasneurn.paths import cache_dir
 
 NAME = "digits"
+#: The same files, with MNIST stretched to size and not padded, as the literature has them.
+RESIZED = "digits-resized"
 SIZE = 32
 CLASSES = tuple("0123456789")
 
@@ -157,9 +159,11 @@ RECIPE_VERSION = 1
 PADDED_SIDE, MARGIN = 28, 2
 
 
-def brought_to(size: int, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def brought_to(
+    size: int, images: npt.NDArray[np.uint8], *, padded: bool = True
+) -> npt.NDArray[np.uint8]:
     """Bring raw images to uint8 (N, ``size``, ``size``, 3): margin, stretch, three channels."""
-    if images.shape[1:3] == (PADDED_SIDE, PADDED_SIDE):
+    if padded and images.shape[1:3] == (PADDED_SIDE, PADDED_SIDE):
         images = zero_pad(images, MARGIN)
     return three_channels(resize(images, size))
 
@@ -169,8 +173,9 @@ class DigitsReader:
 
     has_all = False
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, *, padded: bool = True) -> None:
         self._folder = folder
+        self._padded = padded
         self._size = size
 
     def labels(self, domain: str, part: str) -> Labels:
@@ -180,7 +185,9 @@ class DigitsReader:
     def images(self, domain: str, part: str) -> Split:
         """The images of one file, brought to size."""
         raw = read_pack(pack_file(self._folder, domain, part))
-        return Split(brought_to(self._size, np.asarray(raw.images)), raw.labels)
+        return Split(
+            brought_to(self._size, np.asarray(raw.images), padded=self._padded), raw.labels
+        )
 
     def digest(self, domain: str, part: str) -> str:
         """Of the arrays, however they are compressed, and of how they are brought to size."""
@@ -213,7 +220,8 @@ class DigitsReader:
         return FileHashes(cache_dir() / NAME / f"{place}-hashes.npz")
 
     def _digest(self, content: Hashes) -> str:
-        return content_digest([NAME, RECIPE_VERSION, PADDED_SIDE, MARGIN, self._size], content)
+        margin = MARGIN if self._padded else 0
+        return content_digest([NAME, RECIPE_VERSION, PADDED_SIDE, margin, self._size], content)
 
 
 def _key(path: Path) -> Keys:

@@ -46,10 +46,12 @@ def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> li
         InputError: no such suite or folder.
     """
     if suite is None:
-        return [entry for name in SUITES for entry in take_inventory(name, data_dir)]
+        # The resized digits are the same files.
+        suites = [name for name in SUITES if name != digits.RESIZED]
+        return [entry for name in suites for entry in take_inventory(name, data_dir)]
     if suite == builtin.NAME:
         return [_builtin_entry(domain) for domain in builtin.RECIPES]
-    if suite == digits.NAME:
+    if suite in (digits.NAME, digits.RESIZED):
         folder = default_data_dir(data_dir)
         return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
     return _folder_entries(load_suite(suite))

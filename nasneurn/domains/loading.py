@@ -12,7 +12,7 @@ from nasneurn.paths import cache_dir
 from nasneurn.paths import data_dir as default_data_dir
 
 #: The suites that have a name; any other is a folder.
-SUITES = (builtin.NAME, digits.NAME)
+SUITES = (builtin.NAME, digits.NAME, digits.RESIZED)
 SIZES = range(8, 1025)
 
 #: The suite of each request, with the state of the files it was made from.
@@ -75,7 +75,8 @@ def load_suite(
     an image that was written over is seen by the next process.
 
     Args:
-        name_or_folder: "builtin"; "digits"; or a folder ``ROOT/<domain>/<class>/<image files>``.
+        name_or_folder: "builtin"; "digits", or "digits-resized", in which MNIST is stretched to
+            size and not padded; or a folder ``ROOT/<domain>/<class>/<image files>``.
         data_dir: the folder of the npz files of "digits"; by default ``$NASNEURN_DATA``, else
             one in the cache.
         size: side of the images in pixels; by default 32, and 224 for a folder.
@@ -100,7 +101,7 @@ def load_suite(
     root = Path(name_or_folder)
     if not root.is_dir():
         raise InputError(
-            f"no suite {str(name_or_folder)!r}; it must be {' or '.join(SUITES)}, or an existing "
+            f"no suite {str(name_or_folder)!r}; it must be {', '.join(SUITES)}, or an existing "
             "folder that holds <domain>/<class>/<image files>"
         )
     root, splits, size = root.resolve(), splits and splits.resolve(), size or folders.SIZE
@@ -128,7 +129,9 @@ def _named(name: str, data_dir: Path | None, size: int | None) -> Suite:
         folder = default_data_dir(data_dir).resolve()
         handle = SuiteHandle(name, folder, size or digits.SIZE)
         request, state = (handle, cache_dir()), digits.fingerprint(folder)
-        reader, kind = digits.DigitsReader(folder, handle.size), (digits.CLASSES, digits.DOMAINS)
+        padded = name == digits.NAME
+        reader = digits.DigitsReader(folder, handle.size, padded=padded)
+        kind = (digits.CLASSES, digits.DOMAINS)
     # A request whose files have not changed gets the suite that has them in memory already.
     if request not in _suites or _suites[request][0] != state:
         _suites[request] = (state, Suite(name, *kind, handle.size, handle, reader))

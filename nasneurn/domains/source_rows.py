@@ -23,6 +23,7 @@ def source_rows(
     most: int | None,
     fraction: float,
     held_out: npt.NDArray[np.bool_] | None = None,
+    drawn: str = "random",
 ) -> tuple[Rows, Rows]:
     """Choose the rows of a source's training images ``(to fit, held out)``.
 
@@ -31,6 +32,8 @@ def source_rows(
         most: use at most so many of them, together; None for all.
         fraction: the share to hold out, see :func:`hold_out_rows`.
         held_out: which of the images a split file holds out; these take the place of the fraction.
+        drawn: "random", by class; or "first": to fit the first ``most``, and held out, of those
+            after them, the fraction of that number.
 
     Returns:
         Two arrays of rows, each in ascending order.
@@ -38,6 +41,8 @@ def source_rows(
     Raises:
         InputError: ``fraction``, ``most`` or the labels admit no such choice.
     """
+    if drawn == "first":
+        return _first_rows(len(labels), most, fraction)
     if held_out is None:
         rows = subsample_rows(labels, len(labels) if most is None else most)
         fit, selecting = hold_out_rows(labels[rows], fraction)
@@ -52,6 +57,17 @@ def source_rows(
         fit[subsample_rows(labels[fit], most - kept)],
         selecting[subsample_rows(labels[selecting], kept)],
     )
+
+
+def _first_rows(count: int, most: int | None, fraction: float) -> tuple[Rows, Rows]:
+    fit = count if most is None else most
+    selecting = max(1, round(fraction * fit))
+    if fit + selecting > count:
+        raise InputError(
+            f"the first {fit} images are to be fitted and {selecting} after them held out, and "
+            f"there are {count}; draw fewer, or at random"
+        )
+    return np.arange(fit), np.arange(fit, fit + selecting)
 
 
 def hold_out_rows(labels: Labels, fraction: float) -> tuple[Rows, Rows]:

@@ -36,6 +36,11 @@ class Architecture(Settings):
         return choices_name(self.found.choices) if self.found else "fixed"
 
     @property
+    def package(self) -> str:
+        """The package whose version ``version`` is."""
+        return "nasneurn" if self.library == "design" else self.library
+
+    @property
     def own(self) -> Choice:
         """The choice that one's own network is made by."""
         return Choice(name=self.model, options=self.options)

@@ -122,9 +122,9 @@ def _of_library(request: Request) -> Architecture:
             raise InputError(
                 f"{request.library} has no image classifier {model!r}{suggestion(model, known)}"
             )
-    package = "nasneurn" if request.library == "design" else request.library
-    fields: dict[str, Any] = {"library": request.library, "version": version(package)}
-    return Architecture(name=request.name, model=model, **fields)
+    fields: dict[str, Any] = {"library": request.library, "model": model}
+    one = Architecture(name=request.name, **fields)
+    return one.model_copy(update={"version": version(one.package)})
 
 
 def _representatives() -> list[str]:

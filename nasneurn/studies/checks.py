@@ -50,10 +50,10 @@ def check_architecture(architecture: Architecture, suite: Suite) -> None:
 
     from nasneurn.networks.build import describe
 
-    if architecture.version and architecture.version != version(architecture.library):
+    if architecture.version and architecture.version != version(architecture.package):
         raise InputError(
-            f"{architecture.name} is planned as that of {architecture.library} "
-            f"{architecture.version}, and {version(architecture.library)} is installed; "
+            f"{architecture.name} is planned as that of {architecture.package} "
+            f"{architecture.version}, and {version(architecture.package)} is installed; "
             "install the former, or choose another --out"
         )
     describe(architecture, len(suite.classes), suite.size)

@@ -95,7 +95,8 @@ def _estimate(
     training = _seconds(train) / protocol.batch_size
     network.eval()
     measuring = _seconds(measure) / protocol.batch_size
-    passes = protocol.epochs * (counts.fit * training + counts.held_out * measuring)
+    batches, steps = protocol.passes_and_steps(counts.fit)
+    passes = steps / max(1, batches) * (counts.fit * training + counts.held_out * measuring)
     return Estimate(architecture.name, adaptation, trainings, passes + counts.test * measuring)
 
 

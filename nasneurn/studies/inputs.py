@@ -29,6 +29,7 @@ def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
         suite.labels(source, "train"),
         most=protocol.train_images,
         fraction=protocol.hold_out,
+        drawn=protocol.drawn,
         held_out=suite.held_out(source),
     )
 

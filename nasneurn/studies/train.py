@@ -127,8 +127,8 @@ class _Work:
 
     def _train(self, network: nn.Module) -> HeldOutSelection:
         protocol, seed = self._training.protocol, self._training.seed
-        every = len(self._images.fit) // protocol.batch_size * self._halves
-        count = every * protocol.epochs
+        batches, steps = protocol.passes_and_steps(len(self._images.fit))
+        every, count = batches * self._halves, steps * self._halves
         loader = ShuffledBatches(
             self._images.fit,
             protocol.batch_size,
@@ -136,7 +136,9 @@ class _Work:
             stream(seed, "order"),
             parts=self._halves,
         )
-        selection = HeldOutSelection(self._images.held_out, every, protocol.patience)
+        selection = HeldOutSelection(
+            self._images.held_out, every, protocol.patience, last=protocol.selection == "last"
+        )
         checkpoint = _checkpoint(self._training, self._place)
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with meter(self._place.title, count, shown=self._place.shown) as progress:

@@ -78,6 +78,7 @@ class Training(Settings):
         Options count with their defaults, and the budget's name does not count.
         """
         content = self.model_dump(mode="json", exclude={"budget"})
+        content["protocol"] = self.protocol.content
         content["applied_stem"] = STEMS.filled(self.applied_stem)
         content["stem"] = str(self.stem) if self.stem == SEARCHED else None
         content["algorithm"] = ALGORITHMS.filled(self.algorithm)

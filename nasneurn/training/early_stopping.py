@@ -1,4 +1,4 @@
-"""Early stopping: keep the weights that do best on held-out source images."""
+"""Early stopping: keep the weights that do best on held-out source images, or the last."""
 
 import copy
 import time
@@ -24,6 +24,7 @@ class HeldOutSelection(pl.Callback):
         held_out: the images that select.
         every: batches in a pass ("epoch" below).
         patience: passes without a better accuracy after which training stops.
+        last: keep the last weights whatever their accuracy, and stop at the end alone.
 
     Attributes:
         history: one record a pass: ``epoch`` (from 1), ``loss`` (mean of its batches),
@@ -31,7 +32,8 @@ class HeldOutSelection(pl.Callback):
         best: the record of the pass whose weights are the best.
     """
 
-    def __init__(self, held_out: Images, every: int, patience: int) -> None:
+    def __init__(self, held_out: Images, every: int, patience: int, *, last: bool = False) -> None:
+        self._last = last
         self._held_out = held_out
         self._every = every
         self._patience = patience
@@ -55,8 +57,11 @@ class HeldOutSelection(pl.Callback):
     ) -> None:
         """Note the loss; after the last batch of a pass, measure."""
         self._losses.append(batch_loss(trainer, outputs))
-        if (batch_idx + 1) % self._every:
-            return
+        if (batch_idx + 1) % self._every == 0:
+            self._measure(pl_module)
+            trainer.should_stop = self._over
+
+    def _measure(self, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, ClassificationModule)
         network = pl_module.model.eval()
         record = {
@@ -69,17 +74,26 @@ class HeldOutSelection(pl.Callback):
         self._mark = time.monotonic()
         self._losses = []
         self.history.append(record)
-        if record["held_out_accuracy"] > self.best["held_out_accuracy"]:
-            self.best = record
+        self._note_best()
+        if self.best is record and not self._last:
             self._weights = copy.deepcopy(network.state_dict())
-        trainer.should_stop = self._over
+
+    def _note_best(self) -> None:
+        # Of equal accuracies the earlier.
+        kept = self.history[-1:] if self._last else self.history
+        self.best = max(kept, key=lambda record: record["held_out_accuracy"])
 
     @property
     def _over(self) -> bool:
-        return len(self.history) - self.best["epoch"] >= self._patience
+        since = len(self.history) - self.best["epoch"]
+        return not self._last and since >= self._patience
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the network its best weights."""
+        if self._last:
+            if self._losses:  # of a pass that was not whole
+                self._measure(pl_module)
+            return
         assert isinstance(pl_module, ClassificationModule)
         pl_module.model.load_state_dict(self._weights)
 
@@ -93,4 +107,4 @@ class HeldOutSelection(pl.Callback):
         self._weights = state_dict["weights"]
         self.history = state_dict["history"]
         if self.history:
-            self.best = max(self.history, key=lambda record: record["held_out_accuracy"])
+            self._note_best()

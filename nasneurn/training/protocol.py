@@ -1,7 +1,7 @@
 """How a network is trained and selected, as plain data, and the named budgets."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -29,8 +29,14 @@ class Protocol(Settings):
 
     Attributes:
         train_images: at most so many of the sources' training images are drawn; None is all.
-        hold_out: the share of these that is held out to select on.
+        drawn: ``random``, by class, or ``first``: the first ones of the file, as the literature
+            on digits has it.
+        hold_out: the share of these that is held out to select on; where the first ones are
+            drawn, so many of those after them.
         epochs: passes over the others at most.
+        steps: optimizer steps, in place of ``epochs``; None is none.
+        selection: the weights that are measured: of the pass that is best on ``held_out`` images,
+            or the ``last``; then nothing ends a training early.
         patience: training ends once the held-out accuracy has not risen for so many passes; the
             best pass's weights are measured.
         batch_size: images of a step.
@@ -45,8 +51,11 @@ class Protocol(Settings):
     """
 
     train_images: PositiveInt | None
+    drawn: Literal["random", "first"] = "random"
     hold_out: float = Field(default=0.15, gt=0, lt=1)
     epochs: PositiveInt
+    steps: PositiveInt | None = None
+    selection: Literal["held_out", "last"] = "held_out"
     patience: PositiveInt = 5
     batch_size: int = Field(ge=2)
     learning_rate: PositiveFloat = 1e-3
@@ -57,6 +66,25 @@ class Protocol(Settings):
     scaling: Literal["source", "half", "none"] = "source"
 
     @property
+    def content(self) -> dict[str, Any]:
+        """All that decides what a training gives: fields that came later count where they differ.
+
+        So a training that was done before a field was there is the same training.
+        """
+        fields = self.model_dump(mode="json")
+        later = ("drawn", "steps", "selection")
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in later or value != type(self).model_fields[name].default
+        }
+
+    def passes_and_steps(self, images: int) -> tuple[int, int]:
+        """Batches of a pass over so many images, and of the whole training."""
+        batches = images // self.batch_size
+        return batches, batches * self.epochs if self.steps is None else self.steps
+
+    @property
     def optimization(self) -> Optimization:
         """Those of its fields that steer the steps."""
         return Optimization(
@@ -64,11 +92,22 @@ class Protocol(Settings):
         )
 
 
-#: By name. Batch and learning rate of ``paper`` are those of arXiv 2505.06881.
+#: By name. Batch and learning rate of ``paper`` are those of arXiv 2505.06881;
+#: ``single-source-digits`` is what the code of M-ADA, PDEN and RandConv has in common.
 BUDGETS = {
     "quick": Protocol(train_images=4000, epochs=15, batch_size=64),
     "standard": Protocol(train_images=7000, epochs=20, batch_size=128),
     "paper": Protocol(train_images=None, epochs=100, batch_size=256),
+    "single-source-digits": Protocol(
+        train_images=10_000,
+        drawn="first",
+        epochs=33,
+        steps=10_000,
+        selection="last",
+        batch_size=32,
+        learning_rate=1e-4,
+        scaling="half",
+    ),
 }
 
 

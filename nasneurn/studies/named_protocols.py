@@ -1,0 +1,51 @@
+"""Protocols of the field by name: what a grid is, where an option does not say otherwise."""
+
+from dataclasses import dataclass
+
+from nasneurn.choices import check_known
+
+
+@dataclass(frozen=True)
+class NamedProtocol:
+    """What options of ``nasneurn bench`` are if they are not given."""
+
+    about: str
+    models: str = "digits_convnet"
+    suite: str = "builtin"
+    sources: str = "all"
+    seeds: int = 2
+    budget: str = "quick"
+
+
+#: What a bare ``nasneurn bench`` is.
+PLAIN = NamedProtocol("a small network on the built-in domains, in minutes")
+
+PROTOCOLS = {
+    "single-source-digits": NamedProtocol(
+        about="the literature's: the first 10,000 images of MNIST, 10,000 steps, whole test sets "
+        "(Volpi et al., NeurIPS 2018, and all who compare with them)",
+        suite="digits-resized",
+        sources="mnist",
+        seeds=5,
+        budget="single-source-digits",
+    ),
+    "paper": NamedProtocol(
+        about="that of arXiv 2505.06881: VGG-19 across all pairs of digit domains",
+        models="vgg19",
+        suite="digits",
+        seeds=5,
+        budget="paper",
+    ),
+}
+
+
+def named_protocol(name: str | None) -> NamedProtocol:
+    """The protocol of that name; without one, what a bare ``nasneurn bench`` is.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name is None:
+        return PLAIN
+    check_known("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
