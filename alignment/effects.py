@@ -10,11 +10,13 @@ class Effects:
         flops: multiply-adds.
         written: tensors that were overwritten, some of them only inside of the call.
         viewed: whether some result may share memory with an argument.
+        read: all tensors that operators were given; None if nobody asks for them.
     """
 
-    __slots__ = ("flops", "viewed", "written")
+    __slots__ = ("flops", "read", "viewed", "written")
 
-    def __init__(self) -> None:
+    def __init__(self, reads: bool = False) -> None:
         self.flops = 0
+        self.read: list[Tensor] | None = [] if reads else None
         self.written: list[Tensor] = []
         self.viewed = False

@@ -63,7 +63,8 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
     Returns:
         A graph with nodes 0, 1, 2, ... in order of execution. Node attributes are those of
         :class:`alignment.layers.Layer`, and ``module``, the path of the module that made the
-        call.
+        call. The graph's own attribute ``flops_of_weights`` is the multiply-adds of what is
+        computed of weights alone, which are no layer's.
 
     Raises:
         TraceError: this is no module or no shape of an image, the model does not run on such an

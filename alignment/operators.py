@@ -58,6 +58,8 @@ class Operators(TorchDispatchMode):
             # The function mode would take the operator for one more call.
             with torch._C.DisableTorchFunction(), self:
                 return self._loose(func, args, kwargs)
+        if effects.read is not None:
+            effects.read.extend(tensors_in(args, kwargs))
         result = func(*args, **kwargs)
         known = self._known.get(func)
         if known is None:

@@ -73,6 +73,11 @@ class Origins:
         """Whether anything was noted of ``tensor``."""
         return id(tensor) in self._known
 
+    def is_data(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` was noted as computed from the image."""
+        origin = self._known.get(id(tensor))
+        return origin is not None and origin.is_data
+
     def parameters_of(self, *tensors: Tensor | None) -> frozenset[str]:
         """The parameters from which alone some of ``tensors`` were computed."""
         given = (self.of(tensor) for tensor in tensors if tensor is not None)

@@ -45,11 +45,10 @@ class Tracer(TorchFunctionMode):
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:
         super().__init__()
-        self.graph: Graph = nx.DiGraph()
+        # Multiply-adds of weights alone are no layer's.
+        self.graph: Graph = nx.DiGraph(flops_of_weights=0)
         #: Paths of the modules that asked for values of data, with the function's name.
         self.asked: list[tuple[str, str]] = []
-        #: Multiply-adds of weights alone, which are no layer's.
-        self.flops_of_weights = 0
         self._origins = Origins(model, image)
         self._aliases = Aliases()
         self._operators = Operators(self._take_down)
@@ -111,7 +110,12 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs)
         # Before the call: an operation in place makes its first argument the result.
         origins = [self._origins.of(tensor) for tensor in arguments]
-        result, effects = self._run(func, name, args, kwargs)
+        of_weights = not any(origin.is_data for origin in origins)
+        result, effects = self._run(func, name, args, kwargs, Effects(reads=of_weights))
+        if effects.read:
+            hidden = [tensor for tensor in effects.read if self._origins.is_data(tensor)]
+            arguments += hidden
+            origins += map(self._origins.of, hidden)
         results = tensors_in(result)
         if not results and not effects.written:
             if name in ASKS or name in LEAVES:
@@ -132,16 +136,20 @@ class Tracer(TorchFunctionMode):
         if given:
             self._note_data((name, args, kwargs), given, parameters, results, effects)
         else:
-            self.flops_of_weights += effects.flops
+            self.graph.graph["flops_of_weights"] += effects.flops
             unseen = any(origin.unseen for origin in origins)
             blank = any(origin.blank for origin in origins)
             self._note_constants(Origin(None, parameters, 0, None, unseen, blank), results, effects)
         return result
 
     def _run(
-        self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        effects: Effects,
     ) -> tuple[Any, Effects]:
-        effects = Effects()
         outer, self._operators.effects = self._operators.effects, effects
         try:
             return _REPLIES.call(func, name, args, kwargs, effects), effects

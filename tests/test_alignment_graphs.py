@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from alignment import Layer, TraceError, layer_graph, serialize_model
+from alignment.builders import build
 from alignment.effects import Effects
 from alignment.graphs import graph_layers
 from alignment.meta import Replies
-from alignment.builders import build
 from alignment.zoo import Request
 
 
@@ -256,6 +256,7 @@ ARCHITECTURES = {
         "resnet18", "resnetv2_50", "densenet121", "tf_efficientnetv2_b0", "convnext_atto",
         "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "test_byobnet", "levit_128s",
         "mobilenetv4_conv_small", "test_nfnet", "hiera_tiny_224", "coat_tiny", "lambda_resnet26t",
+        "swinv2_cr_tiny_224",
     ],
     "torchvision": ["resnet18", "vit_b_16", "swin_t", "squeezenet1_0"],
 }  # fmt: skip
@@ -272,7 +273,8 @@ def test_parameters_and_flops_are_complete(library: str, name: str) -> None:
     layers = graph_layers(graph)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(torch.zeros(1, *shape, device="meta"))
-    assert sum(layer.flops for layer in layers) == counter.get_total_flops() // 2
+    flops = sum(layer.flops for layer in layers) + graph.graph["flops_of_weights"]
+    assert flops == counter.get_total_flops() // 2
     assert sum(layer.params for layer in layers) == sum(p.numel() for p in model.parameters())
     assert nx.is_directed_acyclic_graph(graph)
     assert all(source < target for source, target in graph.edges)

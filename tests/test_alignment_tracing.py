@@ -262,6 +262,33 @@ def test_every_other_channel_is_not_its_neighbour() -> None:
     assert edges(written) == [("conv2d 0", "mul 1"), ("conv2d 0", "relu 2")]
 
 
+class Holder:
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def of_holder(holder: Holder) -> Tensor:
+    return F.relu(holder.tensor)
+
+
+def by_weight(weight: Tensor, holder: Holder) -> Tensor:
+    """A function that PyTorch's modes see, and that hides an argument from them."""
+    if torch.overrides.has_torch_function((weight,)):
+        return torch.overrides.handle_torch_function(by_weight, (weight,), weight, holder)
+    return F.conv2d(holder.tensor.contiguous().flip(-1), weight)
+
+
+def test_data_in_an_object_is_not_lost() -> None:
+    def hidden(self: Any, x: Tensor) -> Tensor:
+        y = of_holder(Holder(self.before(x)))
+        return by_weight(self.after.weight, Holder(y)).tanh()
+
+    graph = layer_graph(Calls(hidden), (3, 8, 8))
+    found = [(graph.nodes[node]["kind"], graph.nodes[node]["flops"]) for node in graph]
+    assert found == [("conv2d", 576), ("relu", 0), ("by_weight", 576), ("tanh", 0)]
+    assert sorted(graph.edges) == [(0, 1), (1, 2), (2, 3)]
+
+
 class Two(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return x + y
