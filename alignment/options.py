@@ -117,6 +117,11 @@ class Options:
             f"{one.borders} borders"
         )
 
+    def choice_title(self) -> str:
+        """How tables name the choice of representatives."""
+        limits = self.limits()
+        return self.title() + (f"; representatives of {limits}" if limits else "")
+
     def title(self) -> str:
         """How tables and figures name the similarities."""
         by = {
@@ -147,7 +152,8 @@ def variants(options: Options) -> list[tuple[str, Options]]:
 
     def add(name: str, **changes: Any) -> None:
         changed = replace(options, **changes)
-        if changed != options:
+        unused = changed.similarity == "corrected" and "normalization" in changes
+        if changed != options and not unused:
             found.append((name, changed))
 
     for borders in BORDERS:

@@ -152,7 +152,7 @@ class Alignment:
         import pandas as pd
 
         frame = pd.DataFrame(self.members(), columns=MemberRow._fields).set_index("member")
-        frame.attrs["options"] = self.options.title()
+        frame.attrs["options"] = self.options.choice_title()
         return frame
 
     @property

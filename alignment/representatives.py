@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignment.arrays import FloatArray, IntArray
+from alignment.arrays import BoolArray, FloatArray, IntArray
 from alignment.errors import AlignmentError, check_known
 from alignment.medoids import k_medoids
 
@@ -24,7 +24,8 @@ class Clusters:
     """A partition with one centre a cluster.
 
     Attributes:
-        medoids: (k,), ascending; the member with the least sum of distances to its cluster.
+        medoids: (k,), ascending; of the members that may be one, that with the least sum of
+            distances to its cluster.
         labels: (N,), for each architecture the place of its medoid in ``medoids``.
     """
 
@@ -36,21 +37,30 @@ class Clusters:
         return np.flatnonzero(self.labels == cluster)
 
 
-def cluster(similarity: FloatArray, k: int, method: str = "medoids") -> Clusters:
+def cluster(
+    similarity: FloatArray,
+    k: int,
+    method: str = "medoids",
+    *,
+    allowed: BoolArray | None = None,
+) -> Clusters:
     """Divide architectures into ``k`` clusters.
 
     Args:
         similarity: (N, N), symmetric, in [-1, 1].
-        k: from 1 to N.
+        k: from 1 to N, or to the number of those that are allowed.
         method: "medoids" (the ``k`` centres with the least sum of distances to them) or
             "hierarchical" (average linkage without its last ``k`` - 1 merges).
+        allowed: (N,), which may be a medoid; by default all. The others are represented, too:
+            their distances count in every sum. Hierarchical clusters are those of the allowed, and
+            each other architecture joins the one that is nearest on average.
 
     Returns:
         Exactly ``k`` clusters, also where distances tie.
 
     Raises:
-        AlignmentError: ``k`` is not from 1 to N, the method is unknown, or a similarity is not
-            from -1 to 1.
+        AlignmentError: ``k`` is not from 1 to N, or more than are allowed; the method is unknown;
+            or a similarity is not from -1 to 1.
     """
     check_known("clustering", method, METHODS)
     count = len(similarity)
@@ -58,22 +68,41 @@ def cluster(similarity: FloatArray, k: int, method: str = "medoids") -> Clusters
         raise AlignmentError(
             f"cannot choose {k} representatives of {count} architectures; from 1 to {count}"
         )
+    if allowed is None:
+        allowed = np.ones(count, np.bool_)
+    if k > allowed.sum():
+        raise AlignmentError(
+            f"cannot choose {k} representatives of {count} architectures, of which "
+            f"{allowed.sum()} are allowed"
+        )
     distances = _exact(similarity)
     if method == "medoids":
-        medoids = k_medoids(distances, k)
+        medoids = k_medoids(distances, k, allowed=allowed)
         labels = distances[:, medoids].argmin(1)
         # Of two equal architectures, each that is a medoid stands in its own cluster.
         labels[medoids] = np.arange(k)
         return Clusters(medoids, labels.astype(np.int64))
-    groups = _cut(linkage(similarity), k) if count > 1 else np.ones(1)
+    groups = _groups(similarity, distances, k, np.flatnonzero(allowed))
     centres = []
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        centres.append(members[distances[np.ix_(members, members)].sum(0).argmin()])
+        centred = members[allowed[members]]
+        centres.append(centred[distances[np.ix_(members, centred)].sum(0).argmin()])
     order = np.argsort(centres)
     place = {group: rank for rank, group in enumerate(np.unique(groups)[order])}
     labels = np.array([place[group] for group in groups], np.int64)
     return Clusters(np.array(centres, np.int64)[order], labels)
+
+
+def _groups(similarity: FloatArray, distances: IntArray, k: int, allowed: IntArray) -> IntArray:
+    """(N,), for each architecture the number of its group in the tree of those ``allowed``."""
+    few = similarity[np.ix_(allowed, allowed)]
+    cut = _cut(linkage(few), k) if len(allowed) > 1 else np.ones(1, np.int64)
+    numbers = np.unique(cut)
+    means = np.stack([distances[:, allowed[cut == one]].mean(1) for one in numbers], axis=1)
+    groups: IntArray = numbers[means.argmin(1)]
+    groups[allowed] = cut
+    return groups
 
 
 def _cut(tree: FloatArray, k: int) -> IntArray:
@@ -119,7 +148,12 @@ def _exact(similarity: FloatArray) -> IntArray:
 
 
 def prefer_cheap(
-    similarity: FloatArray, clusters: Clusters, costs: Sequence[int], within: float
+    similarity: FloatArray,
+    clusters: Clusters,
+    costs: Sequence[int],
+    within: float,
+    *,
+    allowed: BoolArray | None = None,
 ) -> IntArray:
     """For each cluster its cheapest member no further than ``within`` from the medoid.
 
@@ -130,6 +164,7 @@ def prefer_cheap(
         clusters: of the N architectures.
         costs: of the N architectures.
         within: a distance, 1 - similarity.
+        allowed: (N,), which may be chosen; by default all.
 
     Raises:
         AlignmentError: ``within`` is not from 0 to 2.
@@ -142,7 +177,8 @@ def prefer_cheap(
         near = [
             int(member)
             for member in clusters.members(place)
-            if member == medoid or distances[member, medoid] <= within
+            if member == medoid
+            or (distances[member, medoid] <= within and (allowed is None or allowed[member]))
         ]
         chosen.append(min(near, key=lambda one: (costs[one], distances[one, medoid], one)))
     return np.array(chosen, np.int64)

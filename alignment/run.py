@@ -6,12 +6,13 @@ from dataclasses import replace
 from alignment.arrays import FloatArray, IntArray
 from alignment.errors import AlignmentError
 from alignment.layers import Architecture
-from alignment.needleman_wunsch import Scoring
+from alignment.measures import partial_of, rule_of, substitution_of
+from alignment.needleman_wunsch import Scoring, score_matrix
 from alignment.options import Options, variants
 from alignment.outcome import NAMED, Alignment, Variant
 from alignment.representatives import Clusters, cluster, prefer_cheap
-from alignment.similarity import LEAST_ROWS, correlate, normalize, score_tokens
-from alignment.tokens import SCHEMES, Tokens, partial_credit, tokenize
+from alignment.similarity import LEAST_ROWS
+from alignment.tokens import SCHEMES, Tokens, tokenize
 
 
 def compute(
@@ -30,13 +31,14 @@ def compute(
 
     Raises:
         AlignmentError: see :meth:`alignment.options.Options.check`, and
-            :func:`alignment.tokens.tokenize`.
+            :func:`alignment.tokens.tokenize`; fewer architectures satisfy the limits than are to
+            be chosen.
     """
     options = options or Options()
     options.check(len(architectures))
+    count = _count(options, architectures)
     aligner = _Aligner(architectures, options.threads)
     scores, similarity = aligner.similarity(options)
-    count = options.representatives or min(10, len(architectures))
     clusters, chosen = aligner.choose(options, count)
     if with_variants is None:
         with_variants = len(architectures) <= NAMED
@@ -57,6 +59,24 @@ def compute(
     )
 
 
+def _count(options: Options, architectures: Sequence[Architecture]) -> int:
+    """How many representatives to choose.
+
+    Raises:
+        AlignmentError: fewer architectures satisfy the limits.
+    """
+    allowed = int(options.allowed(architectures).sum())
+    count = options.representatives or min(10, max(1, allowed))
+    if architectures and allowed < count:
+        raise AlignmentError(
+            f"{allowed} of {len(architectures)} architectures have {options.limits()}, and {count} "
+            f"representatives are to be chosen; the least parameters are "
+            f"{min(one.params for one in architectures):,}, the least multiply-adds "
+            f"{min(one.flops for one in architectures):,}"
+        )
+    return count
+
+
 def _ordered(architecture: Architecture, branches: str) -> Architecture:
     if branches == "execution":
         return architecture
@@ -71,12 +91,10 @@ def _ordered(architecture: Architecture, branches: str) -> Architecture:
 class _Aligner:
     """Aligns the same architectures under several options, and does nothing twice."""
 
-    #: The seed of the shuffles that the similarity "corrected" compares with.
-    SEED = 0
-
     def __init__(self, architectures: Sequence[Architecture], threads: int) -> None:
         self._architectures = architectures
         self._threads = threads
+        self._similarities: dict[Options, FloatArray] = {}
         self._tokens: dict[tuple[str, str], Tokens] = {}
         self._scores: dict[tuple[str, str, Scoring, int | None], IntArray] = {}
 
@@ -89,35 +107,18 @@ class _Aligner:
 
     def similarity(self, options: Options) -> tuple[IntArray, FloatArray]:
         tokens = self.tokens(options)
-        # Tokens without geometry have none to give partial credit to.
-        partial = options.partial if SCHEMES[options.scheme].geometry else None
-        key = (options.scheme, options.branches, options.scoring, partial)
+        key = (options.scheme, options.branches, options.scoring, partial_of(options))
         if key not in self._scores:
-            self._scores[key] = score_tokens(
-                tokens, options.scoring, partial=partial, threads=self._threads
+            self._scores[key] = score_matrix(
+                tokens.sequences,
+                options.scoring,
+                substitution_of(tokens, options),
+                threads=self._threads,
             )
         scores = self._scores[key]
-        if options.similarity == "corrected":
-            return scores, self._corrected(tokens, options, partial, scores)
-        lengths = [len(one) for one in tokens.sequences]
-        correlated = options.similarity == "correlation"
-        values = normalize(
-            scores, lengths, options.scoring, options.normalization, clipped=not correlated
-        )
-        return scores, correlate(values) if correlated else values
-
-    def _corrected(
-        self, tokens: Tokens, options: Options, partial: int | None, scores: IntArray
-    ) -> FloatArray:
-        from alignment.nulls import corrected, permutation_null
-
-        matrix = (
-            None if partial is None else partial_credit(tokens.vocabulary, options.scoring, partial)
-        )
-        null = permutation_null(
-            tokens.sequences, options.scoring, matrix, seed=self.SEED, threads=self._threads
-        )
-        return corrected(scores, null)
+        if options not in self._similarities:
+            self._similarities[options] = rule_of(tokens, options)(scores)
+        return scores, self._similarities[options]
 
     def allows(self, options: Options) -> bool:
         """Whether these architectures can be compared so."""
@@ -129,8 +130,10 @@ class _Aligner:
 
     def choose(self, options: Options, count: int) -> tuple[Clusters, IntArray]:
         _, similarity = self.similarity(options)
-        clusters = cluster(similarity, count, options.clustering)
+        allowed = options.allowed(self._architectures)
+        clusters = cluster(similarity, count, options.clustering, allowed=allowed)
         if options.prefer == "medoid":
             return clusters, clusters.medoids
         costs = [one.flops for one in self._architectures]
-        return clusters, prefer_cheap(similarity, clusters, costs, options.within)
+        chosen = prefer_cheap(similarity, clusters, costs, options.within, allowed=allowed)
+        return clusters, chosen

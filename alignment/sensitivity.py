@@ -82,9 +82,12 @@ def settings_table(outcome: Alignment) -> list[list[object]]:
 
 def silhouette_curve(outcome: Alignment) -> list[tuple[int, float]]:
     """(k, mean silhouette) for each k of :data:`SILHOUETTE_KS` that the architectures allow."""
+    allowed = outcome.options.allowed(outcome.architectures)
     curve = []
     for k in SILHOUETTE_KS:
-        if k < len(outcome.names):
-            found = cluster(outcome.similarity_matrix, k, outcome.options.clustering)
+        if k < len(outcome.names) and k <= allowed.sum():
+            found = cluster(
+                outcome.similarity_matrix, k, outcome.options.clustering, allowed=allowed
+            )
             curve.append((k, silhouette(outcome.similarity_matrix, found.labels)))
     return curve

@@ -97,13 +97,26 @@ def branch_support(
     scores = score_matrix(sequences, scoring, substitution)
     if len(scores) < 2:
         return Support(np.zeros((0, 4)), np.zeros(0), replicates)
-    tree = linkage(similarity(scores))
     drawn = bootstrap_scores(
         sequences, scores, scoring, substitution, replicates=replicates, run=run, seed=seed
     )
-    trees = [linkage(similarity(one)) for one in drawn]
-    share = np.where(_lengths(tree) > _NO_LENGTH, shared_clusters(tree, trees), np.nan)
-    return Support(tree, share, replicates)
+    return drawn_support(similarity(scores), [similarity(one) for one in drawn])
+
+
+def drawn_support(similarity: FloatArray, drawn: Sequence[FloatArray]) -> Support:
+    """Support of the tree of some similarities, from those of replicates.
+
+    Args:
+        similarity: (N, N), in [-1, 1]; N at least 2.
+        drawn: the same of each replicate; at least one.
+
+    Raises:
+        AlignmentError: as :func:`alignment.representatives.linkage`.
+    """
+    tree = linkage(similarity)
+    shares = shared_clusters(tree, [linkage(one) for one in drawn])
+    share = np.where(_lengths(tree) > _NO_LENGTH, shares, np.nan)
+    return Support(tree, share, len(drawn))
 
 
 def bootstrap_scores(

@@ -41,7 +41,7 @@ def write_tables(outcome: Alignment, folder: Path) -> list[Path]:
         "mean distance to medoid",
         "stability",
         "member",
-        f"distance to medoid ({options.title()})",
+        f"distance to medoid ({options.choice_title()})",
     ]
     write_table(representatives, header, map(_member, outcome.members()))
     if neighbours := outcome.neighbours():
