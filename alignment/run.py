@@ -37,7 +37,7 @@ def compute(
     options = options or Options()
     options.check(len(architectures))
     count = _count(options, architectures)
-    aligner = _Aligner(architectures, options.threads)
+    aligner = Aligner(architectures, options.threads)
     scores, similarity = aligner.similarity(options)
     clusters, chosen = aligner.choose(options, count)
     if with_variants is None:
@@ -88,7 +88,7 @@ def _ordered(architecture: Architecture, branches: str) -> Architecture:
     return replace(architecture, layers=layers)
 
 
-class _Aligner:
+class Aligner:
     """Aligns the same architectures under several options, and does nothing twice."""
 
     def __init__(self, architectures: Sequence[Architecture], threads: int) -> None:
