@@ -79,12 +79,14 @@ def listed(model: "nn.Module") -> Iterator[list[str]]:
     from such a class (a fused batch norm and activation is then both, in this order), or if it
     runs and no layer in it does. A layer that runs twice is listed twice.
     """
+    from torch.nn import Module
     from torch.nn.modules.module import register_module_forward_hook as after
     from torch.nn.modules.module import register_module_forward_pre_hook as before
 
     names: list[str] = []
     places: list[int] = []
-    own = {id(module) for module in model.modules()}
+    # What is no module is refused by whoever traces it.
+    own = {id(module) for module in model.modules()} if isinstance(model, Module) else set()
 
     def enter(module: "nn.Module", _inputs: Any) -> None:
         if id(module) in own:
