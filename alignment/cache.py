@@ -1,8 +1,9 @@
 """Serialized architectures on disk, so that torch is needed once for each.
 
-One file an architecture, in a folder named after the versions that shaped it. Its first line is
-the SHA-256 of its second; a file that does not hold what it says is taken for absent and written
-again. Files appear whole or not at all, so any number of processes may share the folder.
+One file an architecture, in a folder named after the versions that shaped it; the version of Keras,
+which few need, is in the names of the files of its models. The first line of a file is the SHA-256
+of its second; a file that does not hold what it says is taken for absent and written again. Files
+appear whole or not at all, so any number of processes may share the folder.
 """
 
 import hashlib
@@ -46,6 +47,8 @@ class SequenceCache:
         size = f"@{request.size}" if request.size else ""
         readable = "".join(c if c.isalnum() or c in "-_." else "_" for c in request.model)
         key = f"{request.library}:{request.model}{size}#{request.classes}"
+        if request.library == "keras":
+            key += f" {_version('keras')} {request.shape}"
         # The digest tells apart names that differ only in letters that file names cannot have.
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         return self._home / f"{readable[:80]}{size}-{digest}.json"

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 #: Fewer missing architectures than this are traced in this process: starting others, each of
 #: which imports torch, would take longer.
 MANY = 12
+
+#: Most bytes in the path of the folder of temporary files that leave room for the name of a socket:
+#: its path has 104 bytes on macOS and 108 on Linux, and Python appends up to 32.
+LONGEST_TEMP = 70
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,8 @@ def _of_keras(request: Request) -> Architecture:
     """A Keras Application, with the layers that Keras itself lists."""
     from alignment.keras_graphs import keras_architecture
 
-    one = keras_architecture(request.model)
+    shape = request.shape and (*request.shape[1:], request.shape[0])
+    one = keras_architecture(request.model, input_shape=shape)
     return Architecture(request.name, request.family or one.family, one.layers, one.listing)
 
 
@@ -207,9 +213,11 @@ def _start_worker() -> None:
 def _clean_context() -> BaseContext:
     """How workers start. Not as forks of this process: one with threads may hang.
 
-    A fork server imports what they need once for all of them; Windows has none.
+    A fork server imports what they need once for all of them. Windows has none, and its socket lies
+    in the folder of temporary files, whose path must not be long.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    room = len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMP
+    if "forkserver" not in multiprocessing.get_all_start_methods() or not room:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["timm", "alignment.graphs", "alignment.meta"])

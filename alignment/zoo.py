@@ -8,6 +8,7 @@ the paper, and four vision transformers.
 """
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -74,6 +75,7 @@ class Request:
         classes: outputs of the classifier; None is the library's own choice, which for weights
             without a classifier is to have none.
         keras: the Keras Application whose listing it has; None is the listing of what is built.
+        shape: of "keras": (C, H, W) of the image; None is the library's own choice.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Request:
     family: str | None = None
     classes: int | None = None
     keras: str | None = None
+    shape: tuple[int, int, int] | None = None
 
 
 #: Libraries whose names may be given with the library in front: ``torchvision:vgg11``.
@@ -103,16 +106,29 @@ def _of_table(known: Known) -> Request:
 #: Sets of architectures by name.
 SETS = {"all": PUBLISHED, "keras": KERAS}
 
-#: The names in the tables as they are, and in small letters; also those of Keras, and timm's where
-#: it builds them. Of two rows for one name the earlier table's counts.
-_EXACT = {known.name: known for known in (*reversed(KERAS), *reversed(PUBLISHED))}
+#: The rows by their names. Of two with one name that of the figure counts.
+_EXACT = {row.name: row for row in (*PUBLISHED, *(r for r in KERAS if r not in PUBLISHED))}
+
+
+def _aliases(*libraries: str) -> dict[str, Known]:
+    """The rows by what they are called in some libraries, in small letters."""
+    found: dict[str, Known] = {}
+    for row in (*PUBLISHED, *KERAS):
+        for source in (row.origin, row.builder):
+            library, _, alias = source.partition(":")
+            if library in libraries:
+                found.setdefault(alias.lower(), row)
+    return found
+
+
+#: What a row may be called too. Its name in small letters comes last: that of a network of PyTorch
+#: Hub is then what timm calls another one, inception_v3.
 _LOWER = {
-    alias.lower(): known
-    for known in (*reversed(KERAS), *reversed(PUBLISHED))
-    for alias in (known.origin.partition(":")[2], known.builder.partition(":")[2], known.name)
-    # A network of PyTorch Hub has the name that timm gives to another one of that design.
-    if alias.lower() != "inception_v3" or known.builder.startswith("timm:")
+    **{row.name.lower(): row for row in reversed(_EXACT.values())},
+    **_aliases("keras", "timm", "design"),
 }
+#: timm has other networks of some of these names, which come first.
+_LAST = _aliases("torchvision")
 
 
 def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> list[Request]:
@@ -133,7 +149,7 @@ def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> li
     ['vgg16', 'resnetv2_50']
     """
     found: dict[str, Request] = {}
-    for model in _lines(models):
+    for model in read_names(models):
         for request in _one(model, catalogue):
             found.setdefault(request.name, request)
     if not found:
@@ -141,20 +157,30 @@ def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> li
     return list(found.values())
 
 
-def _lines(models: Iterable[str]) -> Iterable[str]:
+def read_names(models: Iterable[str]) -> list[str]:
+    """``models``, with the lines of text files in the place of their paths.
+
+    In a text file, what follows a # is a comment.
+
+    Raises:
+        AlignmentError: a file cannot be read.
+    """
+    names: list[str] = []
     for model in models:
         path = Path(model)
         if path.suffix != ".txt" and not (path.parent != Path() and path.is_file()):
-            yield model.strip()
+            names.append(model.strip())
             continue
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise AlignmentError(f"{path}: cannot be read as a list of models ({error})") from error
-        for line in lines:
-            name = line.split("#")[0].strip()
-            if name:
-                yield name
+        names += [name for line in lines if (name := _COMMENT.split(line)[0].strip())]
+    return names
+
+
+#: A # that begins a comment, not one that stands between a file of architectures and a name in it.
+_COMMENT = re.compile(r"(?<!\.json)#")
 
 
 def _one(model: str, catalogue: Callable[[], Sequence[str]]) -> list[Request]:
@@ -173,8 +199,12 @@ def _one(model: str, catalogue: Callable[[], Sequence[str]]) -> list[Request]:
     # timm's names may carry the weights after a dot; the architecture is the same.
     if (plain := model.split(".")[0]) in names:
         return [Request(plain, "timm", plain)]
+    if (known := _LAST.get(model.lower())) is not None:
+        return [_of_table(known)]
     near = did_you_mean(model.lower(), [*_EXACT, *names], 3)
-    hint = near or "see all, keras, timm, or a glob: 'res*'"
+    hint = near or (
+        "see all, keras, timm, a glob: 'res*', or package.module:Name for a network of your own"
+    )
     raise AlignmentError(f"unknown model {model!r}: {hint}")
 
 

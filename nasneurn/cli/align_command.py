@@ -2,46 +2,60 @@
 
 import gc
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from nasneurn.cli.align_options import (
+    Borders,
+    Branches,
+    Clustering,
+    Gap,
+    GapExtend,
+    InputShape,
+    Match,
+    MaxFlops,
+    MaxParams,
+    Mismatch,
+    Models,
+    Normalize,
+    Order,
+    Pair,
+    Partial,
+    Prefer,
+    Preset,
+    Representatives,
+    Scheme,
+    Similarity,
+    Within,
+    read_count,
+    read_shape,
+)
 from nasneurn.cli.options import TrustCode
 
 
 def align_command(
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="all (the 44), timm, names, globs, a .txt of names, package.module:Name, a found "
-            "architecture.json#NAME; commas between, or repeated."
-        ),
-    ] = None,
-    pair: Annotated[
-        tuple[str, str] | None, typer.Option(help="Show two architectures side by side.")
-    ] = None,
-    scheme: Annotated[str, typer.Option(help="layer, geometry or block.")] = "layer",
-    match: Annotated[int, typer.Option(help="Score of two equal tokens.")] = 1,
-    mismatch: Annotated[int, typer.Option(help="Score of two different tokens.")] = -1,
-    partial: Annotated[
-        int | None, typer.Option(help="Score of one kind with another geometry.")
-    ] = None,
-    gap: Annotated[int, typer.Option(help="Score of a gap's first token, 0 or below.")] = -1,
-    gap_extend: Annotated[
-        int | None, typer.Option(help="Score of its further tokens; by default that of --gap.")
-    ] = None,
-    borders: Annotated[str, typer.Option(help="classic, or zero as in the paper.")] = "classic",
-    normalization: Annotated[
-        str, typer.Option("--normalize", help="range, longer, shorter, mean or geometric.")
-    ] = "range",
-    representatives: Annotated[
-        int | None, typer.Option(help="How many to choose; by default 10.")
-    ] = None,
-    clustering: Annotated[str, typer.Option(help="medoids or hierarchical.")] = "medoids",
-    prefer: Annotated[
-        str, typer.Option(help="medoid, or cheap: the cheapest --within of it.")
-    ] = "medoid",
-    within: Annotated[float, typer.Option(help="A distance, from 0 to 1.")] = 0.1,
+    models: Models = None,
+    pair: Pair = None,
+    preset: Preset = None,
+    scheme: Scheme = None,
+    match: Match = None,
+    mismatch: Mismatch = None,
+    partial: Partial = None,
+    gap: Gap = None,
+    gap_extend: GapExtend = None,
+    borders: Borders = None,
+    normalization: Normalize = None,
+    similarity: Similarity = None,
+    branches: Branches = None,
+    representatives: Representatives = None,
+    max_params: MaxParams = None,
+    max_flops: MaxFlops = None,
+    clustering: Clustering = None,
+    prefer: Prefer = None,
+    within: Within = None,
+    order: Order = None,
+    input_shape: InputShape = None,
     out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/align"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
     fold: Annotated[
@@ -59,38 +73,56 @@ def align_command(
 
     The first time each architecture is traced without weights, and kept.
     """
-    from alignment import Options, Scoring, compute, write_figures, write_tables
+    from alignment import compute, write_figures, write_tables
     from alignment.outputs import prepare_folder
+    from alignment.presets import default_preset, preset_options
     from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
-    from nasneurn.networks.traced import gather
+    from nasneurn.errors import InputError
+    from nasneurn.networks.traced import gather, gather_pair
 
     # Modules and figures make many objects and little garbage; searching them takes a tenth of
     # the command's time.
     gc.set_threshold(50_000)
-    options = Options(
-        scheme=scheme,
-        scoring=Scoring(match, mismatch, gap, gap_extend, borders),
-        partial=partial,
-        normalization=normalization,
-        representatives=representatives,
-        clustering=clustering,
-        prefer=prefer,
-        within=within,
-        threads=available_cores() if jobs is None else jobs,
-    )
-    options.check()
     if pair is not None:
-        console().print(
-            pair_view(
-                gather(pair, jobs=jobs, strict=True, trust_code=trust_code), options, fold=fold
-            )
-        )
+        if models:
+            raise InputError("--pair names the two itself; leave out --models")
+        preset = preset or "recommended"
+        # Two have no rows to correlate.
+        similarity = similarity or "normalized"
+    models = models or ["all"]
+    preset = preset or default_preset(models)
+    changes: dict[str, Any] = {
+        "scheme": scheme,
+        "match": match,
+        "mismatch": mismatch,
+        "partial": partial,
+        "gap": gap,
+        "gap_extend": gap_extend,
+        "borders": borders,
+        "normalization": normalization,
+        "similarity": similarity,
+        "branches": branches,
+        "representatives": representatives,
+        "max_params": read_count("--max-params", max_params),
+        "max_flops": read_count("--max-flops", max_flops),
+        "clustering": clustering,
+        "prefer": prefer,
+        "within": within,
+        "threads": available_cores() if jobs is None else jobs,
+    }
+    options = preset_options(preset, changes)
+    options.check()
+    gathered: dict[str, Any] = {
+        "jobs": jobs,
+        "trust_code": trust_code,
+        "input_shape": read_shape(input_shape),
+    }
+    if pair is not None:
+        console().print(pair_view(gather_pair(pair, **gathered), options, fold=fold))
         return
     prepare_folder(out)
-    architectures = gather(
-        models or ["all"], jobs=jobs, strict=strict, figures=figures, trust_code=trust_code
-    )
+    architectures = gather(models, strict=strict, figures=figures, **gathered)
     outcome = compute(architectures, options)
     written = write_tables(outcome, out)
     console().print(representatives_view(outcome))

@@ -1,11 +1,17 @@
 """Architectures as sequences of layers for the alignment: known ones, found ones, one's own."""
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from alignment.keras_models import SUFFIXES
 from alignment.layers import Architecture
+from alignment.zoo import Request, read_names, resolve
 from nasneurn.choices import split_choices
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
@@ -16,6 +22,38 @@ from nasneurn.paths import cache_dir
 if TYPE_CHECKING:
     from torch import nn
 
+#: (C, H, W) of an image.
+Shape: TypeAlias = tuple[int, int, int]
+
+#: Images for a network of one's own, if nothing else is said.
+OWN_SHAPE: Shape = (3, 32, 32)
+
+#: Classes of a network of one's own.
+OWN_CLASSES = 10
+
+#: How many names a message lists.
+LISTED = 3
+
+#: What to install for modules whose package has another name.
+PACKAGES = {"segmentation_models_pytorch": "segmentation-models-pytorch"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An architecture that was named, and is not yet traced.
+
+    Attributes:
+        name: how outputs are to call it.
+        source: what the alignment's cache keeps, or what makes it.
+        file: where it was read from, if from a file: what tells two of one name apart.
+        shaped: whether it takes images of any shape that a person chooses.
+    """
+
+    name: str
+    source: Request | Callable[[], Architecture]
+    file: Path | None = None
+    shaped: bool = False
+
 
 def gather(
     models: Sequence[str],
@@ -24,57 +62,222 @@ def gather(
     strict: bool = False,
     figures: bool = False,
     trust_code: bool = False,
+    input_shape: Shape | None = None,
 ) -> list[Architecture]:
-    """The architectures that ``models`` name, in that order.
+    """The architectures that ``models`` name, each once, in that order.
 
     Args:
         models: what :func:`alignment.zoo.resolve` takes, several in one string with commas
-            between; networks of one's own, ``package.module:Name``; or ``.json`` files of found
-            architectures, with ``#NAME`` for one of them.
+            between; networks of one's own, ``package.module:Name``; saved Keras models; or
+            ``.json`` files of found architectures, with ``#NAME`` for one of them. A text file
+            may hold any of these.
         jobs: processes to trace in.
         strict: raise for an architecture that cannot be traced, instead of a warning.
         figures: some will be drawn: what draws them is loaded while other processes trace.
         trust_code: also build spaces that a file names by import path.
+        input_shape: (C, H, W) of the images for networks of one's own and Keras models.
 
     Raises:
-        InputError: a file of found architectures that cannot be used.
+        InputError: a file of found architectures or a network of one's own that cannot be used,
+            or a shape for which there is no model.
         AlignmentError: anything else that cannot.
     """
-    from alignment.sequences import catalogue, missing_requests, serialize
-    from alignment.zoo import resolve
+    wanted = name_models(models, trust_code=trust_code, input_shape=input_shape)
+    return _trace(_told_apart(wanted), jobs=jobs, strict=strict, figures=figures)
+
+
+def gather_pair(
+    pair: tuple[str, str],
+    *,
+    jobs: int | None = None,
+    trust_code: bool = False,
+    input_shape: Shape | None = None,
+) -> tuple[Architecture, Architecture]:
+    """The two architectures that the sides of a pair name; arguments as of :func:`gather`.
+
+    Raises:
+        InputError, AlignmentError: as :func:`gather`; also for a side that names several.
+    """
+    sides = [name_models([side], trust_code=trust_code) for side in pair]
+    for word, named in zip(pair, sides, strict=True):
+        if len(named) > 1:
+            held = [one.name for one in named]
+            example = f"{word}#{held[0]}" if named[0].file else held[0]
+            raise InputError(
+                f"{word!r} names {len(held)} architectures ({_listed(held)}), and a side of a pair "
+                f"is one; name one of them, such as {example}"
+            )
+    wanted = name_models(pair, trust_code=trust_code, input_shape=input_shape)
+    traced = _trace(_told_apart(wanted), jobs=jobs, strict=True)
+    return traced[0], traced[-1]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+# ---------------------------------------------------------------- from words to what is wanted
+
+
+def name_models(
+    models: Sequence[str], *, trust_code: bool = False, input_shape: Shape | None = None
+) -> list[Wanted]:
+    """What ``models`` name, each once, in that order; nothing is traced. See :func:`gather`.
+
+    Raises:
+        InputError, AlignmentError: as :func:`gather`.
+    """
+    words: list[str] = []
+    for word in split_choices(models):
+        words += [word] if _reader(word) else read_names([word])
+    found: dict[tuple[Path | None, str], Wanted] = {}
+    for word in words:
+        read = _reader(word) or _of_library
+        for one in read(word, trust_code, input_shape):
+            found.setdefault((one.file and one.file.resolve(), one.name), one)
+    if not found:
+        resolve([], list)  # says what can be named
+    if input_shape is not None and not any(one.shaped for one in found.values()):
+        raise InputError(
+            "a shape of images is for networks of your own and Keras models, and none of the "
+            "models is one; leave out --input-shape"
+        )
+    return list(found.values())
+
+
+_Reader: TypeAlias = Callable[[str, bool, Shape | None], Iterable[Wanted]]
+
+
+def _reader(word: str) -> _Reader | None:
+    """What reads a word that names no model of a library."""
+    name = word.partition("#")[0].lower()
+    if name.endswith(".json"):
+        return _in_found
+    if name.endswith(SUFFIXES):
+        return _in_keras_file
+    return _own if is_own(word) else None
+
+
+def _of_library(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
+    from alignment.sequences import catalogue
+
+    return [
+        Wanted(one.name, replace(one, shape=shape), shaped=True)
+        if one.library == "keras"
+        else Wanted(one.name, one)
+        for one in resolve([word], lambda: catalogue(_folder()))
+    ]
+
+
+def _in_found(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
+    text, _, chosen = word.partition("#")
+    path = Path(text)
+    records = choose_found(read_found(path, trust_code=trust_code), chosen, path)
+    return [Wanted(one.name, partial(_of_search, one, text), path) for one in records]
+
+
+def _in_keras_file(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
+    path = Path(word)
+    return [Wanted(path.stem, partial(_of_keras, path, path.stem, shape), path, shaped=True)]
+
+
+def _own(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
+    try:
+        name = own_architecture(word).name
+    except InputError as error:
+        missing = getattr(error.__cause__, "name", None)
+        if isinstance(error.__cause__, ModuleNotFoundError) and missing in PACKAGES:
+            raise InputError(f"{error}; pip install {PACKAGES[missing]}") from error
+        raise
+    return [Wanted(name, partial(_of_own, word, shape or OWN_SHAPE), shaped=True)]
+
+
+def _told_apart(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """The same, with the names of folders in front of names that several have."""
+    rivals: dict[str, list[Wanted]] = defaultdict(list)
+    for one in wanted:
+        rivals[one.name].append(one)
+    labels: dict[int, str] = {}
+    for several in rivals.values():
+        files = [one for one in several if one.file is not None]
+        if len(several) > 1:
+            places = _different([_parts(one) for one in files])
+            labels |= {
+                id(one): f"{place}/{one.name}" for one, place in zip(files, places, strict=True)
+            }
+    return [replace(one, name=labels.get(id(one), one.name)) for one in wanted]
+
+
+def _parts(one: Wanted) -> tuple[str, ...]:
+    """What can be said in front of the name of an architecture that was read from a file."""
+    file = (one.file or Path()).resolve()
+    # The name of a Keras model is that of its file.
+    return file.parent.parts if file.stem == one.name else file.with_suffix("").parts
+
+
+def _different(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """For each path as few of its last different parts as tell all apart.
+
+    >>> _different([("a", "x", "found"), ("b", "x", "found"), ("b", "y", "found")])
+    ['a/x', 'b/x', 'b/y']
+    """
+    while len(paths) > 1 and all(paths) and len({path[-1] for path in paths}) == 1:
+        paths = [path[:-1] for path in paths]
+    longest = max(map(len, paths), default=0)
+    labels = [""] * len(paths)
+    for count in range(1, longest + 1):
+        labels = ["/".join(path[-count:]) for path in paths]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
+
+
+# ---------------------------------------------------------------- from what is wanted to layers
+
+
+def _folder() -> Path:
+    return cache_dir() / "alignment"
+
+
+def _trace(
+    wanted: Sequence[Wanted],
+    *,
+    jobs: int | None = None,
+    strict: bool = False,
+    figures: bool = False,
+) -> list[Architecture]:
+    from alignment.sequences import missing_requests, serialize
     from nasneurn.progress import meter
 
-    words = split_choices(models)
-    files = [word for word in words if word.partition("#")[0].endswith(".json")]
-    own = [word for word in words if word not in files and is_own(word)]
-    names = [word for word in words if word not in files and word not in own]
-    folder = cache_dir() / "alignment"
-    architectures: list[Architecture] = []
-    # Only files and no names is fine; nothing at all is for `resolve` to refuse.
-    if names or not (files or own):
-        requests = resolve(names, lambda: catalogue(folder))
-        missing = missing_requests(requests, folder)
-        if missing:
-            with meter("architectures", missing) as progress:
-                answer = serialize(
-                    requests,
-                    folder,
-                    jobs=jobs,
-                    strict=strict,
-                    step=progress.advance,
-                    meanwhile=lambda: _get_ready(figures),
-                )
-        else:
-            answer = serialize(requests, folder, jobs=jobs, strict=strict)
-        for name, reason in answer.failures:
-            print(f"nasneurn: left out: {name} {reason}", file=sys.stderr)
-        architectures += answer.architectures
-    architectures += [_of_own(word) for word in own]
-    for word in files:
-        path, _, wanted = word.partition("#")
-        found = read_found(Path(path), trust_code=trust_code)
-        architectures += [_of_search(one, path) for one in choose_found(found, wanted, Path(path))]
-    return architectures
+    # What a person brought first: of a mistake there they hear before all else is traced.
+    traced: dict[int, Architecture] = {
+        place: replace(one.source(), name=one.name)
+        for place, one in enumerate(wanted)
+        if not isinstance(one.source, Request)
+    }
+    places = {
+        one.source: place for place, one in enumerate(wanted) if isinstance(one.source, Request)
+    }
+    requests = list(places)
+    options: dict[str, Any] = {"jobs": jobs, "strict": strict}
+    missing = missing_requests(requests, _folder())
+    if missing:
+        with meter("architectures", missing) as progress:
+            answer = serialize(
+                requests,
+                _folder(),
+                step=progress.advance,
+                meanwhile=lambda: _get_ready(figures),
+                **options,
+            )
+    else:
+        answer = serialize(requests, _folder(), **options)
+    for name, reason in answer.failures:
+        print(f"nasneurn: left out: {name} {reason}", file=sys.stderr)
+    by_name = {request.name: place for request, place in places.items()}
+    traced |= {by_name[one.name]: one for one in answer.architectures}
+    return [traced[place] for place in sorted(traced)]
 
 
 def _get_ready(figures: bool) -> None:
@@ -90,34 +293,65 @@ def _get_ready(figures: bool) -> None:
         import alignment.figures  # noqa: F401
 
 
-#: Side of the images for a network of one's own, in the alignment.
-OWN_IMAGE_SIZE = 32
+def _of_own(word: str, shape: Shape) -> Architecture:
+    """A network of one's own; on the meta device, if it can be there."""
+    named = own_architecture(word)
+    try:
+        return _made(lambda: create_own(named.own, OWN_CLASSES, max(shape[1:])), named.name, shape)
+    except Exception as error:  # whatever code of one's own raises
+        raise InputError(_told(named.name, error)) from error
 
 
-def _of_own(word: str) -> Architecture:
-    """A network of one's own, with ten classes."""
+def _made(make: "Callable[[], nn.Module]", name: str, shape: Shape) -> Architecture:
     import torch
 
-    named = own_architecture(word)
-    with torch.device("meta"):
-        network = create_own(named.own, 10, OWN_IMAGE_SIZE)
-    return _serialized(network, named.name, "own", OWN_IMAGE_SIZE, named.name)
+    try:
+        with torch.device("meta"):
+            network = make()
+        return _of_module(network, name, shape)
+    except Exception as error:
+        if "meta" not in str(error) and "item()" not in str(error):
+            raise
+    return _of_module(make(), name, shape)  # it needs values
+
+
+def _of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
+    from alignment.sequences import serialize_model
+
+    if "keras" in sys.modules and isinstance(network, sys.modules["keras"].Model):
+        return _of_keras(network, name, None)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        architecture = serialize_model(network, name, family="own", image_shape=shape)
+    for text in dict.fromkeys(str(one.message) for one in told if one.category is UserWarning):
+        print(f"nasneurn: {name}: {' '.join(text.split())}", file=sys.stderr)
+    return architecture
+
+
+def _of_keras(model: Any, name: str, shape: Shape | None) -> Architecture:
+    from alignment.keras_graphs import keras_architecture
+
+    channels_last = None if shape is None else (*shape[1:], shape[0])
+    one = keras_architecture(model, name, input_shape=channels_last)
+    return Architecture(name, one.family, one.layers, one.listing)
 
 
 def _of_search(found: FoundArchitecture, path: str) -> Architecture:
     """A found architecture without its stem: the same network stands behind one or not."""
     import torch
 
-    with torch.device("meta"):
-        network = found.space_choice.network(found.choices)
-    return _serialized(network, found.name, "found", found.space_choice.image_size, path)
-
-
-def _serialized(network: "nn.Module", name: str, family: str, size: int, what: str) -> Architecture:
     from alignment.sequences import serialize_model
 
+    size = found.space_choice.image_size
     try:
-        return serialize_model(network, name, family=family, image_shape=(3, size, size))
+        with torch.device("meta"):
+            network = found.space_choice.network(found.choices)
+        return serialize_model(network, found.name, family="found", image_shape=(3, size, size))
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{what}: {name} cannot be traced: {reason}") from error
+        raise InputError(f"{path}: {_told(found.name, error)}") from error
+
+
+def _told(name: str, error: Exception) -> str:
+    """One line on what cannot be traced; most errors name it."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason if name in reason else f"{name} cannot be traced: {reason}"

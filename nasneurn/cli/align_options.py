@@ -1,0 +1,133 @@
+"""Options of ``nasneurn align``: their help, and how numbers and shapes are read."""
+
+import math
+import re
+from typing import Annotated
+
+import typer
+
+from nasneurn.errors import InputError
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="all (the 44 of the paper), keras, timm, names, globs, a .txt of names, keras:NAME, "
+        "a saved Keras model, package.module:Name, a found architecture.json#NAME; commas between, "
+        "or repeated."
+    ),
+]
+Pair = Annotated[tuple[str, str] | None, typer.Option(help="Show two architectures side by side.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="paper (what the paper's figure shows) or recommended; by default paper for --models "
+        "all, else recommended. Every option below overrides it."
+    ),
+]
+Scheme = Annotated[
+    str | None,
+    typer.Option(
+        help="What a token is: layer, geometry, block, library (the layers as Keras or PyTorch "
+        "list them) or published (of these, what the paper's figure counts)."
+    ),
+]
+Match = Annotated[
+    int | None, typer.Option(help="Score of two equal tokens; scores are whole numbers.")
+]
+Mismatch = Annotated[int | None, typer.Option(help="Score of two different tokens.")]
+Partial = Annotated[int | None, typer.Option(help="Score of one kind with another geometry.")]
+Gap = Annotated[int | None, typer.Option(help="Score of a gap's first token, 0 or below.")]
+GapExtend = Annotated[
+    int | None, typer.Option(help="Score of its further tokens; by default that of --gap.")
+]
+Borders = Annotated[
+    str | None, typer.Option(help="classic, or zero: gaps at the beginning are free.")
+]
+Normalize = Annotated[
+    str | None, typer.Option("--normalize", help="range, longer, shorter, mean or geometric.")
+]
+Similarity = Annotated[
+    str | None,
+    typer.Option(
+        help="normalized (the score), correlation (of the rows of all scores) or corrected (the "
+        "score beside those of the same tokens shuffled)."
+    ),
+]
+Branches = Annotated[
+    str | None,
+    typer.Option(
+        help="Order of parallel branches: execution (as the code runs them) or canonical (as the "
+        "graph alone says)."
+    ),
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the heatmap: published (the figure's, else as named) or clustered; by default "
+        "published with the preset paper."
+    ),
+]
+Representatives = Annotated[int | None, typer.Option(help="How many to choose; by default 10.")]
+Clustering = Annotated[str | None, typer.Option(help="medoids or hierarchical.")]
+Prefer = Annotated[str | None, typer.Option(help="medoid, or cheap: the cheapest --within of it.")]
+Within = Annotated[float | None, typer.Option(help="A distance, from 0 to 2; by default 0.1.")]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(help="Choose only representatives with at most so many parameters, as 5M."),
+]
+MaxFlops = Annotated[
+    str | None,
+    typer.Option(help="Choose only representatives with at most so many multiply-adds, as 300M."),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option(
+        help="Images for networks of your own and Keras models: height,width or "
+        "channels,height,width."
+    ),
+]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+
+
+def read_count(option: str, text: str | None) -> int | None:
+    """Read a number of things: ``5000000``, ``5M``, ``1.5G``; None stays None.
+
+    Raises:
+        InputError: the text is no such number, or below 1.
+
+    >>> read_count("--max-params", "5M"), read_count("--max-flops", "1.5g")
+    (5000000, 1500000000)
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([\d_]*\.?\d*(?:e\d{1,2})?)\s*([kmgb]?)", text.strip().lower())
+    try:
+        number = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    except ValueError:
+        number = 0.0
+    if not (math.isfinite(number) and number >= 1):
+        raise InputError(f"{option} is {text!r}; it is a number such as 5000000, 5M or 1.5G")
+    return round(number)
+
+
+def read_shape(text: str | None) -> tuple[int, int, int] | None:
+    """Read the shape of images: ``H,W`` or ``C,H,W``; three channels if none are said.
+
+    Raises:
+        InputError: the text is no such shape.
+
+    >>> read_shape("64,96"), read_shape("1x28x28")
+    ((3, 64, 96), (1, 28, 28))
+    """
+    if text is None:
+        return None
+    parts = re.split(r"[,x]", text.strip().lower())
+    sizes = [int(part) for part in parts if re.fullmatch(r"\s*\d{1,6}\s*", part)]
+    if len(sizes) != len(parts) or len(sizes) not in (2, 3) or min(sizes) < 1:
+        raise InputError(
+            f"--input-shape is {text!r}; it is height,width or channels,height,width, such as "
+            "64,64 or 1,28,28"
+        )
+    channels, height, width = [3, *sizes][-3:]
+    return channels, height, width
