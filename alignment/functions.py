@@ -22,10 +22,10 @@ _MOVE_NAMES = """
 """
 MOVES = frozenset(_MOVE_NAMES.split())
 
-#: Functions that take a tensor for its shape or device and nothing else.
+#: Functions that take a tensor for its shape, device or one of its sizes and nothing else.
 _CREATOR_NAMES = """
-    empty_like full_like new_empty new_full new_ones new_tensor new_zeros ones_like rand_like
-    randn_like zeros_like bernoulli
+    arange eye full linspace ones rand randn zeros empty_like full_like new_empty new_full new_ones
+    new_tensor new_zeros ones_like rand_like randn_like zeros_like bernoulli
 """
 CREATES = frozenset(_CREATOR_NAMES.split())
 

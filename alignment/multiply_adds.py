@@ -46,6 +46,12 @@ def _trilinear(
     return prod(max(sizes) for sizes in zip(*shapes, strict=True))
 
 
+def _convolution(
+    _entered: Tensor, weight: Tensor, *_: object, out_val: Tensor, **__: object
+) -> int:
+    return out_val.numel() * weight[0].numel()
+
+
 #: What PyTorch's registry lacks, by the operator's qualified name.
 _MORE: dict[str, Callable[..., int]] = {
     "aten::mv": _product_with_vector,
@@ -60,6 +66,7 @@ _MORE: dict[str, Callable[..., int]] = {
     "aten::mkldnn_rnn_layer": _recurrent,
     "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten::_scaled_dot_product_fused_attention_overrideable": _attention,
+    "torchvision::deform_conv2d": _convolution,
 }
 
 

@@ -117,11 +117,14 @@ class Tracer(TorchFunctionMode):
             arguments += hidden
             origins += map(self._origins.of, hidden)
         results = tensors_in(result)
-        if not results and not effects.written:
-            if name in ASKS or name in LEAVES:
-                self._note_values(name, origins)
+        if name in ASKS or name in LEAVES:
+            self._note_values(name, origins)
+        if not results:  # item assignment and what else only writes
+            written = set(map(id, effects.written))
+            results = [tensor for tensor in arguments if id(tensor) in written]
+            results = results or (arguments[:1] if name == "__setitem__" else [])
+        if not results:
             return result
-        results = results or arguments[:1]  # item assignment gives nothing
         if effects.viewed or name == "__get__":
             self._aliases.add((*arguments, *results))
         if name in CREATES or name in BLANKS:
@@ -235,12 +238,12 @@ class Tracer(TorchFunctionMode):
         known = set(map(id, data))
         self._note(pair for pair in zip(results, new, strict=True) if id(pair[0]) not in known)
         first_given = args[0] if args else None
+        others = _union(origin for tensor, origin in given if tensor is not first_given) or sources
         for target in effects.written:
-            if kind is None and (name == "copy" or target is not first_given):
-                # What was there is no longer; a move elsewhere writes to some places only.
-                others = [origin for tensor, origin in given if tensor is not first_given]
-                sources = _union(others or [first])
-            self._overwrite(target, Origin(sources, channels=channels, axis=first.axis))
+            # A copy leaves nothing of what was there; another move writes to some places only.
+            whole = kind is None and (name == "copy" or target is not first_given)
+            left = others if whole else sources
+            self._overwrite(target, Origin(left, channels=channels, axis=first.axis))
 
     def _note(self, results: Iterable[tuple[Tensor, Origin]]) -> None:
         """Take down what came out of a call."""
@@ -260,8 +263,8 @@ class Tracer(TorchFunctionMode):
                     old = self._origins.of(tensor)
                     parameters = old.parameters | new.parameters
                     unseen = old.unseen or new.unseen
-                    new = old._replace(parameters=parameters, unseen=unseen, blank=False)
-                    self._origins.note(tensor, new)
+                    both = old._replace(parameters=parameters, unseen=unseen, blank=False)
+                    self._origins.note(tensor, both)
 
     def _overwrite(self, target: Tensor, new: Origin) -> None:
         """Take down that data was written to a tensor, and so to all that share its memory."""

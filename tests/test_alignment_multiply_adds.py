@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.ops import deform_conv2d
 
 from alignment import layer_graph
 from alignment.graphs import graph_layers
@@ -86,6 +87,10 @@ CALLS: dict[str, tuple[Any, nn.Module | None, int]] = {
     "addbmm": (lambda _, x: torch.addbmm(x[0, 0], x[0], x[0]), None, 3 * 8**3),
     "bilinear": (lambda layer, x: layer(x, x), nn.Bilinear(8, 8, 5), 24 * 5 * 8 * 8),
     "transposed": (lambda layer, x: layer(x), nn.ConvTranspose2d(3, 4, 2, 2), 64 * 3 * 4 * 4),
+    "deformable": (
+        lambda layer, x: deform_conv2d(x, torch.zeros(1, 18, 6, 6, device=x.device), layer.weight),
+        nn.Conv2d(3, 6, 3), 36 * 6 * 27,
+    ),
     "grouped": (lambda layer, x: layer(x), nn.Conv2d(3, 6, 3, groups=3), 36 * 6 * 9),
 }  # fmt: skip
 
@@ -104,7 +109,10 @@ def test_multiply_adds_of_a_call(name: str, device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(CALLS) - {"bilinear", "matrix by vector", "vectors", "addmv", "addbmm"})
+    "name",
+    sorted(
+        set(CALLS) - {"bilinear", "matrix by vector", "vectors", "addmv", "addbmm", "deformable"}
+    ),
 )
 def test_pytorch_counts_as_many_on_the_meta_device(name: str) -> None:
     function, layer, _ = CALLS[name]

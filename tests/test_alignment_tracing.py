@@ -9,6 +9,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from alignment import TraceError, layer_graph
 from alignment.graphs import graph_layers
@@ -260,6 +261,51 @@ def test_every_other_channel_is_not_its_neighbour() -> None:
         return odd.relu()
 
     assert edges(written) == [("conv2d 0", "mul 1"), ("conv2d 0", "relu 2")]
+
+
+def test_sequences_of_several_lengths() -> None:
+    def packed(self: Any, x: Tensor) -> Tensor:
+        whole = pack_padded_sequence(self.before(x)[0], [8, 8, 5], batch_first=True)
+        return pad_packed_sequence(self.rnn(whole)[0])[0].relu()
+
+    model = Calls(packed)
+    model.rnn = nn.LSTM(8, 4)
+    found = layers(model)
+    kinds_found = ["conv2d", "pack_padded_sequence", "lstm", "pad_packed_sequence", "relu"]
+    assert [layer.kind for layer in found] == kinds_found
+    assert found[2].flops == (8 + 8 + 5) * 4 * 4 * (8 + 4)
+
+
+def test_what_only_writes_or_only_asks() -> None:
+    @torch.library.custom_op("alignment_tests::fill", mutates_args=["out"])
+    def fill(x: Tensor, out: Tensor) -> None:
+        out.copy_(x)
+
+    def written(self: Any, x: Tensor) -> Tensor:
+        y = self.before(x)
+        out = torch.zeros_like(y)
+        fill(y, out)
+        assert not torch.allclose(x + 1, x)
+        return out.relu()
+
+    with pytest.warns(UserWarning, match="asks for values of its data .allclose."):
+        graph = layer_graph(Calls(written), (3, 8, 8))
+    found = [graph.nodes[node]["kind"] for node in graph]
+    assert found == ["conv2d", "alignment_tests::fill", "relu"]
+    assert sorted(graph.edges) == [(0, 1), (1, 2)]
+
+
+def test_what_is_written_to_weights_has_their_parameters_alone() -> None:
+    def written(self: Any, x: Tensor) -> Tensor:
+        first, both = torch.zeros(3), torch.zeros(2, 3)
+        both[0] = self.before.bias
+        first.copy_(self.after.bias)
+        return (x * first[:, None, None]).relu() + both[0][:, None, None]
+
+    found = layers(Calls(written))
+    assert [(layer.kind, layer.params) for layer in found] == [
+        ("scale", 3), ("relu", 0), ("shift", 3),
+    ]  # fmt: skip
 
 
 class Holder:
