@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import nasneurn  # noqa: F401  # before torch, since it says how torch's threads wait
+
 #: What a folder of real data must hold for the tests marked ``real_data``.
 REAL_FILES = [
     f"{domain}_{split}.npz"

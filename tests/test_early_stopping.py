@@ -120,3 +120,25 @@ def test_halved_batches_have_the_losses_of_whole_ones():
     whole, halved = (train(network(), epochs=3, patience=3, parts=parts) for parts in (1, 2))
     for one, other in zip(whole.history, halved.history, strict=True):
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-3)
+
+
+def test_the_last_weights_are_those_of_a_plain_loop():
+    """Steps end where they are told, in the middle of a pass, and nothing ends them before."""
+    steps = 23  # of 5 batches a pass
+    data = blobs(160, 1)
+    plain = network()
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.0, fused=True)
+    for images, labels in ShuffledBatches(data, 32, steps, seed=3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(plain(images), labels).backward()
+        optimizer.step()
+
+    kept = network()
+    selection = HeldOutSelection(blobs(100, 2), 5, patience=1, last=True)
+    with meter("training", steps, shown=False) as progress:
+        loader = ShuffledBatches(data, 32, steps, seed=3)
+        fit(kept, loader, Optimization(1e-2), ERM(), 5, CPU, progress, callbacks=[selection])
+    for name, weight in plain.state_dict().items():
+        torch.testing.assert_close(kept.state_dict()[name], weight)
+    assert [record["epoch"] for record in selection.history] == [1, 2, 3, 4, 5]
+    assert selection.best == selection.history[-1]
