@@ -10,6 +10,7 @@ from nasneurn.cli.align_options import (
     Borders,
     Branches,
     Clustering,
+    Compare,
     Gap,
     GapExtend,
     InputShape,
@@ -55,6 +56,7 @@ def align_command(
     prefer: Prefer = None,
     within: Within = None,
     order: Order = None,
+    compare: Compare = None,
     input_shape: InputShape = None,
     out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/align"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
@@ -121,11 +123,25 @@ def align_command(
     if pair is not None:
         console().print(pair_view(gather_pair(pair, **gathered), options, fold=fold))
         return
+    others = None
+    if compare is not None:
+        from alignment.printed import read_matrix
+
+        others = read_matrix(compare)
     prepare_folder(out)
     architectures = gather(models, strict=strict, figures=figures, **gathered)
+    if others is not None:
+        others = others.of([one.name for one in architectures])
     outcome = compute(architectures, options)
     written = write_tables(outcome, out)
     console().print(representatives_view(outcome))
     if figures:
         written += write_figures(outcome, out)
+    if others is not None:
+        from alignment.fidelity import compare as compared
+        from alignment.fidelity_files import write_fidelity
+
+        fidelity = compared(architectures, others, options)
+        typer.echo(str(fidelity))
+        written += write_fidelity(fidelity, out, figures=figures)
     typer.echo(f"wrote {', '.join(str(path) for path in written)}")

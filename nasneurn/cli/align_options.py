@@ -86,6 +86,13 @@ InputShape = Annotated[
         "channels,height,width."
     ),
 ]
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        help="Measure how near the similarities come to others: published (the paper's figure), or "
+        "a CSV file with the form of similarity.csv."
+    ),
+]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 
