@@ -77,7 +77,12 @@ def _count(options: Options, architectures: Sequence[Architecture]) -> int:
     return count
 
 
-def _ordered(architecture: Architecture, branches: str) -> Architecture:
+def ordered(architecture: Architecture, branches: str) -> Architecture:
+    """An architecture with its layers in that order of parallel branches.
+
+    Raises:
+        AlignmentError: it has no canonical order.
+    """
     if branches == "execution":
         return architecture
     if not architecture.canonical:
@@ -101,7 +106,7 @@ class Aligner:
     def tokens(self, options: Options) -> Tokens:
         key = (options.scheme, options.branches)
         if key not in self._tokens:
-            ordered = [_ordered(one, options.branches) for one in self._architectures]
+            ordered = [ordered(one, options.branches) for one in self._architectures]
             self._tokens[key] = tokenize(ordered, options.scheme)
         return self._tokens[key]
 
