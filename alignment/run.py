@@ -106,8 +106,8 @@ class Aligner:
     def tokens(self, options: Options) -> Tokens:
         key = (options.scheme, options.branches)
         if key not in self._tokens:
-            ordered = [ordered(one, options.branches) for one in self._architectures]
-            self._tokens[key] = tokenize(ordered, options.scheme)
+            written = [ordered(one, options.branches) for one in self._architectures]
+            self._tokens[key] = tokenize(written, options.scheme)
         return self._tokens[key]
 
     def similarity(self, options: Options) -> tuple[IntArray, FloatArray]:
