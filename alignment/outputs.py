@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,12 +13,36 @@ import numpy.typing as npt
 
 from alignment.errors import AlignmentError
 
+#: What an alignment may write into its folder, and so may take away from it.
+FILES = (
+    "scores.csv",
+    "similarity.csv",
+    "tokens.csv",
+    "representatives.csv",
+    "nearest.csv",
+    "settings.csv",
+    "silhouette.csv",
+    "heatmap.png",
+    "tree.png",
+    "silhouette.png",
+    "map.png",
+    "map.html",
+    "published.csv",
+    "published.png",
+    "published_as_they_are.png",
+    "published_rule.csv",
+    "fidelity.csv",
+)
+
+#: The file that says what an alignment was made with, and the kind that it names.
+CONFIG, KIND = "config.yaml", "align"
+
 
 def prepare_folder(folder: Path) -> None:
     """Make ``folder``, and find out now, not after the work, whether it can be written.
 
     Raises:
-        AlignmentError: it cannot.
+        AlignmentError: it cannot; or it holds results of another kind.
     """
     probe = folder / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -29,6 +53,51 @@ def prepare_folder(folder: Path) -> None:
         raise AlignmentError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --out"
         ) from error
+    if (folder / CONFIG).exists() and (kind := _kind(folder / CONFIG)) != KIND:
+        raise AlignmentError(
+            f"{folder}: its {CONFIG} is of kind {kind}, not {KIND}; choose another --out"
+        )
+
+
+def _kind(config: Path) -> object:
+    import yaml
+
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return "unknown"
+    return content.get("kind") if isinstance(content, dict) else "unknown"
+
+
+def remove_others(folder: Path, kept: Iterable[Path]) -> None:
+    """Remove what an alignment may write from ``folder``, but for ``kept``; nothing else.
+
+    Raises:
+        AlignmentError: a file cannot be removed.
+    """
+    names = {path.name for path in kept}
+    for name in (CONFIG, *FILES):
+        if name not in names:
+            try:
+                (folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise AlignmentError(
+                    f"{folder / name}: cannot be removed ({error.strerror or error})"
+                ) from error
+
+
+def write_config(folder: Path, content: Mapping[str, object]) -> Path:
+    """Write ``content`` as YAML, with the kind before it.
+
+    Raises:
+        AlignmentError: it cannot be written.
+    """
+    import yaml
+
+    path = folder / CONFIG
+    text = yaml.safe_dump({"kind": KIND, **content}, sort_keys=False, allow_unicode=True)
+    write_with(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+    return path
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:

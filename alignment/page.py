@@ -21,7 +21,7 @@ def map_page(outcome: Alignment, points: FloatArray) -> str:
         points: (N, 2), the place of each architecture.
     """
     similarity = outcome.similarity_matrix.copy()
-    np.fill_diagonal(similarity, -1.0)
+    np.fill_diagonal(similarity, -np.inf)
     # Stable: of equally similar ones those that come first in the catalogue.
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :NEIGHBOURS]
     colours = family_colours(outcome.tokenized.families)
@@ -50,8 +50,10 @@ def map_page(outcome: Alignment, points: FloatArray) -> str:
             for index, one in enumerate(outcome.architectures)
         ],
     }
-    # "</" must not end the script element early.
-    payload = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    payload = json.dumps(data, separators=(",", ":"))
+    # In a script element "</script" ends it and "<!--" begins a comment, also inside of strings.
+    for letter in "<>&":
+        payload = payload.replace(letter, f"\\u{ord(letter):04x}")
     return (
         _PAGE.replace("$TITLE", html.escape(f"{len(outcome.names)} architectures, aligned"))
         .replace("$OPTIONS", html.escape(outcome.options.title()))

@@ -12,6 +12,7 @@ from alignment.options import PRESETS, Options
 PUBLISHED_SET = ["all"]
 
 _SCORES = frozenset(field.name for field in fields(Scoring))
+_OPTIONS = [field.name for field in fields(Options) if field.name != "scoring"]
 
 
 def default_preset(models: Sequence[str]) -> str:
@@ -33,12 +34,14 @@ def preset_options(preset: str, changes: Mapping[str, Any]) -> Options:
             ``gap`` without ``gap_extend`` is that of each token.
 
     Raises:
-        AlignmentError: no such preset, or a score that cannot be used.
+        AlignmentError: no such preset, no such option, or a score that cannot be used.
 
     >>> preset_options("paper", {"gap": -1, "scheme": None}).scoring.gap
     -1
     """
     check_known("preset", preset, PRESETS)
+    for name in changes:
+        check_known("option", name, [*_OPTIONS, *sorted(_SCORES)])
     given = {name: value for name, value in changes.items() if value is not None}
     scores = {name: given.pop(name) for name in _SCORES & given.keys()}
     if "gap" in scores:

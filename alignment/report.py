@@ -1,37 +1,129 @@
 """An alignment as pictures, and the tables that belong to them."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING
 
 from alignment.outcome import NAMED, Alignment
-from alignment.outputs import prepare_folder, write_table, write_with
+from alignment.outputs import (
+    CONFIG,
+    prepare_folder,
+    remove_others,
+    write_config,
+    write_table,
+    write_with,
+)
 from alignment.page import map_page
 from alignment.sensitivity import settings_table, silhouette_curve
+from alignment.tables import write_tables
+
+if TYPE_CHECKING:
+    from alignment.support import Support
+
+#: Packages whose versions an alignment may depend on.
+PACKAGES = ("nasneurn", "timm", "torch", "torchvision", "keras", "numpy", "scipy", "scikit-learn")
 
 
-def write_figures(outcome: Alignment, folder: Path) -> list[Path]:
-    """Write the figures: a heatmap and a tree, or, of very many architectures, a map and its page.
+def write_all(
+    outcome: Alignment,
+    folder: Path,
+    *,
+    models: Sequence[str] = (),
+    figures: bool = True,
+    order: str | None = None,
+    support: "Support | None" = None,
+) -> list[Path]:
+    """Write tables, figures and ``config.yaml``, and take away what another alignment wrote there.
+
+    The configuration comes last: a folder without it is of an alignment that did not end.
 
     Args:
-        outcome: what is drawn.
+        outcome: what is written.
         folder: where to; it is made if it is missing.
+        models: the words that named the architectures; without any, their own names.
+        figures: draw them.
+        order: of the heatmap; see :meth:`alignment.outcome.Alignment.plot_heatmap`.
+        support: of the tree's branches; see :meth:`alignment.outcome.Alignment.plot_tree`.
 
     Returns:
         The files.
 
     Raises:
-        AlignmentError: ``folder`` cannot be written.
+        AlignmentError: ``folder`` cannot be written or holds results of another kind, or the order
+            is unknown.
+    """
+    prepare_folder(folder)
+    with suppress(OSError):
+        (folder / CONFIG).unlink()
+    written = write_tables(outcome, folder)
+    if figures:
+        written += write_figures(outcome, folder, order=order, support=support)
+    remove_others(folder, written)
+    drawn = {"order": order or outcome.default_order} if figures else {}
+    content = {
+        "models": list(models) or list(outcome.names),
+        "options": _plain(outcome),
+        "figures": figures,
+        **drawn,
+        "environment": _versions(),
+    }
+    return [*written, write_config(folder, content)]
+
+
+def _plain(outcome: Alignment) -> dict[str, object]:
+    """The options as plain data; threads change no result."""
+    options = asdict(outcome.options)
+    del options["threads"]
+    scoring = options.pop("scoring")
+    content = {"scheme": options.pop("scheme"), **scoring, **options}
+    # NumPy's numbers, too, are numbers.
+    return {name: getattr(value, "item", lambda v=value: v)() for name, value in content.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def write_figures(
+    outcome: Alignment,
+    folder: Path,
+    *,
+    order: str | None = None,
+    support: "Support | None" = None,
+) -> list[Path]:
+    """Write the figures: a heatmap and a tree, or, of very many architectures, a map and its page.
+
+    Args:
+        outcome: what is drawn.
+        folder: where to; it is made if it is missing.
+        order: of the heatmap; see :meth:`alignment.outcome.Alignment.plot_heatmap`.
+        support: of the tree's branches; see :meth:`alignment.outcome.Alignment.plot_tree`.
+
+    Returns:
+        The files.
+
+    Raises:
+        AlignmentError: ``folder`` cannot be written, or the order is unknown.
     """
     prepare_folder(folder)
     if len(outcome) > NAMED:
         return _write_map(outcome, folder)
     return [
-        *(_write_pairs(outcome, folder) if len(outcome) > 1 else []),
+        *(_write_pairs(outcome, folder, order, support) if len(outcome) > 1 else []),
         *_write_silhouette(outcome, folder),
     ]
 
 
-# The figures' module imports Matplotlib and seaborn, a second long: not for tables alone.
+# The figures' module imports Matplotlib, half a second long: not for tables alone.
 
 
 def _write_map(outcome: Alignment, folder: Path) -> list[Path]:
@@ -45,14 +137,14 @@ def _write_map(outcome: Alignment, folder: Path) -> list[Path]:
     return [picture, page]
 
 
-def _write_pairs(outcome: Alignment, folder: Path) -> list[Path]:
+def _write_pairs(
+    outcome: Alignment, folder: Path, order: str | None, support: "Support | None"
+) -> list[Path]:
     from alignment.figures import draw_heatmap, draw_tree
 
-    written = []
-    for name, draw in (("heatmap", draw_heatmap), ("tree", draw_tree)):
-        path = folder / f"{name}.png"
-        write_with(path, partial(draw, outcome))
-        written.append(path)
+    written = [folder / "heatmap.png", folder / "tree.png"]
+    write_with(written[0], partial(draw_heatmap, outcome, order=order))
+    write_with(written[1], partial(draw_tree, outcome, support=support))
     if outcome.variants:
         path = folder / "settings.csv"
         header = [

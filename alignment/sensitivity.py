@@ -1,7 +1,7 @@
 """How an alignment's result depends on the options and on the number of representatives.
 
-SciPy's statistics and scikit-learn take long to import, and only the figures need them: so they
-are imported when they are first used.
+SciPy's statistics take long to import, and only the figures need them: so they are imported when
+they are first used.
 """
 
 from collections.abc import Sequence
@@ -35,15 +35,30 @@ def silhouette(similarity: FloatArray, labels: IntArray) -> float:
     """Mean silhouette (Rousseeuw, 1987): (b - a) / max(a, b) over all architectures.
 
     a is the mean distance to the others of the own cluster, b to the nearest other cluster. An
-    architecture alone in its cluster counts 0. So does everything if there is one cluster, or if
-    each is alone, of which scikit-learn knows no silhouette.
-    """
-    from sklearn.metrics import silhouette_score
+    architecture alone in its cluster counts 0. So does everything if there is one cluster.
 
-    if len(np.unique(labels)) in (1, len(labels)):
-        return 0.0
+    It is as scikit-learn's, whose import takes longer than all figures.
+
+    Args:
+        similarity: (N, N), in [-1, 1].
+        labels: (N,), the cluster of each.
+    """
     distances = 1.0 - similarity
-    return float(silhouette_score(distances, labels, metric="precomputed"))
+    np.fill_diagonal(distances, 0.0)
+    groups, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(groups) == 1:
+        return 0.0
+    every = np.arange(len(labels))
+    # (N, clusters): the sum of distances to the members of each.
+    sums = distances @ (place[:, None] == np.arange(len(groups)))
+    own = sizes[place]
+    a = sums[every, place] / np.maximum(own - 1, 1)
+    means = sums / sizes
+    means[every, place] = np.inf
+    b = means.min(1)
+    most = np.maximum(a, b)
+    values = np.where((own > 1) & (most > 0), (b - a) / np.where(most > 0, most, 1.0), 0.0)
+    return float(values.mean())
 
 
 def relatives(similarity: FloatArray, families: Sequence[str]) -> tuple[int, int]:

@@ -3,8 +3,9 @@
 from math import isnan
 from pathlib import Path
 
-from alignment.outcome import Alignment, MemberRow
+from alignment.outcome import Alignment
 from alignment.outputs import prepare_folder, write_matrix, write_table
+from alignment.records import MemberRow
 
 
 def write_tables(outcome: Alignment, folder: Path) -> list[Path]:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from math import isnan
 from typing import NamedTuple
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -76,9 +78,9 @@ def _pair_table(
     counts = {name: sum(row[0] == name for row in rows) for name in _STYLES}
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("", justify="right", style="dim")
-    table.add_column(tokens.names[0], justify="right")
+    table.add_column(Text(tokens.names[0]), justify="right")
     table.add_column("", justify="center")
-    table.add_column(tokens.names[1])
+    table.add_column(Text(tokens.names[1]))
     table.add_column("", style="dim")
     for kind, run in groupby(rows, key=lambda row: row[0]):
         run_rows = list(run)
@@ -103,7 +105,7 @@ def _pair_table(
         if count or name != "partial"
     )
     lengths = " and ".join(str(len(sequence)) for sequence in tokens.sequences)
-    return Group(
+    return _Printable(
         table,
         Text(),
         Text(f"score {alignment.score}  similarity {similarity:.3f}  ({options.title()})", "bold"),
@@ -126,20 +128,56 @@ def representatives_view(outcome: Alignment) -> RenderableType:
     table.add_column("representative")
     table.add_column("stable", justify="right")
     table.add_column("stands for")
-    names, firmness = outcome.names, outcome.stability
-    for place, chosen in enumerate(outcome.chosen.tolist()):
-        members = outcome.clusters.members(place).tolist()
-        members.sort(key=lambda one: -outcome.similarity_matrix[one, chosen])
-        others = [names[one] for one in members if one != chosen]
+    firmness = outcome.stability
+    for place, (name, others) in enumerate(outcome.standing()):
         shown = ", ".join(others[:12]) + (f", and {len(others) - 12} more" if others[12:] else "")
         firm = firmness[place]
         table.add_row(
             str(place + 1),
-            Text(names[chosen], "bold"),
-            "" if firm != firm else f"{100 * firm:.0f} %",
-            shown,
+            Text(name, "bold"),
+            "" if isnan(firm) else f"{100 * firm:.0f} %",
+            Text(shown),
         )
-    return Group(Text(outcome.options.title(), "dim"), table)
+    return _Printable(Text(outcome.options.choice_title(), "dim"), table)
+
+
+#: What stands in for a sign that the terminal's encoding lacks; "?" for all others.
+_PLAIN = {"·": ".", "⋮": ":", "●": "*", "…": "~", "—": "-", "–": "-"}
+
+
+class _Printable:
+    """Renderables one below the other, of signs that the console's encoding has."""
+
+    def __init__(self, *parts: RenderableType) -> None:
+        self._all = Group(*parts)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._all, options):
+            yield Segment(
+                _encodable(segment.text, console.encoding), segment.style, segment.control
+            )
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """``text``, with other signs for those that ``encoding`` lacks.
+
+    >>> _encodable("a · ●", "latin-1"), _encodable("a · ●", "ascii")
+    ('a · *', 'a . *')
+    """
+    try:
+        text.encode(encoding)
+        return text
+    except UnicodeEncodeError:
+        letters = (letter if _has(encoding, letter) else _PLAIN.get(letter, "?") for letter in text)
+        return "".join(letters)
+
+
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def console() -> Console:

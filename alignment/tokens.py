@@ -109,7 +109,8 @@ def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> To
     """Write ``architectures`` in one of :data:`SCHEMES`.
 
     Raises:
-        AlignmentError: an unknown scheme, no architecture, one without layers, or one name twice.
+        AlignmentError: an unknown scheme, no architecture, one without layers, one name twice,
+            or a name that is not a line of letters that can be printed.
     """
     check_known("scheme", scheme, SCHEMES)
     if not architectures:
@@ -118,6 +119,12 @@ def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> To
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise AlignmentError(f"two architectures are called {twice!r}")
+    for text in (*names, *(one.family for one in architectures)):
+        if not text or not text.isprintable():
+            raise AlignmentError(
+                f"{text!r} cannot name an architecture or a family; it must be one line of letters "
+                "that can be printed"
+            )
     chosen = SCHEMES[scheme]
     words = [chosen.words(one) for one in architectures]
     for one, sequence in zip(architectures, words, strict=True):

@@ -179,7 +179,7 @@ def _in_found(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
 
 def _in_keras_file(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
     path = Path(word)
-    return [Wanted(path.stem, partial(_of_keras, path, path.stem, shape), path, shaped=True)]
+    return [Wanted(path.stem, partial(of_keras, path, path.stem, shape), path, shaped=True)]
 
 
 def _own(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
@@ -308,18 +308,23 @@ def _made(make: "Callable[[], nn.Module]", name: str, shape: Shape) -> Architect
     try:
         with torch.device("meta"):
             network = make()
-        return _of_module(network, name, shape)
+        return of_module(network, name, shape)
     except Exception as error:
         if "meta" not in str(error) and "item()" not in str(error):
             raise
-    return _of_module(make(), name, shape)  # it needs values
+    return of_module(make(), name, shape)  # it needs values
 
 
-def _of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
+def of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
+    """A module, or a Keras model that knows its sizes, as layers; warnings become lines.
+
+    Raises:
+        TraceError: it cannot be traced.
+    """
     from alignment.sequences import serialize_model
 
     if "keras" in sys.modules and isinstance(network, sys.modules["keras"].Model):
-        return _of_keras(network, name, None)
+        return of_keras(network, name, None)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         architecture = serialize_model(network, name, family="own", image_shape=shape)
@@ -328,7 +333,12 @@ def _of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
     return architecture
 
 
-def _of_keras(model: Any, name: str, shape: Shape | None) -> Architecture:
+def of_keras(model: Any, name: str, shape: Shape | None) -> Architecture:
+    """A Keras model or a file of one as layers, of images (C, H, W) where it leaves that open.
+
+    Raises:
+        AlignmentError: it cannot be read.
+    """
     from alignment.keras_graphs import keras_architecture
 
     channels_last = None if shape is None else (*shape[1:], shape[0])
