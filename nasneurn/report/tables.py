@@ -15,6 +15,7 @@ from nasneurn.analysis.cells import (
     varied,
 )
 from nasneurn.analysis.comparisons import RANDOM, comparable, compare
+from nasneurn.analysis.literature import DIFFERS, beside_literature
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank
 from nasneurn.files import written_atomically
@@ -99,6 +100,11 @@ def tables(
             f"Accuracy against {control} (percentage points) on domains not trained on, with the "
             f"interval for other cells, sources, architectures or seeds alike; {about}.",
             in_percent(_intervals(across, factor, control)),
+        )
+    literature = beside_literature(rows)
+    if len(literature):
+        found["literature"] = ReportTable(
+            f"Single-source digits (%), with the literature's; {DIFFERS}; {about}.", literature
         )
     if factor == "stem":
         published = beside_published(rows)

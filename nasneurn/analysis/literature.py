@@ -1,0 +1,62 @@
+"""The literature's table of single-source digit classification, with a study's rows beside it.
+
+All train on the first 10,000 images of MNIST and test on other digit domains (Volpi et al., NeurIPS
+2018). The figures are those of the tables that ``reported_by`` names; Pro-RandConv is Choi et al.,
+arXiv 2304.00424, and ASR-Norm is Fan et al., CVPR 2021.
+"""
+
+from importlib.resources import files
+
+import pandas as pd
+
+#: The protocol whose rows stand beside the literature's; others are of other trainings.
+PROTOCOL = "single-source-digits"
+TARGETS = ("svhn", "mnistm", "syn", "usps")
+#: The targets that every row here has; their mean is compared.
+COMPARED = ("svhn", "mnistm", "usps")
+
+#: What a reader must know before comparing.
+DIFFERS = (
+    "here SVHN is tested on the images of the suite's own test split, which may be others than the "
+    "official 26,032; SYN is missing"
+)
+
+
+def literature() -> pd.DataFrame:
+    """The published rows: ``method``, one column a target in percent, and ``reported_by``."""
+    with files("nasneurn.analysis").joinpath("single_source_digits.csv").open() as text:
+        return pd.read_csv(text)
+
+
+def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
+    """Both, the least mean first: ``method``, ``by``, targets, ``mean`` of three, ``seeds``.
+
+    Means are over seeds. ``std`` is the deviation over seeds of the mean of the three; it is
+    missing for one seed, and for the literature.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``. Those of other protocols, networks and sources
+            than the literature's are passed over; if there are no others, the table is empty.
+    """
+    ours = rows[
+        (rows["protocol"] == PROTOCOL)
+        & (rows["architecture"] == "digits_convnet")
+        & (rows["source"] == "mnist")
+    ]
+    if ours.empty or not set(COMPARED) <= set(ours["target"]):
+        return pd.DataFrame()
+    keys = ["algorithm", "stem"]
+    wide = 100 * ours.pivot_table(index=[*keys, "seed"], columns="target", values="accuracy")
+    wide["mean"] = wide[list(COMPARED)].mean(axis=1)
+    means, spread = wide.groupby(keys).mean(), wide.groupby(keys)["mean"]
+    measured = means.assign(std=spread.std(), seeds=spread.count(), by="here").reset_index()
+    measured["method"] = [
+        algorithm if stem == "none" else f"{algorithm}, {stem}"
+        for algorithm, stem in zip(measured["algorithm"], measured["stem"], strict=True)
+    ]
+    theirs = literature().rename(columns={"reported_by": "by"})
+    theirs["mean"] = theirs[list(COMPARED)].mean(axis=1)
+    table = pd.concat([theirs, measured], ignore_index=True).sort_values("mean", kind="stable")
+    columns = ["method", "by", *(name for name in TARGETS if name in table), "mean", "std", "seeds"]
+    found = table[columns].round(1).reset_index(drop=True)
+    return found.astype({"seeds": "Int64"})

@@ -1,0 +1,55 @@
+"""Measured rows stand beside those that others published, and only rows of their protocol."""
+
+import pandas as pd
+import pytest
+
+from nasneurn.analysis.literature import beside_literature, literature
+
+
+def rows(**changes: object) -> pd.DataFrame:
+    """Two seeds of ERM without and with NeuRN, on four targets."""
+    accuracies = {"mnist": 0.98, "mnistm": 0.54, "svhn": 0.30, "usps": 0.78}
+    lines = [
+        {
+            "protocol": "single-source-digits", "architecture": "digits_convnet",
+            "source": "mnist", "algorithm": "erm", "stem": stem, "seed": seed, "target": target,
+            "accuracy": accuracy + 0.02 * seed + (0.1 if stem == "neurn" else 0), **changes,
+        }
+        for stem in ("none", "neurn")
+        for seed in (0, 1)
+        for target, accuracy in accuracies.items()
+    ]  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def test_means_over_seeds_and_the_three_targets() -> None:
+    table = beside_literature(rows()).set_index(["method", "by"])
+    erm = table.loc[("erm", "here")]
+    assert (erm["svhn"], erm["mnistm"], erm["usps"]) == (31.0, 55.0, 79.0)
+    assert erm["mean"] == 55.0
+    assert erm["std"] == pytest.approx(1.4, abs=0.05)  # of 54 and 56
+    assert erm["seeds"] == 2
+    assert table.loc[("erm, neurn", "here"), "mean"] == 65.0
+    assert pd.isna(erm["syn"])
+    assert table["mean"].is_monotonic_increasing
+    assert "mnist" not in table
+
+
+def test_the_literatures_means_are_those_of_its_three_columns() -> None:
+    table = beside_literature(rows())
+    best = table[table["method"] == "Pro-RandConv"].iloc[0]
+    assert best["mean"] == pytest.approx((69.7 + 82.3 + 93.7) / 3, abs=0.05)
+    assert len(table) == len(literature()) + 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"protocol": "quick"},
+        {"protocol": "single-source-digits:steps=100"},
+        {"architecture": "resnet18"},
+        {"source": "svhn"},
+    ],
+)
+def test_rows_of_another_training_do_not_stand_there(other: dict[str, object]) -> None:
+    assert beside_literature(rows(**other)).empty
