@@ -74,7 +74,7 @@ def _draw(
         interpolation="nearest",
     )  # fmt: skip
     axes.spines[:].set_visible(False)
-    if cell > 0.08:
+    if cell > 0.13:
         _draw_grid(axes, count)
     size = min(_LARGEST, 50 * cell)
     names = [shown.marked[place] for place in order] if size >= _LEGIBLE else []

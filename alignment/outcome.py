@@ -315,7 +315,7 @@ class Alignment:
         return (
             f"<div><b>Alignment of {len(self)} architectures</b><br>"
             f"<small>{escape(self.options.title())}</small>"
-            "<table><thead><tr><th></th><th>representative</th><th>of</th>"
+            "<table><thead><tr><th></th><th>representative</th><th>others</th>"
             f"<th style='text-align:left'>stands for</th></tr></thead><tbody>{rows}</tbody></table>"
             "</div>"
         )
