@@ -104,7 +104,9 @@ def mantel(
         )
     first, second = np.triu_indices(count, 1)
     units = np.array([_unit(matrix[first, second]) for matrix in matrices])
-    observed = units @ _unit(other[first, second])
+    unit = _unit(other[first, second])
+    # One by one: a product of matrices rounds as their number happens to be.
+    observed = np.array([row @ unit for row in units])
     draws = np.random.default_rng(seed)
     as_high = np.zeros(len(units), np.int64)
     for start in range(0, permutations, _AT_ONCE):
