@@ -4,6 +4,8 @@
     python benchmarks/alignment_worth.py --out results/align/worth.csv [--jobs 2] [--quick]
     python benchmarks/alignment_worth.py --decide results/align/worth.csv --out FILE.csv
 
+Half an hour of two cores; sets may be measured one by one, and decided upon together.
+
 Each way of comparing is one row for each of three sets: "all" (the published 44), "keras" (the
 other 44), and "timm", every ninth name that timm knows. Ways are all combinations of schemes,
 orders of branches, scorings, partial credit, normalizations and similarities that are listed
@@ -104,8 +106,8 @@ def scored_ways() -> list[Options]:
     ways = []
     for scheme, kind in SCHEMES.items():
         for scoring in SCORINGS:
-            for partial in (None, scoring.match // 2)[: 1 + kind.geometry]:
-                ways.append(Options(scheme, scoring, partial))
+            partials = (None, scoring.match // 2)[: 1 + kind.geometry]
+            ways += [Options(scheme, scoring, partial) for partial in partials]
         if not kind.listed:
             ways += [Options(scheme, scoring, branches="canonical") for scoring in CANONICAL]
     return ways
@@ -359,8 +361,8 @@ def _work(task: tuple[str, Options | None]) -> list[dict[str, Any]]:
     return unaligned(one) if options is None else aligned(one, options)
 
 
-def measure(features: Path, jobs: int, quick: bool) -> list[dict[str, Any]]:
-    samples = {name: sample(name, features) for name in SETS[: 1 if quick else 3]}
+def measure(sets: Sequence[str], features: Path, jobs: int, quick: bool) -> list[dict[str, Any]]:
+    samples = {name: sample(name, features) for name in sets}
     ways = [None, *scored_ways()][: 3 if quick else None]
     tasks = [(name, options) for name in samples for options in ways]
     rows: list[dict[str, Any]] = []
@@ -375,15 +377,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, help="a CSV file")
     parser.add_argument("--features", type=Path, default=RANDOM_FEATURES, help="the table of CKA")
-    parser.add_argument("--decide", type=Path, help="measure nothing, decide again from this table")
+    parser.add_argument(
+        "--decide", type=Path, nargs="+", help="measure nothing, decide again from these tables"
+    )
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--quick", action="store_true", help="two ways of one set")
+    parser.add_argument("--quick", action="store_true", help="the first ways alone")
     options = parser.parse_args(arguments)
     if options.decide:
-        with options.decide.open(newline="") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        texts = [path.read_text() for path in options.decide]
+        rows: list[dict[str, Any]] = [
+            row for text in texts for row in csv.DictReader(text.splitlines())
+        ]
     else:
-        rows = measure(options.features, options.jobs, options.quick)
+        rows = measure(options.sets, options.features, options.jobs, options.quick)
     decide(rows)
     report(rows, COLUMNS, "What similarities are worth", options.out)
     return 0

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cut_tree
-from scipy.optimize import LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, milp
 
-from alignment import AlignmentError, cluster
+from alignment import AlignmentError, Architecture, Layer, Options, cluster, compute
 from alignment.medoids import k_medoids
 from alignment.representatives import METHODS, Clusters, linkage, prefer_cheap, stability
+from alignment.sensitivity import silhouette_curve
 
 RESULTS = Path(__file__).parents[1] / "results" / "align"
 
@@ -36,20 +37,22 @@ def test_k_medoids_finds_the_best(k: int, seed: int) -> None:
     )
 
 
-def least_sum(distances: np.ndarray, k: int) -> float:
+def least_sum(distances: np.ndarray, k: int, allowed: np.ndarray | None = None) -> float:
     """The least sum of distances to k medoids, by SciPy's solver of integer programs.
 
-    The p-median problem: y[j] says that j is a medoid, x[i, j] that j is the medoid of i.
+    The p-median problem: y[j] says that j is a medoid, which only those allowed can be, and x[i, j]
+    that j is the medoid of i.
     """
     n = len(distances)
     eye = np.eye(n)
     assigned = np.hstack([np.kron(eye, np.ones((1, n))), np.zeros((n, n))])
     opened = np.hstack([np.eye(n * n), -np.kron(np.ones((n, 1)), eye)])
     chosen = np.hstack([np.zeros(n * n), np.ones(n)])
+    may = np.ones(n) if allowed is None else allowed.astype(float)
     answer = milp(
         np.hstack([distances.ravel(), np.zeros(n)]),
         integrality=np.ones(n * n + n),
-        bounds=(0, 1),
+        bounds=Bounds(0, np.hstack([np.ones(n * n), may])),
         constraints=[
             LinearConstraint(assigned, 1, 1),
             LinearConstraint(opened, -np.inf, 0),
@@ -66,6 +69,35 @@ def test_the_medoids_of_the_44_are_the_best(k: int) -> None:
     distances = 1 - pd.read_csv(RESULTS / "similarity.csv", index_col=0).to_numpy()
     found = k_medoids(np.rint(distances * 1e9).astype(np.int64), k)
     assert distances[:, found].min(1).sum() == pytest.approx(least_sum(distances, k), abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_the_medoids_of_the_44_among_those_allowed_are_the_best(k: int, share: float) -> None:
+    distances = 1 - pd.read_csv(RESULTS / "similarity.csv", index_col=0).to_numpy()
+    exact = np.rint(distances * 1e9).astype(np.int64)
+    allowed = np.random.default_rng(k).random(len(distances)) < share
+    allowed[k_medoids(exact, k)] = False  # those that would be chosen of all
+    found = k_medoids(exact, k, allowed=allowed)
+    assert allowed[found].all()
+    best = least_sum(distances, k, allowed)
+    assert distances[:, found].min(1).sum() == pytest.approx(best, abs=1e-6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_k_medoids_finds_the_best_of_those_allowed(data: st.DataObject) -> None:
+    """By trying all; distances tie."""
+    n = data.draw(st.integers(1, 7))
+    upper = data.draw(st.lists(st.integers(0, 3), min_size=n * n, max_size=n * n))
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    k = data.draw(st.integers(1, int(allowed.sum())))
+    half = np.triu(np.array(upper).reshape(n, n), 1)
+    distances = half + half.T
+    choices = combinations(np.flatnonzero(allowed).tolist(), k)
+    sums = {chosen: distances[:, list(chosen)].min(1).sum() for chosen in choices}
+    found = tuple(k_medoids(distances, k, allowed=allowed).tolist())
+    assert sums[found] == min(sums.values())
 
 
 @settings(max_examples=150, deadline=None)
@@ -197,6 +229,123 @@ def test_what_is_no_similarity_is_refused(method: str, value: float) -> None:
 def test_more_representatives_than_architectures(k: int) -> None:
     with pytest.raises(AlignmentError, match="from 1 to 12"):
         cluster(random_similarity(0), k)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_medoids_are_of_those_allowed_and_stand_for_all(method: str, data: st.DataObject) -> None:
+    similarity = data.draw(tied)
+    n = len(similarity)
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n).filter(any)))
+    k = data.draw(st.integers(1, int(allowed.sum())))
+    found = cluster(similarity, k, method, allowed=allowed)
+    assert len(set(found.medoids.tolist())) == k
+    assert allowed[found.medoids].all()
+    assert found.labels[found.medoids].tolist() == list(range(k))
+    assert sum(len(found.members(place)) for place in range(k)) == n
+    distances = np.rint((1 - similarity) * 1e9)
+    for place, medoid in enumerate(found.medoids):
+        members = found.members(place)
+        sums = distances[np.ix_(members, members[allowed[members]])].sum(0)
+        centre = distances[members, medoid].sum()
+        if method == "hierarchical":
+            assert centre == sums.min()
+        else:
+            assert (distances[members, medoid] == distances[members][:, found.medoids].min(1)).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_allowed_is_no_limit(method: str) -> None:
+    for seed in range(5):
+        similarity = random_similarity(seed, 20)
+        free = cluster(similarity, 4, method)
+        bound = cluster(similarity, 4, method, allowed=np.ones(20, bool))
+        assert np.array_equal(free.medoids, bound.medoids)
+        assert np.array_equal(free.labels, bound.labels)
+
+
+def test_who_is_not_allowed_joins_the_hierarchical_cluster_nearest_on_average() -> None:
+    # Places on a line; the last stands between two groups, and is nearer to the right one.
+    places = np.array([0.0, 0.02, 0.3, 0.32, 0.18])
+    similarity = 1 - np.abs(places[:, None] - places)
+    allowed = np.array([True, True, True, True, False])
+    found = cluster(similarity, 2, "hierarchical", allowed=allowed)
+    assert found.labels.tolist() == [0, 0, 1, 1, 1]
+    assert found.medoids.tolist() == [0, 2]
+
+
+def test_fewer_allowed_than_representatives() -> None:
+    allowed = np.arange(12) < 3
+    with pytest.raises(AlignmentError, match=r"4 representatives of 12 .* of which 3 are allowed"):
+        cluster(random_similarity(0), 4, allowed=allowed)
+
+
+def network(name: str, *kinds: str, params: int, flops: int) -> Architecture:
+    first = Layer(kinds[0], params=params, flops=flops)
+    return Architecture(name, name[0], (first, *map(Layer, kinds[1:])))
+
+
+SIZES = [
+    network("a1", "conv2d", "relu", "linear", params=100, flops=1000),
+    network("a2", "conv2d", "relu", "relu", "linear", params=200, flops=10),
+    network("b1", "linear", "gelu", "softmax", params=5, flops=500),
+    network("b2", "linear", "gelu", "softmax", "softmax", params=300, flops=700),
+]
+
+
+@pytest.mark.parametrize("clustering", METHODS)
+def test_limits_of_an_alignment(clustering: str) -> None:
+    few = {"representatives": 2, "clustering": clustering}
+    assert compute(SIZES, Options(**few, max_params=200)).representative_names[1] == "b1"
+    small = compute(SIZES, Options(**few, max_params=200, max_flops=500))
+    assert small.representative_names == ("a2", "b1")
+    assert sorted(row.member for row in small.members()) == ["a1", "a2", "b1", "b2"]
+    assert small.options.choice_title().endswith("at most 200 parameters and 500 multiply-adds")
+    assert {tuple(one.chosen.tolist()) for one in small.variants} == {(1, 2)}
+    # The limits are those of representatives, and change no similarity.
+    assert np.array_equal(small.similarity_matrix, compute(SIZES, Options()).similarity_matrix)
+    # Without a number, all that the limits leave are chosen, up to ten.
+    assert compute(SIZES, Options(max_flops=500)).representative_names == ("a2", "b1")
+
+
+def test_a_cheap_member_satisfies_the_limits_too() -> None:
+    cheap = Options(representatives=1, prefer="cheap", within=2)
+    assert compute(SIZES, cheap).representative_names == ("a2",)
+    bound = Options(representatives=1, prefer="cheap", within=2, max_params=100)
+    assert compute(SIZES, bound).representative_names == ("b1",)
+
+
+@pytest.mark.parametrize("name", ["max_params", "max_flops"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "5M"])
+def test_limits_are_whole_numbers(name: str, value: object) -> None:
+    with pytest.raises(AlignmentError, match=f"{name} is .*; it must be a whole number of 1"):
+        Options(**{name: value}).check()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            Options(representatives=3, max_params=200, max_flops=900),
+            "2 of 4 architectures have at most 200 parameters and 900 multiply-adds, and 3 rep",
+        ),
+        (
+            Options(max_params=4),
+            "0 of 4 architectures have at most 4 parameters, and 1 representatives are to be "
+            "chosen; the least parameters are 5, the least multiply-adds 10",
+        ),
+    ],
+)
+def test_too_few_satisfy_the_limits(options: Options, told: str) -> None:
+    with pytest.raises(AlignmentError, match=told) as caught:
+        compute(SIZES, options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_silhouette_of_as_many_clusters_as_the_limits_allow() -> None:
+    outcome = compute(SIZES, Options(max_params=200))
+    assert [k for k, _ in silhouette_curve(outcome)] == [2, 3]
 
 
 def test_unknown_clustering() -> None:

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignment import AlignmentError, Scoring, normalize, score, score_matrix
+from alignment import (
+    AlignmentError,
+    Architecture,
+    Layer,
+    Options,
+    Scoring,
+    compute,
+    normalize,
+    score,
+    score_matrix,
+)
+from alignment.measures import rule_of
 from alignment.representatives import linkage
 from alignment.support import (
     bootstrap_scores,
@@ -16,6 +27,8 @@ from alignment.support import (
     column_scores,
     shared_clusters,
 )
+from alignment.tokens import partial_credit
+from alignment.tree_support import support_of
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=20)
 scorings = st.builds(
@@ -215,3 +228,43 @@ def test_bad_options(options: dict, says: str) -> None:
         branch_support(rows, by_range(rows), **options)
     with pytest.raises(AlignmentError, match="from -1 to 1"):
         branch_support(rows, lambda scores: scores + 5.0)
+
+
+@pytest.mark.parametrize("similarity", ["normalized", "correlation", "corrected"])
+@pytest.mark.parametrize("credit", [None, 0])
+def test_support_of_an_outcome_is_of_its_own_tree_and_options(
+    similarity: str, credit: int | None
+) -> None:
+    def network(name: str, kinds: str) -> Architecture:
+        named = {"c": "conv2d", "r": "relu", "l": "linear", "p": "max_pool", "w": "conv2d"}
+        layers = (Layer(named[k], (3, 3) if k == "w" else (), (1, 1)) for k in kinds)
+        return Architecture(name, name[0], tuple(layers))
+
+    few = [
+        network("a1", "crcrcrpcrcrl"),
+        network("a2", "crcrpcrcrcrl"),
+        network("b1", "lplplplwlpl"),
+        network("b2", "lplplwlplp"),
+        network("c1", "wrpwrpwrpwl"),
+    ]
+    options = Options("geometry", partial=credit, similarity=similarity, representatives=2)
+    outcome = compute(few, options, with_variants=False)
+    found = support_of(outcome, replicates=20, seed=3)
+    assert np.array_equal(found.tree, linkage(outcome.similarity_matrix))
+    assert found.replicates == 20
+    tokens = outcome.tokenized
+    again = branch_support(
+        tokens.sequences,
+        rule_of(tokens, options),
+        options.scoring,
+        None if credit is None else partial_credit(tokens.vocabulary, options.scoring, credit),
+        replicates=20,
+        seed=3,
+    )
+    assert np.array_equal(found.share, again.share, equal_nan=True)
+    assert found.share[-1] == 1
+
+
+def test_support_of_one_architecture() -> None:
+    one = compute([Architecture("a", "a", (Layer("relu"),))], Options(), with_variants=False)
+    assert len(support_of(one).share) == 0
