@@ -90,7 +90,7 @@ def _inputs(graph: Any, name: str, input_shape: tuple[int, ...] | None) -> list[
         if None in sizes and not fits:
             raise AlignmentError(
                 f"{name} leaves the sizes of its images open, {sizes}; give input_shape, as "
-                "(224, 224, 3)"
+                "(224, 224, 3), or --input-shape 224,224"
             )
         shape = tuple(input_shape) if fits and input_shape is not None else sizes
         tensors.append(import_keras().KerasTensor((None, *shape), dtype=given.dtype))

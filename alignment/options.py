@@ -12,7 +12,7 @@ from alignment.layers import Architecture
 from alignment.needleman_wunsch import BORDERS, Scoring
 from alignment.representatives import METHODS
 from alignment.similarity import NORMALIZATIONS, SIMILARITIES
-from alignment.tokens import SCHEMES
+from alignment.tokens import SCHEMES, partial_credit
 
 PREFERENCES = ("medoid", "cheap")
 BRANCHES = ("execution", "canonical")
@@ -82,6 +82,8 @@ class Options:
                 continue
             if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
                 raise AlignmentError(f"{name} is {limit!r}; it must be a whole number of 1 or more")
+        if self.partial is not None:
+            partial_credit([], self.scoring, self.partial)  # refuses what does not fit the scores
         if not 0 <= self.within <= 2:
             raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 2")
         if self.threads < 1:

@@ -4,14 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, strategies
 from typer.testing import CliRunner
 
 from alignment import (
-    ZOO,
+    PRESETS,
+    PUBLISHED,
     AlignmentError,
     Architecture,
     Layer,
@@ -25,8 +26,8 @@ from alignment.colours import PALETTE, family_colours
 from alignment.figures import embed
 from alignment.page import map_page
 from nasneurn.cli import app
+from nasneurn.cli.align_options import read_count
 from nasneurn.errors import InputError
-from nasneurn.networks.found import FoundArchitecture, write_found
 from nasneurn.networks.traced import gather
 
 SMALL = "test_resnet,test_vit,test_convnext,test_byobnet,test_efficientnet"
@@ -56,20 +57,24 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
     first = run("--models", "all", "--out", str(tmp_path))
-    names = [row.name for row in ZOO]
+    names = [row.name for row in PUBLISHED]
     scores = read(tmp_path / "scores.csv")
     assert scores[0] == [
-        "score (layer; match 1 mismatch -1 gap -1; classic borders)", *names
+        "score (published; match 1 mismatch -2 gap -2; classic borders)", *names
     ]  # fmt: skip
     matrix = np.array([row[1:] for row in scores[1:]], int)
     assert matrix.shape == (44, 44)
     assert np.array_equal(matrix, matrix.T)
+    # The matrix that the authors' page prints ends so.
+    assert matrix[names.index("vgg16"), names.index("vgg19")] == 15
     similarity = read(tmp_path / "similarity.csv")
-    assert similarity[0][0].startswith("similarity (range; layer;")
+    assert similarity[0][0].startswith("similarity (correlation of rows of geometric; published;")
     values = np.array([row[1:] for row in similarity[1:]], float)
     assert (values.diagonal() == 1).all()
+    assert values.min() < -0.5  # correlations are not cut off
     tokens = {row[0]: row for row in read(tmp_path / "tokens.csv")[1:]}
-    assert tokens["vgg16"][5].startswith("conv2d; relu; conv2d; relu; max_pool; conv2d")
+    letters = "".join(token[0] for token in tokens["vgg16"][5].split("; "))
+    assert letters == "ccmccmcccmcccmcccmlll"  # as the page prints it
     assert all(int(row[2]) == len(row[5].split("; ")) for row in tokens.values())
     assert all(matrix[k, k] == int(tokens[name][2]) for k, name in enumerate(names))
     clusters = read(tmp_path / "representatives.csv")
@@ -81,15 +86,16 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
     # Like families are alike.
     near = {name: names[np.argsort(-values[k], kind="stable")[1]] for k, name in enumerate(names)}
     assert near["vgg16"] == "vgg19"
-    assert near["resnet50"] == "resnet50v2"
-    assert near["convnextbase"].startswith("convnext")
+    assert near["resnet101"] == "resnet101v2"
+    assert near["nasnetMobile"] == "nasnetLarge"
 
     # Another process, with another hash seed, from the cache: the same files, and no torch.
     again = tmp_path / "again"
     code = (
         "import sys; from nasneurn.cli import app;"
         f"app(['align', '--no-figures', '--out', {str(again)!r}], standalone_mode=False);"
-        "assert not {'torch', 'pandas', 'matplotlib', 'networkx', 'sklearn'} & set(sys.modules)"
+        "assert not {'torch', 'pandas', 'matplotlib', 'networkx', 'sklearn', 'keras'} "
+        "& set(sys.modules)"
     )
     subprocess.run(
         [sys.executable, "-c", code],
@@ -101,21 +107,76 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
         assert (again / f"{name}.csv").read_bytes() == (tmp_path / f"{name}.csv").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--models", "all"], "correlation of rows of geometric; published; match 1 mismatch -2"),
+        (["--models", SMALL], PRESETS["recommended"].title()),
+        (["--models", SMALL, "--preset", "paper"], PRESETS["paper"].title()),
+        (["--models", "all", "--preset", "recommended"], PRESETS["recommended"].title()),
+        (
+            ["--models", SMALL, "--preset", "paper", "--gap", "-1", "--similarity", "normalized"],
+            "geometric; published; match 1 mismatch -2 gap -1; classic borders",
+        ),
+        (
+            ["--models", SMALL, "--branches", "canonical", "--similarity", "corrected"],
+            "corrected by shuffles; block, canonical branches; match 1",
+        ),
+    ],
+)
+def test_a_preset_and_what_overrides_it(arguments: list[str], says: str, tmp_path: Path) -> None:
+    run(*arguments, "--no-figures", "--out", str(tmp_path))
+    assert read(tmp_path / "similarity.csv")[0][0].startswith(f"similarity ({says}")
+
+
+def test_the_figures_order_or_clusters(tmp_path: Path) -> None:
+    """The same picture twice, and another one where another order is asked for."""
+    pictures = {}
+    for order in ("", "published", "clustered"):
+        asked = ["--order", order] if order else []
+        run("--models", SMALL, "--preset", "paper", *asked, "--out", str(tmp_path))
+        pictures[order] = (tmp_path / "heatmap.png").read_bytes()
+    assert pictures[""] == pictures["published"] != pictures["clustered"]
+
+
+def test_representatives_that_a_small_machine_can_train(tmp_path: Path) -> None:
+    run(
+        "--models", SMALL, "--max-params", "0.4M", "--representatives", "2", "--no-figures",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    params = {row[0]: int(row[3]) for row in read(tmp_path / "tokens.csv")[1:]}
+    chosen = {row[1] for row in read(tmp_path / "representatives.csv")[1:]}
+    assert len(chosen) == 2
+    assert all(params[name] <= 400_000 for name in chosen)
+    assert any(count > 400_000 for count in params.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("5M", 5_000_000), ("5000000", 5_000_000), ("1.5G", 1_500_000_000), ("300k", 300_000),
+     ("2e6", 2_000_000), ("1_000", 1000), (None, None)],
+)  # fmt: skip
+def test_numbers_with_units(text: str | None, count: int | None) -> None:
+    assert read_count("--max-params", text) == count
+
+
 def test_a_pair() -> None:
-    shown = run("--pair", "vgg16", "resnet50")
+    shown = run("--pair", "vgg16", "resnet50", "--scheme", "layer")
     assert "vgg16" in shown
     assert "37 and 174 tokens" in shown
     assert "score -110" in shown
-    folded = run("--pair", "vgg16", "vgg19")
-    whole = run("--pair", "vgg16", "vgg19", "--no-fold")
+    folded = run("--pair", "vgg16", "vgg19", "--scheme", "layer")
+    whole = run("--pair", "vgg16", "vgg19", "--scheme", "layer", "--no-fold")
     assert "more" in folded
     assert "more" not in whole
     assert len(whole.splitlines()) > len(folded.splitlines())
-    itself = run("--pair", "vgg16", "vgg16", "--no-fold")
+    itself = run("--pair", "vgg16", "vgg16", "--scheme", "layer", "--no-fold")
     assert "similarity 1.000" in itself
     assert "37 matches, 0 mismatches, 0 gaps" in itself
     partial = run("--pair", "vgg16", "resnet50", "--scheme", "geometry", "--partial", "0")
     assert "of one kind" in partial
+    # The paper's preset compares rows, of which two architectures have too few.
+    assert "score 15" in run("--pair", "vgg16", "vgg19", "--preset", "paper")
 
 
 def test_options_reach_the_scores(tmp_path: Path) -> None:
@@ -133,100 +194,114 @@ def test_options_reach_the_scores(tmp_path: Path) -> None:
     outcome = compute(
         gather([SMALL]),
         Options(
-            "geometry", Scoring(3, -2, -4, -1, "zero"), 1, "longer", 2, "hierarchical", "cheap", 0.5
+            "geometry",
+            Scoring(3, -2, -4, -1, "zero"),
+            partial=1,
+            normalization="longer",
+            representatives=2,
+            clustering="hierarchical",
+            prefer="cheap",
+            within=0.5,
         ),
     )
     matrix = np.array([row[1:] for row in read(tmp_path / "scores.csv")[1:]], int)
     assert np.array_equal(matrix, outcome.score_matrix)
+    chosen = list(dict.fromkeys(row[1] for row in read(tmp_path / "representatives.csv")[1:]))
+    assert chosen == list(outcome.representative_names)
+
+
+@given(
+    match=strategies.integers(1, 5),
+    mismatch=strategies.integers(-5, 4),
+    partial=strategies.none() | strategies.integers(-5, 5),
+    gap=strategies.integers(-5, 0),
+    extend=strategies.none() | strategies.integers(-5, 0),
+    scheme=strategies.sampled_from(["layer", "geometry", "block"]),
+)
+def test_no_option_is_refused_by_the_tools_own_variants(
+    match: int, mismatch: int, partial: int | None, gap: int, extend: int | None, scheme: str
+) -> None:
+    """Whatever can be computed can be compared with other options."""
+    pair = crowd(4)
+    try:
+        options = Options(scheme, Scoring(match, mismatch, gap, extend), partial=partial)
+        compute(pair, options, with_variants=False)
+    except AlignmentError:
+        assume(False)
+    assert "mismatch 0" in {one.name for one in compute(pair, options).variants} or not mismatch
+
+
+def test_a_partial_score_below_0(tmp_path: Path) -> None:
+    arguments = ["--scheme", "geometry", "--mismatch", "-3", "--partial", "-1"]
+    run("--models", SMALL, *arguments, "--no-figures", "--out", str(tmp_path))
+    assert "partial -1" in read(tmp_path / "scores.csv")[0][0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--models", "resnet5O"], "did you mean"),
+        (["--models", "unetplusplus"], "package.module:Name for a network of your own"),
         (["--gap", "2"], "must be 0 or below"),
         (["--models", SMALL, "--representatives", "6"], "from 1 to 5"),
         (["--representatives", "0"], "cannot choose 0"),
-        (["--scheme", "letters"], "layer, geometry, block"),
+        (["--preset", "papers"], "did you mean paper"),
+        (["--scheme", "letters"], "layer, geometry, block, library, published"),
         (["--borders", "none"], "classic, zero"),
         (["--normalize", "none"], "range"),
+        (["--similarity", "none"], "normalized, correlation, corrected"),
+        (["--branches", "none"], "execution, canonical"),
+        (["--order", "none", "--models", SMALL, "--figures"], "published, clustered"),
+        (["--max-params", "5X"], "--max-params is '5X'; it is a number such as"),
+        (["--max-flops", "0"], "--max-flops is '0'"),
+        (["--models", SMALL, "--max-params", "10"], "of 5 architectures have"),
         (["--models", "timm:nothing_at_all", "--strict"], "cannot be built"),
         (["--models", "timm:nothing_at_all"], "no architectures"),
         (["--models", "missing.json"], "cannot be read"),
+        (["--models", "missing.txt"], "cannot be read"),
         (["--jobs", "0"], "at least 1"),
+        (["--pair", "vgg16", "resnet1*"], r"'resnet1\*' names \d+ architectures \(.* more\)"),
+        (["--pair", "vgg16", "vgg19", "--models", "all"], "leave out --models"),
+        (["--models", "vgg16", "--input-shape", "64,64"], "none of the models is one"),
+        (["--models", "keras:VGG16", "--input-shape", "64"], "height,width"),
     ],
 )
 def test_bad_input(arguments: list[str], says: str, tmp_path: Path) -> None:
-    with pytest.raises((AlignmentError, InputError), match=says):
+    with pytest.raises((AlignmentError, InputError), match=says) as error:
         run("--no-figures", "--out", str(tmp_path), *arguments)
+    assert "\n" not in str(error.value)
 
 
 def test_bad_input_is_one_line_and_code_2(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    answer = command("--models", "vgg16", "--out", str(blocked / "out"))
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("nasneurn: ")
-    assert "cannot be written" in answer.stderr
-    assert len(answer.stderr.splitlines()) == 1
+    for arguments, says in (
+        (["--models", "vgg16", "--out", str(blocked / "out")], "cannot be written"),
+        (["--models", "$vgg_{[/bold]"], "no model matches '$vgg_{[/bold]'"),
+        (["--match", "x"], "'--match'"),
+    ):
+        answer = command(*arguments)
+        assert answer.returncode == 2
+        assert answer.stderr.startswith("nasneurn: ")
+        assert says in answer.stderr
+        assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
+    """The middle dot in the place of a gap has no ASCII."""
+    session = command("--pair", "vgg16", "vgg19", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert session.returncode == 0, session.stderr
+    assert "vgg19" in session.stdout
+    out = tmp_path / "Ergebnisse-für-später"
+    written = command(
+        "--models", "test_resnet", "--no-figures", "--out", str(out), PYTHONIOENCODING="ascii"
+    )
+    assert written.returncode == 0, written.stderr
 
 
 def test_one_architecture(tmp_path: Path) -> None:
     run("--models", "test_resnet", "--out", str(tmp_path))
     assert read(tmp_path / "similarity.csv")[1] == ["test_resnet", "1.000000"]
-
-
-def search_record(**changes: Any) -> FoundArchitecture:
-    return FoundArchitecture(
-        **{
-            "name": "spos/print-neurn-3",
-            "space": "spos",
-            "settings": {
-                "num_classes": 10, "image_size": 32, "width": 0.25, "blocks": [1, 1, 2, 1],
-            },
-            "choices": {
-                "layer_1": "k3", "layer_2": "k7", "layer_3": "xcep", "layer_4": "k5",
-                "layer_5": "k3",
-            },
-            **changes,
-        }
-    )  # fmt: skip
-
-
-def test_found_architectures(tmp_path: Path) -> None:
-    pytest.importorskip("nni")
-    path = tmp_path / "found.json"
-    write_found(path, [search_record(), search_record(name="spos/print-neurn-4")])
-    first, second = gather([str(path)])
-    assert first.layers == second.layers
-    assert {"conv2d", "batch_norm", "relu", "concat", "linear"} <= {k.kind for k in first.layers}
-    kernels = [k.kernel for k in first.layers if k.kind == "conv2d" and k.groups > 1]
-    assert (7, 7) in kernels
-    run("--models", f"test_resnet,{path}", "--no-figures", "--out", str(tmp_path))
-    assert len(read(tmp_path / "scores.csv")) == 4
-    nearest = read(tmp_path / "nearest.csv")
-    assert [row[:4] for row in nearest[1:]] == [
-        [one.name, "1", "test_resnet", "resnet"] for one in (first, second)
-    ]
-
-
-def test_found_transformers_are_like_known_ones(tmp_path: Path) -> None:
-    pytest.importorskip("nni")
-    layers = range(5)
-    choices = {
-        "embed_dim": 64, "depth": 4, **{f"mlp_ratio_{i}": 2.0 for i in layers},
-        **{f"num_head_{i}": 3 for i in layers},
-    }  # fmt: skip
-    settings = {"num_classes": 10, "image_size": 32, "size": "micro"}
-    path = tmp_path / "found.json"
-    write_found(path, [search_record(space="autoformer", settings=settings, choices=choices)])
-    (found,) = gather([str(path)])
-    kinds = [layer.kind for layer in found.layers]
-    assert kinds.count("layer_norm") == 9
-    assert kinds.count("gelu") == kinds.count("softmax") == 4
-    names = ["vit_tiny_patch16_224", "test_resnet", str(path)]
-    run("--models", ",".join(names), "--no-figures", "--out", str(tmp_path))
-    assert read(tmp_path / "nearest.csv")[1][2] == "vit_tiny_patch16_224"
 
 
 def crowd(count: int) -> list[Architecture]:

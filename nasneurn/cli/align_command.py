@@ -75,9 +75,12 @@ def align_command(
 
     The first time each architecture is traced without weights, and kept.
     """
-    from alignment import compute, write_figures, write_tables
+    from alignment import compute
+    from alignment.errors import check_known
+    from alignment.outcome import ORDERS
     from alignment.outputs import prepare_folder
-    from alignment.presets import default_preset, preset_options
+    from alignment.presets import default_order, default_preset, preset_options
+    from alignment.report import write_all
     from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
     from nasneurn.errors import InputError
@@ -115,6 +118,8 @@ def align_command(
     }
     options = preset_options(preset, changes)
     options.check()
+    order = order or default_order(preset)
+    check_known("order", order, ORDERS)
     gathered: dict[str, Any] = {
         "jobs": jobs,
         "trust_code": trust_code,
@@ -133,10 +138,8 @@ def align_command(
     if others is not None:
         others = others.of([one.name for one in architectures])
     outcome = compute(architectures, options)
-    written = write_tables(outcome, out)
     console().print(representatives_view(outcome))
-    if figures:
-        written += write_figures(outcome, out)
+    written = write_all(outcome, out, models=models, figures=figures, order=order)
     if others is not None:
         from alignment.fidelity import compare as compared
         from alignment.fidelity_files import write_fidelity
