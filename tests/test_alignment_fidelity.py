@@ -249,7 +249,8 @@ def test_order_of_the_networks_does_not_matter(
 def test_the_grid_has_every_combination_once(fidelity: Fidelity) -> None:
     rows = grid(fidelity)
     assert len(rows) == len({row[:4] for row in rows}) == 2 * len(SCHEMES) * len(NORMALIZATIONS) * 2
-    paper = ("published", "geometric", "correlation")
+    chosen = PRESETS["paper"]
+    paper = (chosen.scheme, chosen.normalization, chosen.similarity)
     found = {row.networks: row.agreement for row in rows if row[1:4] == paper}
     assert found == {way: one.agreement for way, one in fidelity.compared.items()}
     # Without listings, schemes that need them are left out.
@@ -269,9 +270,9 @@ def test_what_each_part_of_the_rule_is_worth(fidelity: Fidelity) -> None:
     lengths = {f"{name} counted" for name in UNCOUNTED} & rows.keys()
     assert {"Activation counted", "DepthwiseConv2D counted"} <= lengths
     assert rows["Activation counted"].networks == 23
-    # No class that is left out is better counted, beyond what two digits show.
+    # No class that is left out is better counted, beyond what the plateau's differences are.
     best = rows["the rule"].agreement.pearson
-    assert all(rows[change].agreement.pearson < best + 0.0005 for change in lengths)
+    assert all(rows[change].agreement.pearson < best + 0.002 for change in lengths)
     for change in ("midas as they are", "vit as they are", "efficientNetb2 to efficientNetb7"):
         (row,) = [row for name, row in rows.items() if name.startswith(change)]
         assert row.agreement.pearson < best - 0.01
