@@ -140,7 +140,7 @@ PRESETS: dict[str, Options] = {
     "paper": Options(
         scheme="published",
         scoring=Scoring(match=1, mismatch=-2, gap=-2),
-        normalization="geometric",
+        normalization="mean",
         similarity="correlation",
     ),
     "recommended": Options(),

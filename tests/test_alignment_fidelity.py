@@ -234,7 +234,7 @@ def test_the_figure_is_reproduced(fidelity: Fidelity) -> None:
     (without,) = agreements(
         [fidelity.compared[AS_THEY_ARE].similarity[part]], fidelity.published.values[part]
     )
-    assert without.pearson > 0.96
+    assert without.pearson > 0.93
 
 
 def test_order_of_the_networks_does_not_matter(
