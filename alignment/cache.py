@@ -19,7 +19,7 @@ from alignment.layers import Architecture, Layer
 from alignment.zoo import Request
 
 #: Raise it whenever the same model would be serialized differently.
-SERIALIZER_VERSION = 2
+SERIALIZER_VERSION = 3
 
 
 def _version(library: str) -> str:
