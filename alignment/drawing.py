@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import IO, TYPE_CHECKING
 from warnings import catch_warnings, filterwarnings
 
@@ -22,12 +23,16 @@ DPI = 150
 INK, FAINT = "#333333", "#777777"
 
 
+#: Matplotlib's settings are one for all threads: who changes them lets others wait.
+_SETTINGS = RLock()
+
+
 @contextmanager
 def plain_style() -> Iterator[None]:
     """Within it, text is no TeX, and its letters are those that Matplotlib itself brings."""
     import matplotlib as mpl
 
-    with mpl.rc_context({"font.family": "DejaVu Sans", "text.usetex": False}):
+    with _SETTINGS, mpl.rc_context({"font.family": "DejaVu Sans", "text.usetex": False}):
         yield
 
 

@@ -23,7 +23,9 @@ def map_page(outcome: Alignment, points: FloatArray) -> str:
     similarity = outcome.similarity_matrix.copy()
     np.fill_diagonal(similarity, -np.inf)
     # Stable: of equally similar ones those that come first in the catalogue.
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :NEIGHBOURS]
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[
+        :, : min(NEIGHBOURS, len(similarity) - 1)
+    ]
     colours = family_colours(outcome.tokenized.families)
     families = list(colours)
     low, high = points.min(0), points.max(0)

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from alignment.layers import Architecture
+from alignment.measures import substitution_of
 from alignment.needleman_wunsch import PairAlignment, align_pair
 from alignment.options import Options
 from alignment.outcome import Alignment
 from alignment.run import compute
-from alignment.tokens import Tokens, partial_credit
+from alignment.tokens import Tokens
 
 
 class _Style(NamedTuple):
@@ -60,9 +61,7 @@ def pair_view(
 def align_first_two(outcome: Alignment) -> PairAlignment:
     """The alignment of the first two architectures of ``outcome``."""
     options, tokens = outcome.options, outcome.tokenized
-    matrix = options.scoring.substitution(len(tokens.vocabulary))
-    if options.partial is not None and options.scheme != "layer":
-        matrix = partial_credit(tokens.vocabulary, options.scoring, options.partial)
+    matrix = substitution_of(tokens, options)
     return align_pair(tokens.sequences[0], tokens.sequences[1], options.scoring, matrix)
 
 

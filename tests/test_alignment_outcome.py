@@ -19,13 +19,15 @@ from alignment import (
     write_tables,
 )
 from alignment.options import variants
+from alignment.similarity import NORMALIZATIONS
+from alignment.tokens import SCHEMES
 
 
 def small_zoo(*more: Architecture) -> list[Architecture]:
     conv, relu, pool = Layer("conv2d", flops=5, params=2), Layer("relu"), Layer("max_pool")
     return [
         *(
-            Architecture(f"{name}{n}", name, tuple(body * n))
+            Architecture(f"{name}{n}", name, tuple(body * n), ("Conv2d", name.upper()) * n)
             for name, body in (("a", [conv, relu]), ("b", [pool, relu, relu]))
             for n in (3, 4, 5)
         ),
@@ -37,7 +39,7 @@ FOUND = Architecture("mine", "found", (Layer("conv2d"), Layer("relu")) * 4)
 
 
 def test_an_outcome() -> None:
-    options = Options(representatives=2)
+    options = Options("layer", representatives=2)
     outcome = compute(small_zoo(), options)
     assert isinstance(outcome, Alignment)
     assert len(outcome) == 6
@@ -52,7 +54,7 @@ def test_an_outcome() -> None:
 
 
 def test_it_prints_itself_briefly() -> None:
-    assert repr(compute(small_zoo(), Options(representatives=2))) == (
+    assert repr(compute(small_zoo(), Options("layer", representatives=2))) == (
         "Alignment of 6 architectures "
         "(range; layer; match 1 mismatch -1 gap -1; classic borders)\n"
         "2 representatives: a4, b4"
@@ -60,7 +62,7 @@ def test_it_prints_itself_briefly() -> None:
 
 
 def test_frames_have_names() -> None:
-    outcome = compute(small_zoo(FOUND), Options(representatives=2))
+    outcome = compute(small_zoo(FOUND), Options("layer", representatives=2))
     assert outcome.scores.loc["a3", "a5"] == 6 - 4
     assert outcome.scores.dtypes.unique().tolist() == [np.dtype("int64")]
     assert outcome.similarity.loc["a4", "mine"] == 1.0
@@ -73,8 +75,8 @@ def test_frames_have_names() -> None:
     assert tuple(members["representative"].unique()) == outcome.representative_names
     for name, row in members.iterrows():
         assert row.distance == pytest.approx(1 - outcome.similarity.loc[name, row.medoid])
-    assert outcome.nearest.loc["mine"].iloc[0].nearest == "a4"
-    assert compute(small_zoo(), Options()).nearest.empty
+    assert outcome.found_nearest.loc["mine"].iloc[0].nearest == "a4"
+    assert compute(small_zoo(), Options()).found_nearest.empty
     # A change of a frame is no change of the outcome.
     frame = outcome.similarity
     frame.iloc[0, 1] = 7.0
@@ -87,7 +89,7 @@ def test_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
     names = ["scores", "similarity", "tokens", "representatives", "nearest"]
     assert [path.stem for path in written] == names
     for name, path in zip(names, written, strict=True):
-        frame = getattr(outcome, name)
+        frame = getattr(outcome, "found_nearest" if name == "nearest" else name)
         index = {"representatives": 6}.get(name, 0)
         read = pd.read_csv(path, index_col=index)
         assert read.index.tolist() == frame.index.tolist()
@@ -101,8 +103,58 @@ def test_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
     assert outcome.options.title() in written[1].read_text().splitlines()[0]
 
 
+def test_the_nearest_of_one() -> None:
+    outcome = compute(small_zoo(FOUND), Options("layer", representatives=2))
+    frame = outcome.nearest("mine", k=3)
+    likeness = outcome.similarity["mine"].drop("mine")
+    assert (
+        frame.index.tolist()
+        == likeness.sort_values(ascending=False, kind="stable").index[:3].tolist()
+    )
+    assert frame.similarity.tolist() == sorted(likeness, reverse=True)[:3]
+    assert frame.loc["a4", ["family", "score", "length", "params", "flops"]].tolist() == [
+        "a", 8, 8, 8, 20
+    ]  # fmt: skip
+    assert len(outcome.nearest("a3")) == 5
+    assert len(outcome.nearest("a3", k=100)) == 6
+    with pytest.raises(AlignmentError, match="did you mean mine"):
+        outcome.nearest("mines")
+    with pytest.raises(AlignmentError, match="k is 0"):
+        outcome.nearest("mine", k=0)
+
+
+def test_the_opposite_of_all_is_not_its_own_nearest() -> None:
+    """Correlations may be below 0, and then the one itself is still no answer."""
+    outcome = compute(small_zoo(), Options("layer", similarity="correlation", representatives=2))
+    assert outcome.similarity_matrix.min() < 0
+    assert "a3" not in outcome.nearest("a3", k=5).index
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_tables_of_every_scheme(scheme: str, tmp_path: Path) -> None:
+    outcome = compute(small_zoo(), Options(scheme, representatives=2))
+    write_tables(outcome, tmp_path)
+    read = pd.read_csv(tmp_path / "tokens.csv", index_col=0)
+    assert read.columns[-1] == f"sequence ({scheme})"
+    assert read.iloc[:, -1].tolist() == outcome.tokens.sequence.tolist()
+    assert [len(row.split("; ")) for row in read.iloc[:, -1]] == read.length.tolist()
+
+
+def test_titles_name_every_option() -> None:
+    """Two options of different results have different titles."""
+    named = [name for name, _ in variants(Options())]
+    titles = [one.title() for _, one in variants(Options())]
+    for name in ("partial 0", "canonical"):
+        changed = {"partial": 0} if name == "partial 0" else {"branches": "canonical"}
+        titles.append(Options(**changed).title())
+        named.append(name)
+    assert len(set(titles)) == len(named)
+    assert Options().title() not in titles
+
+
 def test_cheap_representatives() -> None:
-    outcome = compute(small_zoo(), Options(representatives=2, prefer="cheap", within=0.5))
+    options = Options("layer", representatives=2, prefer="cheap", within=0.5)
+    outcome = compute(small_zoo(), options)
     assert outcome.representative_names == ("a3", "b4")
 
 
@@ -130,12 +182,11 @@ def test_few_architectures_have_what_figures_they_can(tmp_path: Path) -> None:
 
 def test_variants_change_one_thing_each() -> None:
     others = dict(variants(Options()))
-    assert len(others) == 10
+    assert len(others) == len(NORMALIZATIONS) - 1 + len(SCHEMES) - 1 + 5
     assert Options() not in others.values()
     assert others["zero borders"].scoring.borders == "zero"
     assert {name for name in others if name.startswith("scheme")} == {
-        "scheme geometry",
-        "scheme block",
+        f"scheme {name}" for name in SCHEMES if name != Options().scheme
     }
 
 
@@ -148,7 +199,7 @@ def test_variants_change_one_thing_each() -> None:
         ({"prefer": "x"}, "medoid, cheap"),
         ({"representatives": 0}, "from 1 to 6"),
         ({"representatives": 7}, "from 1 to 6"),
-        ({"within": -1}, "from 0 to 1"),
+        ({"within": -1}, "from 0 to 2"),
         ({"threads": 0}, "at least 1"),
     ],
 )

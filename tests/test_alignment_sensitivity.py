@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignment import Architecture, Layer, Options, compute
+from alignment.options import variants
 from alignment.sensitivity import (
     rank_correlation,
     relatives,
@@ -83,6 +84,21 @@ def test_the_silhouette_is_that_of_rousseeuw(data: st.DataObject) -> None:
     assert silhouette(similarity, labels) == pytest.approx(np.mean(values), abs=1e-12)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 12), st.integers(2, 5), st.integers(0, 10**6))
+def test_the_silhouette_is_that_of_scikit_learn(count: int, groups: int, seed: int) -> None:
+    from sklearn.metrics import silhouette_score
+
+    random = np.random.default_rng(seed)
+    half = np.triu(random.uniform(-1, 1, (count, count)).round(2), 1)  # distances up to 2
+    similarity, labels = half + half.T + np.eye(count), random.integers(0, groups, count)
+    if not 1 < len(np.unique(labels)) < count:
+        assert silhouette(similarity, labels) == 0
+        return
+    expected = silhouette_score(1 - similarity, labels, metric="precomputed")
+    assert silhouette(similarity, labels) == pytest.approx(expected, abs=1e-12)
+
+
 def test_relatives() -> None:
     similarity = np.array(
         [[1, 0.9, 0.1, 0.2], [0.9, 1, 0.3, 0.2], [0.1, 0.3, 1, 0.2], [0.2] * 3 + [1]]
@@ -105,9 +121,11 @@ def small_zoo() -> list[Architecture]:
 
 
 def test_settings_are_compared() -> None:
-    rows = settings_table(compute(small_zoo(), Options(representatives=2)))
+    options = Options("layer", representatives=2)
+    rows = settings_table(compute(small_zoo(), options))
     assert rows[0] == ["as chosen", "1.0000", rows[0][2], 6, 6, rows[0][5], "a4; b4"]
-    assert len(rows) == 11
+    # The zoo has no listings, so the two schemes that read them are left out.
+    assert len(rows) == 1 + len(variants(options)) - 2
 
 
 def test_the_silhouette_curve_stops_in_time() -> None:

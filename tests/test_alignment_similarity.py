@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignment import AlignmentError, Scoring, normalize, score_matrix
-from alignment.similarity import NORMALIZATIONS, UNALIGNED
+from alignment.similarity import NORMALIZATIONS, UNALIGNED, correlate
 
 sequences = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=20), min_size=1, max_size=6)
 
@@ -85,6 +85,33 @@ def test_the_worst_score_under_zero_borders(scores) -> None:
             ]
             worst = UNALIGNED["zero"](scoring.gap_score(n), scoring.gap_score(m))
             assert worst == max(ways) == score_matrix([[0] * n, [1] * m], scoring)[0, 1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(3, 9), st.integers(0, 10**6))
+def test_correlation_is_that_of_numpy(count: int, seed: int) -> None:
+    half = np.random.default_rng(seed).uniform(-1, 1, (count, count))
+    values = (half + half.T) / 2
+    found = correlate(values)
+    assert np.allclose(found, np.corrcoef(values), atol=1e-12)
+    assert np.array_equal(found, found.T)
+    assert (found.diagonal() == 1).all()
+    assert (np.abs(found) <= 1).all()
+
+
+def test_what_is_correlated_is_not_cut_off() -> None:
+    """Scores below 0 say something, too: cut off, all that is unlike would be alike."""
+    rows = [[0] * 3, [0, 0, 1], [1] * 9, [2] * 9]
+    scores = score_matrix(rows, Scoring(1, -2, -2))
+    lengths = [len(row) for row in rows]
+    whole = normalize(scores, lengths, Scoring(1, -2, -2), "geometric", clipped=False)
+    assert whole.min() < 0
+    assert whole[0, 2] == scores[0, 2] / np.sqrt(27)
+
+
+def test_too_few_rows_to_correlate() -> None:
+    with pytest.raises(AlignmentError, match="at least 3 are needed; take --similarity normalized"):
+        correlate(np.eye(2))
 
 
 def test_bad_normalizations() -> None:

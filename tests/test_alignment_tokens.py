@@ -28,12 +28,16 @@ def test_geometry(layer: Layer, token: str) -> None:
 
 
 def test_schemes() -> None:
-    model = architecture("a", CONV, RELU, WIDE, RELU, WIDE, RELU, WIDE, RELU)
+    listing = ("InputLayer", "Conv2D", "Activation", "GELU", "Dense", "Mine")
+    layers = (CONV, RELU, WIDE, RELU, WIDE, RELU, WIDE, RELU)
+    model = Architecture("a", "test", layers, listing)
     words = {scheme: tokenize([model], scheme).words(0) for scheme in SCHEMES}
     assert words["layer"] == ["conv2d", "relu"] * 4
     wide = "conv2d 5x5/2 depthwise"
     assert words["geometry"] == ["conv2d 3x3", "relu"] + [wide, "relu"] * 3
     assert words["block"] == ["conv2d 3x3", "relu", wide, "relu"]
+    assert words["library"] == ["convolution", "activation", "GELU", "linear", "Mine"]
+    assert words["published"] == ["convolution", "linear", "Mine"]
 
 
 def test_the_vocabulary_is_shared_and_sorted() -> None:
@@ -57,6 +61,11 @@ def test_partial_credit() -> None:
         ([architecture("a")], "layer", "a has no layers"),
         ([architecture("a", RELU)] * 2, "layer", "two architectures are called 'a'"),
         ([architecture("a", RELU)], "letters", "layer, geometry, block"),
+        ([architecture("a", RELU)], "library", "a has no layers .* as its library lists them"),
+        ([architecture("", RELU)], "layer", "'' cannot name an architecture"),
+        ([architecture("a\nb", RELU)], "layer", r"'a\\nb' cannot name an architecture"),
+        ([architecture("a\x1b[31m", RELU)], "layer", "one line of letters that can be printed"),
+        ([Architecture("a", "\udcff", (RELU,))], "layer", "or a family"),
     ],
 )
 def test_bad_input(models, scheme: str, says: str) -> None:

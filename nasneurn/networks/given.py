@@ -28,8 +28,10 @@ IMAGE_SHAPE: Shape = (3, 224, 224)
 
 def words_of(models: Models) -> list[str] | None:
     """The words that ``models`` are; None if something else is among them."""
-    listed = [] if isinstance(models, Mapping) else _listed(models)
-    return [fspath(one) for one in listed] if listed and all(map(_is_word, listed)) else None
+    if isinstance(models, Mapping):
+        return None
+    listed = _listed(models)
+    return [fspath(one) for one in listed] if all(map(_is_word, listed)) else None
 
 
 def gather_given(

@@ -323,7 +323,8 @@ def of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
     """
     from alignment.sequences import serialize_model
 
-    if "keras" in sys.modules and isinstance(network, sys.modules["keras"].Model):
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(network, keras.Model):
         return of_keras(network, name, None)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)

@@ -1,0 +1,141 @@
+"""The folder of an alignment: what is in it, and what is taken away."""
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from nasty_names import NAMES, nasty_zoo
+
+from alignment import AlignmentError, Options, Scoring, compute
+from alignment.outcome import Alignment
+from alignment.outputs import prepare_folder
+from alignment.page import map_page
+from alignment.presets import preset_options
+from alignment.report import write_all
+
+
+def aligned(count: int = 11, **options: object) -> Alignment:
+    return compute(nasty_zoo(200)[:count], Options(**options), with_variants=False)
+
+
+def held(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_no_file_of_another_alignment_is_left(tmp_path: Path) -> None:
+    mine = ["notes.txt", "my.csv", "heatmap.pdf", "accuracy.csv"]
+    for name in (*mine, "published.csv", "map.html"):
+        (tmp_path / name).write_text("before")
+    (tmp_path / "published").mkdir()
+    for outcome, figures in (
+        (aligned(), True),
+        (aligned(180), True),
+        (aligned(3), False),
+        (aligned(1), True),
+    ):
+        written = write_all(outcome, tmp_path, figures=figures)
+        assert held(tmp_path) == {path.name for path in written} | {*mine, "published"}
+    assert all((tmp_path / name).read_text() == "before" for name in mine)
+
+
+def test_the_configuration_says_all(tmp_path: Path) -> None:
+    scoring = Scoring(3, -2, -4, -1, "zero")
+    options = Options(
+        "geometry", scoring, partial=1, representatives=2, max_params=np.int64(10), threads=2
+    )
+    outcome = compute(nasty_zoo(), options, with_variants=False)
+    write_all(outcome, tmp_path, models=["all", "$x"], order="published")
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert content["kind"] == "align"
+    assert content["models"] == ["all", "$x"]
+    assert content["order"] == "published"
+    assert {"nasneurn", "timm", "torch", "numpy", "python"} <= set(content["environment"])
+    # They are the options by name, and make the same ones again.
+    assert preset_options("paper", {**content["options"], "threads": 2}).title() == options.title()
+    assert preset_options("recommended", {**content["options"], "threads": 2}) == options
+    write_all(outcome, tmp_path, figures=False)
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    assert content["models"] == NAMES
+    assert "order" not in content
+
+
+def test_an_alignment_that_did_not_end_has_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(aligned(), tmp_path)
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alignment.report.write_figures", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_all(aligned(3), tmp_path)
+    assert "config.yaml" not in held(tmp_path)
+    monkeypatch.undo()
+    written = write_all(aligned(3), tmp_path)
+    assert held(tmp_path) == {path.name for path in written}
+
+
+@pytest.mark.parametrize("content", ["kind: bench\n", "- 1\n", "{", "kind: [align]"])
+def test_results_of_another_kind_are_left_alone(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    for begin in (prepare_folder, lambda folder: write_all(aligned(), folder)):
+        with pytest.raises(AlignmentError, match="not align; choose another --out"):
+            begin(tmp_path)
+    assert held(tmp_path) == {"config.yaml"}
+    assert (tmp_path / "config.yaml").read_text() == content
+
+
+def test_nasty_names_in_tables(tmp_path: Path) -> None:
+    write_all(aligned(), tmp_path, figures=False)
+    for name, place in (("scores", 0), ("similarity", 0), ("tokens", 0), ("representatives", 6)):
+        with (tmp_path / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        assert sorted(row[place] for row in rows) == sorted(NAMES)
+
+
+class _Scripts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._inside = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.scripts.append(data)
+
+
+def test_nasty_names_in_the_page() -> None:
+    outcome = aligned()
+    page = map_page(outcome, np.random.default_rng(0).normal(size=(len(outcome), 2)))
+    reader = _Scripts()
+    reader.feed(page)
+    (script,) = reader.scripts
+    # What would begin a comment or end the element is nowhere: not even in a string.
+    assert "<!--" not in page
+    assert page.count("</script") == 1
+    start = script.index("const data = ") + len("const data = ")
+    payload = script[start : script.index(";\n", start)]
+    assert not set("<>&") & set(payload)
+    data = json.loads(payload)
+    assert [one["n"] for one in data["models"]] == NAMES
+    assert {one["name"] for one in data["families"]} == set(outcome.tokenized.families)
+
+
+def test_the_opposite_of_all_is_no_neighbour_of_its_own() -> None:
+    """Correlations reach -1, and the page then still names others."""
+    outcome = aligned(4, similarity="correlation")
+    page = map_page(outcome, np.zeros((4, 2)))
+    data = json.loads(page.split("const data = ")[1].split(";\n")[0])
+    for place, model in enumerate(data["models"]):
+        assert [other for other, _ in model["a"]].count(place) == 0
