@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -28,7 +29,6 @@ from alignment.representatives import linkage
 from alignment.similarity import SIMILARITIES
 from alignment.support import Support
 from alignment.tree_support import support_of
-
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from")
 
@@ -97,13 +97,13 @@ def test_names_are_text_and_fit(count: int) -> None:
         boxes = [text.get_window_extent() for text in (*labels, *below)]
         legend = axes.get_legend().get_window_extent()
         title = axes.get_title(loc="left")
-        (heading,) = axes.findobj(lambda one: isinstance(one, Text) and one.get_text() == title)
+        (heading,) = (one for one in axes.findobj(Text) if one.get_text() == title)
         for box in (*boxes, legend, heading.get_window_extent()):
             assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
             assert whole.y0 <= box.y0 <= box.y1 <= whole.y1
         names = [text.get_window_extent() for text in axes.get_yticklabels()]
         assert max(box.x1 for box in names) < legend.x0
-        for upper, lower in zip(names, names[1:], strict=False):
+        for upper, lower in pairwise(names):
             assert not upper.overlaps(lower)
 
 
@@ -199,7 +199,7 @@ def test_threads_draw_the_same(tmp_path: Path) -> None:
 
 
 def test_an_unknown_order() -> None:
-    with pytest.raises(AlignmentError, match="unknown order 'cluster'; .* did you mean clustered"):
+    with pytest.raises(AlignmentError, match=r"unknown order 'cluster'; .* did you mean clustered"):
         aligned().plot_heatmap(order="cluster")
     with pytest.raises(AlignmentError, match="is alone"):
         compute(nasty_zoo()[:1]).plot_tree()
