@@ -24,7 +24,7 @@ def import_keras() -> Any:
     Raises:
         AlignmentError: it is not installed, or its backend is not.
     """
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:  # None is how an import is barred
         return sys.modules["keras"]
     backend = os.environ.get("KERAS_BACKEND") or "torch"
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, strategies
+from hypothesis import assume, given, settings, strategies
 from typer.testing import CliRunner
 
 from alignment import (
@@ -210,6 +210,7 @@ def test_options_reach_the_scores(tmp_path: Path) -> None:
     assert chosen == list(outcome.representative_names)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     match=strategies.integers(1, 5),
     mismatch=strategies.integers(-5, 4),
