@@ -202,6 +202,7 @@ class Registry(Generic[T]):
         what: what the things are called, in messages.
         makers: callables by name; their arguments are the options.
         hidden: arguments that the code gives and no option sets.
+        elsewhere: names that are looked for here, and where to find them, in one line.
     """
 
     def __init__(
@@ -209,8 +210,10 @@ class Registry(Generic[T]):
         what: str,
         makers: Mapping[str, Callable[..., T]],
         hidden: Sequence[str] = (),
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         self.what = what
+        self._elsewhere = elsewhere or {}
         self._makers = dict(makers)
         self._hidden = frozenset(hidden)
 
@@ -240,6 +243,8 @@ class Registry(Generic[T]):
         """
         if name in self._makers:
             return self._makers[name]
+        if name in self._elsewhere:
+            raise InputError(f"{self.what} is {name!r}, but {self._elsewhere[name]}")
         if ":" in name:
             before, _, after = name.partition(":")
             if before in self._makers:

@@ -107,8 +107,6 @@ def test_unknown_names_and_options_are_told_with_the_nearest():
         create_stem("sobel", k=3)
     with pytest.raises(InputError, match="size is 4"):
         create_stem("local_contrast_norm", size=4)
-    with pytest.raises(InputError, match="kernel size is 2"):
-        create_stem("randconv", kernel_sizes=(2,))
 
 
 # ---------------------------------------------------------------- each rival
@@ -157,26 +155,7 @@ def test_sobel_is_that_of_scipy():
         np.testing.assert_allclose(got, np.hypot(gx, gy), atol=1e-12)
 
 
-def test_randconv_draws_from_the_global_generator():
-    stem, x = create_stem("randconv"), images(2, 3, 16, 16)
-    torch.manual_seed(3)
-    one = stem(x)
-    other = stem(x)
-    torch.manual_seed(3)
-    assert torch.equal(stem(x), one)
-    assert not torch.equal(other, one)
-    assert stem.eval()(x) is x
-
-
-def test_randconv_weights_are_as_in_the_paper():
-    torch.manual_seed(0)
-    x = torch.zeros(1, 3, 15, 15)
-    x[0, 1, 7, 7] = 1.0  # the answer to an impulse is the kernel
-    draws = torch.stack(
-        [stems.random_convolution(x, (5,), mix=False)[0, :, 5:10, 5:10] for _ in range(400)]
-    )
-    assert draws.std().item() == pytest.approx((1 / (3 * 25)) ** 0.5, rel=0.03)
-    assert draws.mean().abs() < 0.01
-    # One kernel for the whole batch.
-    pair = stems.random_convolution(torch.cat([x, x]))
-    assert torch.equal(pair[0], pair[1])
+def test_randconv_is_told_to_be_an_algorithm():
+    for name in ("randconv", "randconv:mix=false"):
+        with pytest.raises(InputError, match=r"randconv is an algorithm: --algorithms randconv$"):
+            create_stem(name)

@@ -1,54 +1,48 @@
 """How a network is trained on its sources: algorithms by name.
 
->>> list_algorithms()
-['erm']
+>>> list_algorithms()[:3]
+['erm', 'randconv', 'pro_randconv']
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from torch import Tensor, nn
-
+from nasneurn.algorithms.augmix import AugMix
+from nasneurn.algorithms.auto_augment import RandAugment, TrivialAugment
 from nasneurn.algorithms.erm import ERM
+from nasneurn.algorithms.fourier import Fourier
+from nasneurn.algorithms.interface import Algorithm, Hooks, Images, Task
+from nasneurn.algorithms.mixstyle import MixStyle
+from nasneurn.algorithms.pro_randconv import ProRandConv
+from nasneurn.algorithms.randconv import RandConv
 from nasneurn.choices import Registry
 
 __all__ = [
     "ALGORITHMS",
     "ERM",
     "Algorithm",
+    "Hooks",
+    "Images",
+    "Task",
     "create_algorithm",
     "list_algorithms",
     "register_algorithm",
 ]
 
-
-class Algorithm(Protocol):
-    """What the training loop asks of an algorithm: the loss of one batch.
-
-    An algorithm of one's own is a class with this method; the arguments of its constructor are
-    its options.
-    """
-
-    def loss(
-        self,
-        network: nn.Module,
-        images: Tensor,
-        labels: Tensor,
-        criterion: Callable[[Tensor, Tensor], Tensor],
-    ) -> Tensor:
-        """The loss to go down on, a scalar with gradients.
-
-        Args:
-            network: images (N, 3, H, W) -> logits (N, classes), the stem included.
-            images: float32 (N, 3, H, W) in [0, 1].
-            labels: int64 (N,).
-            criterion: (logits, labels) -> the protocol's loss, cross-entropy.
-        """
-        ...
-
-
 #: Every algorithm, and what makes it; its options are the maker's.
-ALGORITHMS: Registry[Algorithm] = Registry("algorithm", {"erm": ERM})
+ALGORITHMS: Registry[Algorithm] = Registry(
+    "algorithm",
+    {
+        "erm": ERM,
+        "randconv": RandConv,
+        "pro_randconv": ProRandConv,
+        "mixstyle": MixStyle,
+        "fourier": Fourier,
+        "augmix": AugMix,
+        "trivial_augment": TrivialAugment,
+        "rand_augment": RandAugment,
+    },
+)
 
 
 def list_algorithms() -> list[str]:

@@ -15,14 +15,12 @@ from nasneurn.stems.edges import sobel
 from nasneurn.stems.functional import FunctionStem, from_function
 from nasneurn.stems.neural_response import NeuRN, neurn
 from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
-from nasneurn.stems.random_convolutions import RandomConvolution, random_convolution
 from nasneurn.stems.registry import STEMS, create_stem, list_stems, register_stem
 
 __all__ = [
     "STEMS",
     "FunctionStem",
     "NeuRN",
-    "RandomConvolution",
     "check_stem",
     "create_stem",
     "from_function",
@@ -32,7 +30,6 @@ __all__ = [
     "local_contrast_norm",
     "local_response_norm",
     "neurn",
-    "random_convolution",
     "register_stem",
     "sobel",
 ]

@@ -14,7 +14,6 @@ from nasneurn.stems.edges import sobel
 from nasneurn.stems.functional import from_function
 from nasneurn.stems.neural_response import NeuRN
 from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
-from nasneurn.stems.random_convolutions import RandomConvolution
 
 __all__ = ["STEMS", "create_stem", "list_stems", "register_stem"]
 
@@ -39,8 +38,8 @@ STEMS: Registry[nn.Module] = Registry(
         "local_contrast_norm": _checked(local_contrast_norm),
         "local_response_norm": _checked(local_response_norm),
         "sobel": _checked(sobel),
-        "randconv": RandomConvolution,
     },
+    elsewhere={"randconv": "randconv is an algorithm: --algorithms randconv"},
 )
 
 

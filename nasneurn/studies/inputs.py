@@ -49,7 +49,8 @@ def source_images(
         split = suite.images(source, "train")
         for part, rows in zip(parts, rows_of(suite, source, protocol), strict=True):
             part.append(split.select(rows))
-    return SourceImages(*(open_images(joined(part), None, device) for part in parts))
+    fit_images, selecting = (open_images(joined(part), None, device) for part in parts)
+    return SourceImages(fit_images, selecting, tuple(len(one) for one in parts[0]))
 
 
 @lru_cache(maxsize=16)

@@ -135,6 +135,7 @@ class _Work:
             count,
             stream(seed, "order"),
             parts=self._halves,
+            sizes=self._images.sizes,
         )
         selection = HeldOutSelection(
             self._images.held_out, every, protocol.patience, last=protocol.selection == "last"

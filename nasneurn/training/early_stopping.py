@@ -63,7 +63,7 @@ class HeldOutSelection(pl.Callback):
 
     def _measure(self, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, ClassificationModule)
-        network = pl_module.model.eval()
+        network = pl_module.measured.eval()
         record = {
             "epoch": len(self.history) + 1,
             "loss": float(torch.stack(self._losses).double().mean()),
@@ -90,11 +90,11 @@ class HeldOutSelection(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the network its best weights."""
+        assert isinstance(pl_module, ClassificationModule)
         if self._last:
             if self._losses:  # of a pass that was not whole
                 self._measure(pl_module)
-            return
-        assert isinstance(pl_module, ClassificationModule)
+            self._weights = pl_module.measured.state_dict()
         pl_module.model.load_state_dict(self._weights)
 
     def state_dict(self) -> dict[str, Any]:

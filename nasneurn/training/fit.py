@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 
-from nasneurn.algorithms import Algorithm
+from nasneurn.algorithms import Algorithm, Task
+from nasneurn.algorithms.watching import evaluating
 from nasneurn.errors import InputError
 from nasneurn.progress import Meter
 from nasneurn.training.images import ShuffledBatches
@@ -115,6 +117,9 @@ def fit(
     steps = len(loader) // trainer_options.get("accumulate_grad_batches", 1)
     module = ClassificationModule(optimization, algorithm, steps, seed)
     module.set_model(network)
+    with torch.no_grad(), evaluating(network):
+        classes = network(loader.data.pixels(np.arange(2))).shape[1]
+    module.prepare(Task(loader.data, classes, loader.sources, steps))
     with quiet("pytorch_lightning", "lightning_fabric"):
         trainer = pl.Trainer(
             max_epochs=1,

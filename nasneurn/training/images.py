@@ -1,7 +1,7 @@
 """Images of a split as batches on the training device: all of them in memory, or streamed."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -197,10 +197,15 @@ def open_images(
 
 @dataclass(frozen=True)
 class SourceImages:
-    """The images of a source: ``fit`` to train on, ``held_out`` to select on."""
+    """The images of a source: ``fit`` to train on, ``held_out`` to select on.
+
+    Where several domains are one source, ``sizes`` tells how many images to fit are of each; they
+    lie one after another.
+    """
 
     fit: Images
     held_out: Images
+    sizes: tuple[int, ...] = ()
 
 
 class ShuffledBatches:
@@ -209,16 +214,31 @@ class ShuffledBatches:
     The order is a function of the seed and the pass. Lightning sees one long epoch, and keeps the
     position in it (:meth:`state_dict`) in its checkpoints. A last, smaller batch of a pass is left
     out. With ``parts``, each batch comes in so many equal parts, and ``count`` counts these.
+
+    Where ``sizes`` tells how many of the images are of each domain, one after another, a batch is
+    images, labels and domains, int64 from 0 up.
+
+    Attributes:
+        data: the images.
+        sources: how many domains there are.
     """
 
     def __init__(
-        self, data: Images, batch_size: int, count: int, seed: int, parts: int = 1
+        self,
+        data: Images,
+        batch_size: int,
+        count: int,
+        seed: int,
+        parts: int = 1,
+        sizes: Sequence[int] = (),
     ) -> None:
         if batch_size > len(data):
             raise InputError(
                 f"batch size {batch_size} is larger than the {len(data)} training images"
             )
-        self._data = data
+        self.data = data
+        self.sources = max(1, len(sizes))
+        self._domains = np.repeat(np.arange(len(sizes)), sizes)
         self._part = batch_size // parts
         self._count = count
         #: Batches in one pass over the data.
@@ -229,14 +249,20 @@ class ShuffledBatches:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         while self._next < self._count:
             number, position = divmod(self._next, self.in_a_pass)
             stop = min(self.in_a_pass, position + self._count - self._next)
-            order = self._data.order(self._seed, number)[: stop * self._part]
-            for batch in self._data.follow(order, self._part, position * self._part):
+            order = self.data.order(self._seed, number)[: stop * self._part]
+            start = position * self._part
+            for images, labels in self.data.follow(order, self._part, start):
                 self._next += 1
-                yield batch
+                rows = order[start : start + self._part]
+                start += self._part
+                if self.sources == 1:
+                    yield images, labels
+                else:
+                    yield images, labels, torch.from_numpy(self._domains[rows]).to(labels.device)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches were taken."""

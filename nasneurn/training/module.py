@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,7 +11,8 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasneurn.algorithms import Algorithm
+from nasneurn.algorithms import Algorithm, Task
+from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.training.augmentation import shifted
 from nasneurn.training.protocol import Optimization
 
@@ -37,8 +38,11 @@ class ClassificationModule(pl.LightningModule):
         self._optimization = optimization
         self._algorithm = algorithm
         self._criterion = partial(F.cross_entropy, label_smoothing=optimization.label_smoothing)
+        self._with_domains = takes_domains(algorithm)
         self._steps = steps
         self._seed = seed
+        #: The algorithm's own part: trained beside the network, and in each checkpoint.
+        self.own: nn.Module | None = None
 
     @property
     def model(self) -> nn.Module:
@@ -49,6 +53,20 @@ class ClassificationModule(pl.LightningModule):
         """Choose the network to train."""
         self._model = model
 
+    def prepare(self, task: Task) -> None:
+        """Let the algorithm get ready for this task; its own part is drawn by the seed."""
+        prepare = hook(self._algorithm, "prepare")
+        if prepare is not None:
+            torch.manual_seed(self._seed)
+            self.own = prepare(self._model, task)
+
+    @property
+    def measured(self) -> nn.Module:
+        """What is measured: the network, or what its algorithm makes of it."""
+        measured = hook(self._algorithm, "measured")
+        network: nn.Module = self._model if measured is None else measured(self._model)
+        return network
+
     def cpu(self) -> Self:
         """Stay on the device: Lightning's teardown would take the network to the CPU."""
         return self
@@ -57,14 +75,27 @@ class ClassificationModule(pl.LightningModule):
         """The network's logits."""
         return self._model(x)  # type: ignore[no-any-return]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """The loss of one batch; of several ranks, each takes its share of the images."""
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
-        images, labels = (part[rank::ranks] for part in batch)
+        images, labels, *domains = (part[rank::ranks] for part in batch)
         stream = np.random.SeedSequence([self._seed, batch_idx, *([rank] if rank else [])])
         torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
         images = shifted(images, self._optimization.shift)
-        return self._algorithm.loss(self, images, labels, self._criterion)
+        begin = hook(self._algorithm, "before_step")
+        if begin is not None and batch_idx % self.trainer.accumulate_grad_batches == 0:
+            begin(self._model, batch_idx // self.trainer.accumulate_grad_batches)
+        given = {}
+        if self._with_domains:
+            given["domains"] = domains[0] if domains else torch.zeros_like(labels)
+        return self._algorithm.loss(self, images, labels, self._criterion, **given)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, *rest: Any, **options: Any) -> None:
+        """Take a step, and tell the algorithm of it."""
+        super().optimizer_step(epoch, batch_idx, *rest, **options)
+        end = hook(self._algorithm, "after_step")
+        if end is not None:
+            end(self._model, (batch_idx + 1) // self.trainer.accumulate_grad_batches)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer with its schedule, advanced at every step."""
