@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 import nasneurn
-from alignment.zoo import ZOO
+from alignment.zoo import MAPS, PUBLISHED
+from nasneurn.cli import app
 from nasneurn.errors import InputError
 from nasneurn.networks import adaptation, build, read_found, write_found
 from nasneurn.networks.architectures import Architecture
@@ -25,17 +27,21 @@ from nasneurn.networks.traced import gather
 from nasneurn.stems import NeuRN
 from search_spaces.costs import network_cost
 
-ROOT = Path(__file__).parents[1]
+#: The published networks that give classes; the four others give a value for each pixel.
+CLASSIFIERS = [known for known in PUBLISHED if known.family != MAPS]
 
-#: What the zoo needs for 32 x 32; the others run as published.
+#: What these need for 32 x 32; the others run as published.
 OF_ZOO = {
     "inceptionv3": "upsampled to 96",
-    "inceptionresnetv2": "upsampled to 96",
-    "vitb16": "img_size=32, patch_size=4",
-    "vitb32": "img_size=32, patch_size=4",
-    "vitl16": "img_size=32, patch_size=4",
-    "vitl32": "img_size=32, patch_size=4",
+    "inceptionResnetv2": "upsampled to 96",
+    "inception_V3": "upsampled to 96",
+    # The window of its last pooling is fixed, and so is the number of its patches.
+    "ibn": "upsampled to 224",
+    "vit": "upsampled to 224",
 }
+
+#: Those that are defined here, since no library has them.
+DESIGNED = [known.name for known in CLASSIFIERS if known.builder.startswith("design:")]
 
 
 def one(word: str) -> Architecture:
@@ -80,10 +86,11 @@ def write(path: Path, *records: FoundArchitecture) -> str:
     ("words", "named"),
     [
         (["VGG19, resnet50v2"], [("vgg19", "vgg19"), ("resnet50v2", "resnetv2_50")]),
-        (["vgg1?"], [(name, name) for name in ("vgg11", "vgg13", "vgg16", "vgg19")]),
+        (["vgg1?"], [(name, name) for name in ("vgg16", "vgg19", "vgg11", "vgg13")]),
         (["torchvision:resnet18"], [("torchvision:resnet18", "resnet18")]),
         (["timm:resnet18.a1_in1k"], [("timm:resnet18.a1_in1k", "resnet18")]),
-        (["all"], [(known.name, known.timm) for known in ZOO]),
+        (["all"], [(one.name, one.builder.partition(":")[2]) for one in CLASSIFIERS]),
+        (["design:cornet_s"], [("design:cornet_s", "cornet_s")]),
         # each once, whatever it is called
         (["vgg16,vgg16", "VGG16", "timm:vgg16"], [("vgg16", "vgg16")]),
         (["digits_convnet"], [("digits_convnet", "digits_convnet")]),
@@ -108,7 +115,15 @@ def test_a_library_that_defines_a_model_is_named_with_its_version() -> None:
 
     assert one("resnet18").version == version("timm")
     assert one("torchvision:resnet18").version == version("torchvision")
+    assert one("CORnet").version == version("nasneurn")
     assert one("digits_convnet").version == ""
+
+
+def test_what_the_names_of_the_zoo_stand_for() -> None:
+    """A name of timm is timm's, whatever a row of the table is built by."""
+    assert (one("resnet18").library, one("resnet_ssl_facebook").library) == ("timm", "torchvision")
+    assert len(CLASSIFIERS) == 40
+    assert {one(name).library for name in DESIGNED} == {"design"}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +133,10 @@ def test_a_library_that_defines_a_model_is_named_with_its_version() -> None:
         ("nothing*", "no model matches 'nothing*'"),
         ("torchvision:resnet81", "torchvision has no image classifier 'resnet81'; did you mean"),
         ("torchvision:fasterrcnn_resnet50_fpn", "torchvision has no image classifier"),
+        ("u-net", "u-net gives a map, no classes"),
+        ("deeplabv3", "deeplabv3 gives a map, no classes"),
+        ("keras:VGG16", "keras:VGG16 is a Keras model, which can be aligned but not trained here"),
+        ("design:cornet_z", "design has no image classifier 'cornet_z'; did you mean 'cornet_s'"),
         ("timm:vgg91", "timm has no image classifier 'vgg91'; did you mean 'vgg19'"),
         ("/no/such/architecture.json", "/no/such/architecture.json: cannot be read"),
         (" , ", "no models"),
@@ -299,25 +318,32 @@ def test_records_that_cannot_be_rebuilt(tmp_path: Path, changes: dict[str, Any],
 
 
 @pytest.mark.slow
-def test_representatives_are_those_of_the_zoos_alignment(
+def test_representatives_are_those_of_the_classifiers_alignment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever lies in the folder of the command."""
-    with (ROOT / "results" / "align" / "representatives.csv").open(newline="") as file:
-        known = list(dict.fromkeys(row["representative"] for row in csv.DictReader(file)))
+    """As the command chooses them, and whatever lies in the folder of its results."""
     monkeypatch.chdir(tmp_path)
+    listed = ",".join(known.name for known in CLASSIFIERS)
+    answer = CliRunner().invoke(
+        app,
+        ["align", "--models", listed, "--preset", "recommended", "--no-figures", "--out", "out"],
+    )
+    assert answer.exit_code == 0, answer.output
+    with Path("out/representatives.csv").open(newline="") as file:
+        known = list(dict.fromkeys(row["representative"] for row in csv.DictReader(file)))
     Path("results/align").mkdir(parents=True)
     Path("results/align/representatives.csv").write_text("representative\nvgg16\n")
     assert [one.name for one in resolve_architectures(["representatives"])] == known
+    assert len(known) == 10
 
 
 # ---------------------------------------------------------------- sizes
 
 
 def of_zoo() -> Iterator[Any]:
-    """All 44; of a family that runs as published, all but the first are slow."""
+    """All that classify; of a family that runs as published, all but the first are slow."""
     families = set()
-    for known in ZOO:
+    for known in CLASSIFIERS:
         repeated = known.family in families and known.name not in OF_ZOO
         families.add(known.family)
         yield pytest.param(known.name, marks=[pytest.mark.slow] if repeated else [])
@@ -423,6 +449,33 @@ def test_a_network_learns(name: str) -> None:
     for weight in network.parameters():
         assert weight.grad is not None
         assert weight.grad.isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNED)
+def test_a_design_is_described_and_learns(name: str) -> None:
+    """One step of SGD on one batch lowers its loss."""
+    described = describe(one(name), 5, 32)
+    assert described.adaptation == OF_ZOO.get(name, "as published")
+    torch.manual_seed(0)
+    network, _ = create_network(one(name), 5, 32)
+    assert described.params == sum(weight.numel() for weight in network.parameters())
+    assert described.flops == network_cost(network, (3, 32, 32)).flops
+    images, labels = torch.rand(4, 3, 32, 32), torch.arange(4)
+    network.train()
+
+    def loss_now() -> Tensor:
+        torch.manual_seed(1)  # what is dropped is the same
+        return F.cross_entropy(network(images), labels)
+
+    loss = loss_now()
+    loss.backward()
+    with torch.no_grad():
+        for weight in network.parameters():
+            assert weight.grad is not None
+            assert weight.grad.isfinite().all()
+            weight -= 1e-3 * weight.grad
+        assert loss_now() < loss
 
 
 @pytest.mark.usefixtures("uncached")
