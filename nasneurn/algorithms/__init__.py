@@ -7,14 +7,19 @@
 from collections.abc import Callable
 from typing import Any
 
+from nasneurn.algorithms.adversarial import ADA, MEADA
 from nasneurn.algorithms.augmix import AugMix
 from nasneurn.algorithms.auto_augment import RandAugment, TrivialAugment
+from nasneurn.algorithms.coral import CORAL
+from nasneurn.algorithms.dann import DANN
 from nasneurn.algorithms.erm import ERM
 from nasneurn.algorithms.fourier import Fourier
 from nasneurn.algorithms.interface import Algorithm, Hooks, Images, Task
 from nasneurn.algorithms.mixstyle import MixStyle
 from nasneurn.algorithms.pro_randconv import ProRandConv
 from nasneurn.algorithms.randconv import RandConv
+from nasneurn.algorithms.sam import SAM
+from nasneurn.algorithms.weight_averages import EMA, SWA
 from nasneurn.choices import Registry
 
 __all__ = [
@@ -41,6 +46,13 @@ ALGORITHMS: Registry[Algorithm] = Registry(
         "augmix": AugMix,
         "trivial_augment": TrivialAugment,
         "rand_augment": RandAugment,
+        "ada": ADA,
+        "me_ada": MEADA,
+        "dann": DANN,
+        "coral": CORAL,
+        "sam": SAM,
+        "ema": EMA,
+        "swa": SWA,
     },
 )
 

@@ -76,8 +76,10 @@ class Hooks(Protocol):
     that :meth:`prepare` gives, since that is what a checkpoint holds.
     """
 
-    #: A training with fewer sources is refused before it begins; 1 where this is not there.
+    #: A training with fewer sources, or fewer images of a class, is refused before it begins; each
+    #: is 1 where it is not there.
     least_sources: int
+    least_images: int
 
     def prepare(self, network: nn.Module, task: Task) -> nn.Module | None:
         """Get ready, once, before the first step and also before a training is continued.

@@ -53,7 +53,7 @@ class MixStyle:
         self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
     ) -> Tensor:
         """See :class:`nasneurn.algorithms.Algorithm`."""
-        with hooked(self._places, self._change):
+        with hooked(network, self._places, self._change):
             return criterion(network(images), labels)
 
     def _change(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:

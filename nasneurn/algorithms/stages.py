@@ -78,7 +78,7 @@ def _calls(network: nn.Module, images: Tensor, depth: int) -> list[_Call]:
             calls.append(_Call(module, output.shape[2], len(convolutions), strided))
 
     watched = [m for m in network.modules() if id(m) in ids or isinstance(m, nn.Conv2d)]
-    with evaluating(network), hooked(watched, see):
+    with evaluating(network), hooked(network, watched, see):
         network(images)
     return calls
 

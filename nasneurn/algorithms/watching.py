@@ -1,7 +1,7 @@
 """Reading, or changing, what passes through a network's layers, by forward hooks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +12,9 @@ from nasneurn.errors import InputError
 
 @contextmanager
 def hooked(
-    modules: Sequence[nn.Module], change: Callable[[nn.Module, Any, Tensor], Tensor | None]
+    network: nn.Module,
+    modules: Sequence[nn.Module],
+    change: Callable[[nn.Module, Any, Tensor], Tensor | None],
 ) -> Iterator[None]:
     """While it lasts, ``change(module, inputs, output)`` is called after each of the modules.
 
@@ -20,8 +22,10 @@ def hooked(
     are gone, or lack those that are there.
     """
     handles = [module.register_forward_hook(change) for module in modules]
+    compiled = any(one._compiled_call_impl is not None for one in network.modules())
+    as_written = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
     try:
-        with torch.compiler.set_stance("force_eager"):
+        with as_written:
             yield
     finally:
         for handle in handles:
@@ -29,7 +33,7 @@ def hooked(
 
 
 @torch.no_grad()
-def last_linear(network: nn.Module, images: Tensor, classes: int) -> nn.Module:
+def last_linear(network: nn.Module, images: Tensor, classes: int) -> nn.Linear | nn.Conv2d:
     """The layer that gives the logits: the last one called whose output has so many channels.
 
     Args:
@@ -40,14 +44,15 @@ def last_linear(network: nn.Module, images: Tensor, classes: int) -> nn.Module:
     Raises:
         InputError: no linear layer or convolution gives them.
     """
-    found: list[nn.Module] = []
+    found: list[nn.Linear | nn.Conv2d] = []
     layers = [one for one in network.modules() if isinstance(one, nn.Linear | nn.Conv2d)]
 
     def see(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        assert isinstance(module, nn.Linear | nn.Conv2d)
         if output.shape[0] == len(images) and output.flatten(1).shape[1] == classes:
             found.append(module)
 
-    with evaluating(network), hooked(layers, see):
+    with evaluating(network), hooked(network, layers, see):
         network(images)
     if not found:
         raise InputError(
@@ -66,7 +71,7 @@ def logits_and_features(
     def see(module: nn.Module, inputs: Any, output: Tensor) -> None:
         seen.append(inputs[0].flatten(1))
 
-    with hooked([head], see):
+    with hooked(network, [head], see):
         logits: Tensor = network(images)
     return logits, seen[-1]
 

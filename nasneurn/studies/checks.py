@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from nasneurn.algorithms import ALGORITHMS
+from nasneurn.algorithms.requirements import check_data
 from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
@@ -15,18 +19,31 @@ if TYPE_CHECKING:
 
 
 def check_images(config: "StudyConfig", suite: Suite) -> None:
-    """See that there are images enough for a batch, and targets' files; labels are counted.
+    """See that there are images enough for a batch and the algorithms, and targets' files.
+
+    Labels are counted, no image is read.
 
     Raises:
         InputError: with what is missing.
     """
     for source in config.sources:
-        fit = sum(len(rows_of(suite, domain, config.protocol)[0]) for domain in sources(source))
-        if fit < config.protocol.batch_size:
+        labels = np.concatenate(
+            [
+                suite.labels(domain, "train")[rows_of(suite, domain, config.protocol)[0]]
+                for domain in sources(source)
+            ]
+        )
+        if len(labels) < config.protocol.batch_size:
             raise InputError(
-                f"batch_size {config.protocol.batch_size} is larger than the {fit} "
+                f"batch_size {config.protocol.batch_size} is larger than the {len(labels)} "
                 f"training images of {source}"
             )
+        for algorithm in config.algorithms:
+            try:
+                made = ALGORITHMS.create(algorithm)
+            except Exception:  # told by check_algorithm, with all else that it does not keep
+                continue
+            check_data(made, algorithm, source, labels, suite.classes)
         for target in config.targets:
             suite.labels(target, suite.tested(target, sources(source)))
 
