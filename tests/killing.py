@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 #: How often a study that two processes share is killed. ``NASNEURN_KILLS=10 pytest -m slow -k
 #: killed_at_random -rP`` kills each ten times, in a study that grows with it, and tells when.
 KILLS = int(os.environ.get("NASNEURN_KILLS", "3"))
 #: Seeds of such a study. Each has two units, so that after every kill there is one left to do.
 SEEDS = KILLS // 2 + 1
-#: Longest time from the moment that a process begins to work to its end.
-SECONDS = 6.0
+#: Most that a process computes before it is killed, in seconds of a core from when it begins to
+#: work; other work on the machine does not count.
+SECONDS = 7.0
 #: What a process prints when it begins to work.
 BEGUN = "begun"
 
@@ -44,10 +47,18 @@ def units_done(folder: Path) -> list[str]:
     return [line["unit"] for line in lines if line["status"] == "done"]
 
 
+def computed(process: subprocess.Popen[str]) -> float:
+    """Seconds of a core that a process has used; 0 where it has ended."""
+    if process.poll() is not None:
+        return 0.0
+    used = psutil.Process(process.pid).cpu_times()
+    return used.user + used.system
+
+
 def kill_two_at_random(command: Sequence[str], folder: Path, seed: int) -> None:
     """Start two processes on one folder and kill both at once, :data:`KILLS` times.
 
-    Each time is drawn, and cut off where so few units are left that the next kill would find none.
+    The moment is drawn, and comes sooner where the next kill would find no unit left to do.
     """
     draw, units = random.Random(seed), 2 * SEEDS
     for left in range(KILLS, 0, -1):
@@ -59,16 +70,21 @@ def kill_two_at_random(command: Sequence[str], folder: Path, seed: int) -> None:
             assert [process.stdout.readline() for process in both if process.stdout] == (
                 2 * [f"{BEGUN}\n"]
             )
-            begun = time.monotonic()
-            end = begun + draw.uniform(0, SECONDS)
-            while time.monotonic() < end and len(units_done(folder)) < units - left:
+            end = draw.uniform(0, SECONDS)
+            begun = [computed(process) for process in both]
+            living, spent = both, 0.0
+            while living and spent < end and len(units_done(folder)) < units - left:
                 time.sleep(0.01)
-            living = [process for process in both if process.poll() is None]
+                spent = max(
+                    computed(process) - start for process, start in zip(both, begun, strict=True)
+                )
+                living = [process for process in both if process.poll() is None]
             for process in living:
                 process.kill()
+            locks = len(list((folder / "state" / "locks").glob("*.json")))
             print(
-                f"killed {len(living)} after {time.monotonic() - begun:.2f} s, "
-                f"{len(units_done(folder))} of {units} units done"
+                f"killed {len(living)} after {spent:.2f} s: {locks} of {units} units in work, "
+                f"{len(units_done(folder))} done"
             )
         finally:
             for process in both:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_search import same_search, tiny_config
+from tiny_search import MINUTE, same_search, tiny_config
 
 from nasneurn.errors import InputError
 from nasneurn.studies.folder import Study
@@ -59,7 +59,7 @@ def test_the_command_trains_on_two_devices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", ["1", "2"])
 def test_workers_give_the_rows_of_one_process(seeds: str, tmp_path: Path) -> None:
     # One supernet: its candidates are shared out. Two: the supernets are.
-    changes = {"supernet.steps": 6, "supernet.population": 4, "supernet.generations": 2}
+    changes = {**MINUTE, "supernet.population": 4, "supernet.generations": 2}
     config = tiny_config(seeds=[seeds], changes=changes)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each worker has

@@ -68,7 +68,7 @@ def test_files_are_short_and_modules_have_names_of_their_own() -> None:
         (["search", "--set", "supernet.sampling=sandwich"], "accumulate is 1"),
         (["search", "--set", "supernet.step=5"], "did you mean 'steps'?"),
         (["search", "--set", "steps=[1"], "is no value"),
-        (["search", "--set", "steps=5"], "say --set supernet.steps"),
+        (["search", "--set", "population=5"], "say --set supernet.population"),
         (["search", "--objective", "speed"], "objective is 'speed'"),
         (["search-quality", "--stems", "neurm"], "neurn"),
         (["search", "--suite", "/no/such/folder"], "/no/such/folder"),

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tiny_search import tiny_config, tiny_fields
+from killing import units_done
+from tiny_search import MINUTE, tiny_config, tiny_fields
 
 from nasneurn.errors import InputError
 from nasneurn.report.remake import remake
@@ -30,7 +31,7 @@ def test_the_sample_covers_the_costs_and_is_the_stems_own_of_no_one() -> None:
 
 @pytest.mark.slow
 def test_a_measurement_end_to_end_and_continued(tmp_path: Path) -> None:
-    changes = {"supernet.steps": 6, "supernet.population": 3, "supernet.generations": 2}
+    changes = {**MINUTE, "supernet.generations": 2}
     fields = {**tiny_fields(changes=changes), "architectures": 3}
     out = tmp_path / "out"
 
@@ -56,6 +57,10 @@ def test_a_measurement_end_to_end_and_continued(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="architectures: 3 -> 4"):
         measured(architectures=4)
 
-    # Broken off after the search: what is missing is measured again, to the same rows.
-    store.write_bytes(b"".join(lines[:2]))
+    # Broken off, with paths and a training missing: these are done again, to the same rows.
+    done = units_done(out)
+    assert len(done) == 6  # the supernet, its winner, paths, the sample
+    store.write_bytes(b"".join([*lines[:2], *lines[3:5]]))
+    assert len(units_done(out)) == 4
     assert measured().quality.equals(quality)
+    assert sorted(units_done(out)) == sorted(done)

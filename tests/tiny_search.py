@@ -24,7 +24,7 @@ CHANGES: dict[str, Any] = {
 }
 #: So little that only the way is seen.
 MINUTE: dict[str, Any] = {
-    "supernet.steps": 4, "supernet.population": 3, "supernet.generations": 1,
+    "train_images": 200, "supernet.steps": 4, "supernet.population": 3, "supernet.generations": 1,
 }  # fmt: skip
 TINY_SPOS = "spos:width=0.25,blocks=[1,1,1,1]"
 
