@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import alignment.cache
 from alignment import AlignmentError, Architecture, Layer
 from alignment.cache import SequenceCache
 from alignment.sequences import serialize
-from alignment.zoo import Request
+from alignment.zoo import Request, resolve
 
 LAYERS = (Layer("conv2d", (3, 3), (1, 1), 1, 3, 8, (8, 4, 4), 216, 3456), Layer("relu"))
 REQUEST = Request("small", "timm", "test_resnet", None, "test")
@@ -31,6 +32,48 @@ def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
     )
     assert cache.load(Request("small", "timm", "test_resnet", 64, "test")) is None
     assert cache.load(Request("small", "torchvision", "test_resnet")) is None
+
+
+def test_all_of_an_architecture_is_kept(tmp_path: Path) -> None:
+    cache = SequenceCache(tmp_path)
+    listing = ("Conv2d", "ReLU", "Conv2d", "Identity")
+    architecture = Architecture("small", "test", (*LAYERS, *LAYERS), listing, (0, 2, 1, 3))
+    cache.store(REQUEST, architecture)
+    assert cache.load(REQUEST) == architecture
+
+
+def test_keras_models_are_kept_by_the_version_of_keras_and_the_shape_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = SequenceCache(tmp_path)
+    request = Request("keras:VGG16", "keras", "VGG16")
+    shaped = replace(request, shape=(3, 64, 96))
+    cache.store(request, Architecture("keras:VGG16", "vgg", LAYERS))
+    assert cache.load(request) is not None
+    assert cache.load(shaped) is None
+    others = {replace(shaped, shape=shape) for shape in ((3, 64, 96), (3, 96, 64), (1, 64, 96))}
+    assert len({cache.path(one) for one in (request, *others)}) == 4
+    known = alignment.cache.version
+    monkeypatch.setattr(
+        alignment.cache, "version", lambda name: "99" if name == "keras" else known(name)
+    )
+    assert cache.load(request) is None
+    # What others build stays known, whatever Keras there is.
+    cache.store(REQUEST, Architecture("small", "test", LAYERS))
+    monkeypatch.undo()
+    assert cache.load(REQUEST) is not None
+
+
+def test_a_row_of_keras_has_the_listing_of_keras(tmp_path: Path) -> None:
+    """And what builds it here keeps its own, under the same entry."""
+    (row,) = resolve(["vgg16"], list)
+    (plain,) = serialize(
+        [Request("vgg16", "timm", "vgg16", 224, None, 1000)], tmp_path
+    ).architectures
+    (listed,) = serialize([row], tmp_path).architectures
+    assert len(list(tmp_path.rglob("vgg16*.json"))) == 1
+    assert plain.layers == listed.layers
+    assert (plain.listing[1], listed.listing[1]) == ("ReLU", "Conv2D")
 
 
 def test_failures_are_kept(tmp_path: Path) -> None:
@@ -63,7 +106,9 @@ def test_a_damaged_entry_is_built_again(tmp_path: Path, damage) -> None:
 @pytest.mark.parametrize(
     "value",
     [[], {}, {"family": "a", "layers": [[1]], "order": [0]}, {"family": "a", "layers": []},
-     {"family": "a", "layers": [], "order": [3]}],
+     {"family": "a", "layers": [], "order": [3]},
+     {"family": "a", "layers": [], "order": [], "classes": [], "listing": [2], "canonical": []},
+     {"family": "a", "layers": [], "order": [], "classes": [], "listing": []}],
 )  # fmt: skip
 def test_an_entry_of_another_form_is_taken_for_absent(tmp_path: Path, value) -> None:
     path = SequenceCache(tmp_path).path(REQUEST)
