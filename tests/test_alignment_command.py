@@ -68,7 +68,8 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
     # The matrix that the authors' page prints ends so.
     assert matrix[names.index("vgg16"), names.index("vgg19")] == 15
     similarity = read(tmp_path / "similarity.csv")
-    assert similarity[0][0].startswith("similarity (correlation of rows of geometric; published;")
+    assert similarity[0][0] == f"similarity ({PRESETS['paper'].title()})"
+    assert similarity[0][0].startswith("similarity (correlation of rows of ")
     values = np.array([row[1:] for row in similarity[1:]], float)
     assert (values.diagonal() == 1).all()
     assert values.min() < -0.5  # correlations are not cut off
@@ -110,13 +111,13 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--models", "all"], "correlation of rows of geometric; published; match 1 mismatch -2"),
+        (["--models", "all"], PRESETS["paper"].title()),
         (["--models", SMALL], PRESETS["recommended"].title()),
         (["--models", SMALL, "--preset", "paper"], PRESETS["paper"].title()),
         (["--models", "all", "--preset", "recommended"], PRESETS["recommended"].title()),
         (
-            ["--models", SMALL, "--preset", "paper", "--gap", "-1", "--similarity", "normalized"],
-            "geometric; published; match 1 mismatch -2 gap -1; classic borders",
+            ["--models", SMALL, "--preset", "paper", "--gap", "-1", "--normalize", "longer"],
+            "correlation of rows of longer; published; match 1 mismatch -2 gap -1; classic borders",
         ),
         (
             ["--models", SMALL, "--branches", "canonical", "--similarity", "corrected"],
