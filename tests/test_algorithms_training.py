@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -139,7 +139,7 @@ def test_the_average_is_measured_on_held_out_images_and_in_the_end() -> None:
 class Recording(ERM):
     """Notes which domains it is told."""
 
-    told: list[tuple[torch.Tensor, torch.Tensor]] = []
+    told: ClassVar[list[tuple[torch.Tensor, torch.Tensor]]] = []
 
     def loss(self, network: Any, images: Any, labels: Any, criterion: Any, domains: Any) -> Any:  # type: ignore[override]
         self.told.append((images, domains))
@@ -162,6 +162,49 @@ def test_those_that_ask_are_told_of_which_source_each_image_is(parts: int) -> No
     for images, domains in Recording.told:
         shade = (images[:, 0, 0, 0] * 255).round().long()
         assert torch.equal(shade, 10 * (domains + 1))
+
+
+@pytest.mark.parametrize("name", sorted(TRAINED))
+def test_it_trains_in_half_precision(name: str) -> None:
+    network, _ = trained(TRAINED[name], 2, precision="bf16-mixed")
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    assert accuracy(network.eval(), digits()[1]) > 0.2
+
+
+@pytest.mark.parametrize("name", ["randconv", "pro_randconv", "fourier", "trivial_augment"])
+def test_augmentations_are_in_full_precision(name: str) -> None:
+    algorithm: Any = create_algorithm(name)
+    images = digits()[0].pixels(np.arange(8))
+    torch.manual_seed(0)
+    want = algorithm.augment(images)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(algorithm.augment(images), want)
+
+
+class Steps(ERM):
+    """Notes when it is told of steps."""
+
+    told: ClassVar[list[tuple[str, int]]] = []
+
+    def before_step(self, network: Any, step: int) -> None:
+        self.told.append(("before", step))
+
+    def after_step(self, network: Any, step: int) -> None:
+        self.told.append(("after", step))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_hooks_are_told_of_steps_not_of_parts_of_batches(parts: int) -> None:
+    Steps.told.clear()
+    data, _ = digits()
+    loader = ShuffledBatches(data, 32, 3 * parts, seed=0, parts=parts)
+    with meter("training", len(loader), shown=False) as progress:
+        fit(small_convnet(), loader, Optimization(), Steps(), 0, CPU, progress,
+            accumulate_grad_batches=parts)  # fmt: skip
+    assert Steps.told == [
+        ("before", 0), ("after", 1), ("before", 1), ("after", 2), ("before", 2), ("after", 3),
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- where stages end
@@ -235,7 +278,7 @@ def test_pseudo_domains_of_a_class_with_one_image_are_refused() -> None:
     algorithm = create_algorithm(str(choice))
     names = ["cat", "dog", "eel"]
     check_data(algorithm, choice, "photos", np.array([0, 0, 1, 1]), names)  # none is none
-    with pytest.raises(InputError, match="class 'eel' of photos has 1 to train on$"):
+    with pytest.raises(InputError, match=r"class 'eel' of photos has 1 to train on$"):
         check_data(algorithm, choice, "photos", np.array([0, 0, 1, 1, 2]), names)
     check_data(ERM(), Choice(name="erm"), "photos", np.array([0]), names)
 

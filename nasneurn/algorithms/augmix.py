@@ -6,6 +6,7 @@ from torchvision.transforms import v2
 
 from nasneurn.algorithms.auto_augment import of_bytes
 from nasneurn.algorithms.divergence import jensen_shannon
+from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
 from nasneurn.stems.stem_checks import check_number
 
@@ -66,6 +67,7 @@ class AugMix:
         logits = network(seen).chunk(3)
         return criterion(logits[0], labels) + self.consistency * jensen_shannon(logits)
 
+    @augmenting
     def augment(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1], each in a mixture of its own."""
         return of_bytes(self._mixture, images)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
 from nasneurn.stems.stem_checks import check_number
 
@@ -38,6 +39,7 @@ class TrivialAugment:
         """See :class:`nasneurn.algorithms.Algorithm`."""
         return criterion(network(self.augment(images)), labels)
 
+    @augmenting
     def augment(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1], each by an operation of its own."""
         return of_bytes(self._transform, images)
@@ -67,6 +69,7 @@ class RandAugment:
         """See :class:`nasneurn.algorithms.Algorithm`."""
         return criterion(network(self.augment(images)), labels)
 
+    @augmenting
     def augment(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1], each by operations of its own."""
         return of_bytes(self._transform, images)

@@ -72,5 +72,6 @@ def coral_distance(parts: list[Tensor]) -> Tensor:
 
 def covariance(values: Tensor) -> Tensor:
     """Of values (n, d), by n - 1."""
-    centred = (values - values.mean(0)).float()
-    return centred.mT @ centred / (len(values) - 1)
+    with torch.autocast(values.device.type, enabled=False):
+        centred = values.float() - values.float().mean(0)
+        return centred.mT @ centred / (len(values) - 1)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
 from nasneurn.stems.stem_checks import check_number
 
@@ -35,6 +36,7 @@ class Fourier:
         both = network(torch.cat([images, self.augment(images)]))
         return criterion(both, labels.repeat(2))
 
+    @augmenting
     def augment(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1], each with a part of another one's amplitude."""
         others = torch.randperm(len(images)).to(images.device)

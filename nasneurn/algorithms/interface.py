@@ -91,7 +91,7 @@ class Hooks(Protocol):
         ...
 
     def before_step(self, network: nn.Module, step: int) -> None:
-        """Called before the loss of a step, which is counted from 0."""
+        """Called before the loss of a step, which is counted from 0; in full precision."""
         ...
 
     def after_step(self, network: nn.Module, step: int) -> None:

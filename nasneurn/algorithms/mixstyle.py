@@ -60,7 +60,9 @@ class MixStyle:
         if not float(torch.rand(())) < self.probability:
             return None
         shares = Beta(self.alpha, self.alpha).sample((len(output), 1, 1, 1))
-        return mixed(output, torch.randperm(len(output)).to(output.device), shares.to(output))
+        return mixed(
+            output, torch.randperm(len(output)).to(output.device), shares.to(output.device)
+        )
 
 
 def mixed(maps: Tensor, others: Tensor, shares: Tensor) -> Tensor:
@@ -72,8 +74,8 @@ def mixed(maps: Tensor, others: Tensor, shares: Tensor) -> Tensor:
         shares: how much of its own each keeps, (N, 1, 1, 1).
     """
     with torch.no_grad():
-        mean = maps.mean((2, 3), keepdim=True)
-        deviation = (maps.var((2, 3), keepdim=True) + EPS).sqrt()
+        mean = maps.float().mean((2, 3), keepdim=True)
+        deviation = (maps.float().var((2, 3), keepdim=True) + EPS).sqrt()
         new_mean = torch.lerp(mean[others], mean, shares)
         new_deviation = torch.lerp(deviation[others], deviation, shares)
-    return (maps - mean) / deviation * new_deviation + new_mean
+    return ((maps - mean) / deviation * new_deviation + new_mean).to(maps.dtype)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
 from nasneurn.stems.stem_checks import check_number
 
@@ -57,6 +58,7 @@ class ProRandConv:
         plain = criterion(network(images), labels)
         return (plain + criterion(network(self.augment(images)), labels)) / 2
 
+    @augmenting
     def augment(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] through one random block, L times, in [0, 1] again."""
         count, channels, height, width = images.shape

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasneurn.algorithms.divergence import jensen_shannon
+from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
 from nasneurn.errors import InputError
 from nasneurn.stems.stem_checks import check_number, check_odd
@@ -65,6 +66,7 @@ class RandConv:
         """One draw of images (N, C, H, W) in [0, 1]; its values may leave that range."""
         return self.draws(images, 1)[0]
 
+    @augmenting
     def draws(self, images: Tensor, count: int) -> list[Tensor]:
         """Several draws, by one convolution.
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nasneurn.algorithms.interface import Criterion
+from nasneurn.algorithms.watching import as_written
 from nasneurn.stems.stem_checks import check_number
 
 
@@ -40,5 +41,6 @@ class SAM:
             for (name, weight), slope in zip(weights.items(), slopes, strict=True)
         }
         buffers = {name: one.clone() for name, one in network.named_buffers()}
-        logits: Tensor = functional_call(network, {**uphill, **buffers}, (images,))
+        with as_written(network):
+            logits: Tensor = functional_call(network, {**uphill, **buffers}, (images,))
         return criterion(logits, labels)

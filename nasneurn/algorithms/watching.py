@@ -1,7 +1,7 @@
 """Reading, or changing, what passes through a network's layers, by forward hooks."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,14 +22,18 @@ def hooked(
     are gone, or lack those that are there.
     """
     handles = [module.register_forward_hook(change) for module in modules]
-    compiled = any(one._compiled_call_impl is not None for one in network.modules())
-    as_written = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
     try:
-        with as_written:
+        with as_written(network):
             yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def as_written(network: nn.Module) -> AbstractContextManager[object]:
+    """While it lasts, a compiled network runs as it is written."""
+    compiled = any(one._compiled_call_impl is not None for one in network.modules())
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 @torch.no_grad()

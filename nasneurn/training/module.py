@@ -84,7 +84,8 @@ class ClassificationModule(pl.LightningModule):
         images = shifted(images, self._optimization.shift)
         begin = hook(self._algorithm, "before_step")
         if begin is not None and batch_idx % self.trainer.accumulate_grad_batches == 0:
-            begin(self._model, batch_idx // self.trainer.accumulate_grad_batches)
+            with torch.autocast(images.device.type, enabled=False):
+                begin(self._model, batch_idx // self.trainer.accumulate_grad_batches)
         given = {}
         if self._with_domains:
             given["domains"] = domains[0] if domains else torch.zeros_like(labels)
