@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     )
     from alignment.options import PRESETS, Options
     from alignment.outcome import Alignment
-    from alignment.report import write_figures
+    from alignment.report import write_all, write_figures
     from alignment.representatives import cluster
     from alignment.run import compute
     from alignment.sequences import catalogue, serialize, serialize_model
     from alignment.similarity import normalize, similarities
     from alignment.tables import write_tables
     from alignment.tokens import tokenize
+    from alignment.tree_support import support_of
     from alignment.zoo import KERAS, PUBLISHED, resolve
 
 _HOME = {
@@ -52,7 +53,9 @@ _HOME = {
     "serialize": "alignment.sequences",
     "serialize_model": "alignment.sequences",
     "similarities": "alignment.similarity",
+    "support_of": "alignment.tree_support",
     "tokenize": "alignment.tokens",
+    "write_all": "alignment.report",
     "write_figures": "alignment.report",
     "write_tables": "alignment.tables",
 }
@@ -81,7 +84,9 @@ __all__ = [
     "serialize",
     "serialize_model",
     "similarities",
+    "support_of",
     "tokenize",
+    "write_all",
     "write_figures",
     "write_tables",
 ]

@@ -384,6 +384,8 @@ def align(
     from alignment.sequences import available_cores
     from nasneurn.networks.given import gather_given, words_of
 
+    if "normalize" in options:  # as the command calls it
+        options["normalization"] = options.pop("normalize")
     chosen = preset_options(
         preset or default_preset(words_of(models) or []),
         {**options, "threads": available_cores() if jobs is None else jobs},
