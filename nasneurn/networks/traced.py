@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -280,6 +281,16 @@ def _trace(
     return [traced[place] for place in sorted(traced)]
 
 
+#: What figures need, and what takes long to import.
+DRAWING = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "matplotlib.font_manager",
+    "scipy.cluster.hierarchy",
+    "scipy.stats",
+)
+
+
 def _get_ready(figures: bool) -> None:
     """Have the kernels compiled (or read from numba's cache), and the drawing library loaded."""
     import numpy as np
@@ -289,8 +300,8 @@ def _get_ready(figures: bool) -> None:
 
     score([0], [0])
     fold_repeats(np.zeros(1, np.int32))
-    if figures:
-        import alignment.figures  # noqa: F401
+    for name in DRAWING if figures else ():
+        import_module(name)
 
 
 def _of_own(word: str, shape: Shape) -> Architecture:
