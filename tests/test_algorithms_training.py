@@ -1,5 +1,6 @@
 """Algorithms in trainings: each trains, is continued to the same end, and is refused in time."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks import create_network
 from nasneurn.progress import meter
+from nasneurn.report.remake import remake
 from nasneurn.studies.run import Execution
 from nasneurn.training.early_stopping import HeldOutSelection
 from nasneurn.training.evaluation import accuracy
@@ -260,6 +262,14 @@ def test_a_study_of_several_sources_and_stems(tmp_path: Path) -> None:
     assert set(rows["algorithm"]) == {"coral:of=features", "dann", "randconv:consistency=0"}
     assert set(rows["stem"]) == {"none", "neurn"}
     assert len(rows) == 12
+
+    # Results of before, when RandConv was a stem, can be read and drawn.
+    folder = tmp_path / "out"
+    for path in [*folder.rglob("*.yaml"), *folder.rglob("*.csv"), *folder.rglob("*.jsonl")]:
+        path.write_text(re.sub(r"\bneurn\b", "randconv", path.read_text()))
+    old = nasneurn.load_study(folder)
+    assert set(old.accuracy["stem"]) == {"none", "randconv"}
+    assert remake(old)
 
 
 @pytest.mark.parametrize("name", ["dann", "coral"])

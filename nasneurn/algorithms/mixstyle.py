@@ -74,8 +74,11 @@ def mixed(maps: Tensor, others: Tensor, shares: Tensor) -> Tensor:
         shares: how much of its own each keeps, (N, 1, 1, 1).
     """
     with torch.no_grad():
-        mean = maps.float().mean((2, 3), keepdim=True)
-        deviation = (maps.float().var((2, 3), keepdim=True) + EPS).sqrt()
+        variance, mean = torch.var_mean(maps.float(), (2, 3), keepdim=True)
+        deviation = (variance + EPS).sqrt()
         new_mean = torch.lerp(mean[others], mean, shares)
         new_deviation = torch.lerp(deviation[others], deviation, shares)
-    return ((maps - mean) / deviation * new_deviation + new_mean).to(maps.dtype)
+        # (x - mean) / deviation * new_deviation + new_mean, in one pass over the maps.
+        scale = new_deviation / deviation
+        shift = new_mean - mean * scale
+    return torch.addcmul(shift.to(maps.dtype), maps, scale.to(maps.dtype))

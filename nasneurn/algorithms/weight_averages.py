@@ -1,5 +1,7 @@
 """Averages of the weights along the training, which are measured in place of the last ones."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -18,12 +20,20 @@ class _Averaging(ERM):
     def prepare(self, network: nn.Module, task: Task) -> nn.Module:
         """Make room for the average."""
         self._task = task
-        self._own = AveragedModel(network, avg_fn=self.averaged).requires_grad_(False)
+        self._own = AveragedModel(network, multi_avg_fn=self.take_in).requires_grad_(False)
         return self._own
 
-    def averaged(self, average: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-        """The average with one more; ``count`` are in it."""
+    def share(self, count: Tensor) -> Tensor:
+        """The weight of the next in the average, in which ``count`` are."""
         raise NotImplementedError
+
+    def take_in(
+        self, averages: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int
+    ) -> None:
+        """Move the averages towards the weights."""
+        share = self.share(torch.as_tensor(count))
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, share.to(average))
 
     def measured(self, network: nn.Module) -> nn.Module:
         """The average, once there is one."""
@@ -47,10 +57,9 @@ class EMA(_Averaging):
         check_number("decay", decay, lambda x: 0 < x < 1, "above 0 and below 1")
         self.decay = decay
 
-    def averaged(self, average: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-        """The average with one more."""
-        share = torch.as_tensor(1 / (count + 1), dtype=average.dtype, device=average.device)
-        return average.lerp(weight, share.clamp_min(1 - self.decay))
+    def share(self, count: Tensor) -> Tensor:
+        """That of a plain mean at first, then 1 - ``decay``."""
+        return (1 / (count + 1)).clamp_min(1 - self.decay)
 
     def after_step(self, network: nn.Module, step: int) -> None:
         """Take the weights in."""
@@ -72,9 +81,9 @@ class SWA(_Averaging):
         check_number("start", start, lambda x: 0 <= x < 1, "0 or more and below 1")
         self.start = start
 
-    def averaged(self, average: Tensor, weight: Tensor, count: Tensor | int) -> Tensor:
-        """The average with one more."""
-        return average + (weight - average) / (count + 1)
+    def share(self, count: Tensor) -> Tensor:
+        """That of a plain mean."""
+        return 1 / (count + 1)
 
     def after_step(self, network: nn.Module, step: int) -> None:
         """Take the weights in, from the start on."""
