@@ -3,20 +3,14 @@
 from pathlib import Path
 from textwrap import wrap
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # before pyplot, which seaborn imports
-
-import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from alignment.arrays import FloatArray
+from alignment.colours import palette
+from alignment.drawing import as_written, new_axes, plain_style, save
 from alignment.fidelity import AS_THEY_ARE, Fidelity
-
-_DPI = 130
 
 #: Differences beyond this have the colours at the ends of the scale.
 _MOST = 0.6
@@ -36,17 +30,22 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
     count = len(published.names)
     side = max(3.2, 0.155 * count)
     low = float(np.floor(10 * min(published.values.min(), one.similarity.min())) / 10)
-    both = {"cmap": sns.color_palette("rocket", as_cmap=True), "vmin": low, "vmax": 1.0}
-    apart = {"cmap": sns.color_palette("vlag", as_cmap=True), "vmin": -_MOST, "vmax": _MOST}
+    both = {"cmap": palette("rocket"), "vmin": low, "vmax": 1.0}
+    apart = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
     # Inches: what the names, the gap between two panels, a scale, title and note take.
     margin, gap, bars, top, bottom = 1.4, 0.2, 0.75, 1.45, 1.85
     width = 2 * margin + 3 * side + gap + 2 * bars + 0.2
     height = top + side + bottom
-    with plt.rc_context({"font.family": "DejaVu Sans"}):
-        figure = plt.figure(figsize=(width, height))
-        left = [margin, margin + side + gap, 2 * margin + 2 * side + gap + bars]
+    with plain_style():
+        first = new_axes(width, height, (margin, bottom, side, side))
+        figure = first.figure
+        left = [margin + side + gap, 2 * margin + 2 * side + gap + bars]
         axes = [
-            figure.add_axes((x / width, bottom / height, side / width, side / height)) for x in left
+            first,
+            *(
+                figure.add_axes((x / width, bottom / height, side / width, side / height))
+                for x in left
+            ),
         ]
         names = list(published.names)
         panels: list[tuple[str, FloatArray, dict[str, object]]] = [
@@ -83,8 +82,10 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
                 va="bottom",
                 color="#444444",
             )
-        figure.savefig(path, dpi=_DPI)
-        plt.close(figure)
+        as_written(
+            text for one in axes for text in (*one.get_xticklabels(), *one.get_yticklabels())
+        )
+        save(first, path)
 
 
 def _panel(
@@ -111,7 +112,7 @@ def _panel(
     axes.set_title(title, fontsize=11, loc="left", pad=6)
 
 
-def _bar(figure: Figure, axes: Axes, label: str, width: float, extend: str = "neither") -> None:
+def _bar(figure: Figure | SubFigure, axes: Axes, label: str, width: float, extend: str = "neither") -> None:
     place = axes.get_position()
     bar = figure.add_axes((place.x1 + 0.15 / width, place.y0, 0.16 / width, place.height * 0.5))
     figure.colorbar(axes.collections[0], cax=bar, extend=extend)
