@@ -112,7 +112,9 @@ def _panel(
     axes.set_title(title, fontsize=11, loc="left", pad=6)
 
 
-def _bar(figure: Figure | SubFigure, axes: Axes, label: str, width: float, extend: str = "neither") -> None:
+def _bar(
+    figure: Figure | SubFigure, axes: Axes, label: str, width: float, extend: str = "neither"
+) -> None:
     place = axes.get_position()
     bar = figure.add_axes((place.x1 + 0.15 / width, place.y0, 0.16 / width, place.height * 0.5))
     figure.colorbar(axes.collections[0], cax=bar, extend=extend)

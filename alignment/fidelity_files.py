@@ -55,7 +55,7 @@ def write_fidelity(fidelity: Fidelity, folder: Path, *, figures: bool = True) ->
             ),
         )
     if figures:
-        # Matplotlib and seaborn take a second to import.
+        # Matplotlib takes a while to import.
         from alignment.fidelity_figure import draw_fidelity
 
         for way in fidelity.compared:
