@@ -245,3 +245,37 @@ def test_processes_stop_when_one_stops_waiting(tmp_path: Path) -> None:
     child = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert child.returncode == 3
     assert 1 <= len(list(tmp_path.rglob("*.json"))) < 45
+
+
+def align_in(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    script = folder / "script.py"
+    script.write_text(code)
+    return subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=folder,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temporary", ["short", "long"])
+def test_a_script_without_a_guard_aligns_in_processes(tmp_path: Path, temporary: str) -> None:
+    """Also where the folder of temporary files has no room for the name of a socket."""
+    folder = tmp_path / ("t" * 150 if temporary == "long" else "t")
+    folder.mkdir()
+    code = (
+        "print('script runs')\n"
+        "import nasneurn\n"
+        "done = nasneurn.align('test_*', jobs=2)\n"
+        "print(len(done), 'aligned')\n"
+    )
+    cache = str(tmp_path / "cache")
+    answer = align_in(tmp_path, code, TMPDIR=str(folder), NASNEURN_CACHE=cache)
+    assert answer.returncode == 0, answer.stderr
+    first, last = answer.stdout.splitlines()
+    assert first == "script runs"
+    assert int(last.split()[0]) >= 12  # enough for several processes
+    assert "Traceback" not in answer.stderr

@@ -1,8 +1,6 @@
 """Models of all kinds in one alignment: how they are named, told apart, and refused."""
 
 import csv
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,6 +79,9 @@ class Broken(Net):
 
 def number():
     return 3
+
+
+trained = Net()
 """
 
 
@@ -250,6 +251,8 @@ def test_what_a_network_may_give(mine: str) -> None:
     assert net.layers[-1].channels_out == 10
     (wide,) = gather([f"{mine}:Net:width=6"])
     assert (wide.name, wide.layers[0].channels_out) == (f"{mine}:Net:width=6", 6)
+    (there,) = gather([f"{mine}:trained"])  # a network, not what makes one
+    assert there.layers == net.layers
 
 
 def test_a_network_that_needs_values_is_traced_where_it_can_be(mine: str) -> None:
@@ -359,40 +362,3 @@ def test_keras_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(AlignmentError, match=r"no application 'vgg91'; did you mean vgg19\?"):
         gather(["keras:vgg91"])
-
-
-# ---------------------------------------------------------------- processes
-
-
-def align_in(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    script = folder / "script.py"
-    script.write_text(code)
-    return subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        cwd=folder,
-        check=False,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("temporary", ["short", "long"])
-def test_a_script_without_a_guard_aligns_in_processes(tmp_path: Path, temporary: str) -> None:
-    """Also where the folder of temporary files has no room for the name of a socket."""
-    folder = tmp_path / ("t" * 150 if temporary == "long" else "t")
-    folder.mkdir()
-    code = (
-        "print('script runs')\n"
-        "import nasneurn\n"
-        "done = nasneurn.align('test_*', jobs=2)\n"
-        "print(len(done), 'aligned')\n"
-    )
-    cache = str(tmp_path / "cache")
-    answer = align_in(tmp_path, code, TMPDIR=str(folder), NASNEURN_CACHE=cache)
-    assert answer.returncode == 0, answer.stderr
-    first, last = answer.stdout.splitlines()
-    assert first == "script runs"
-    assert int(last.split()[0]) >= 12  # enough for several processes
-    assert "Traceback" not in answer.stderr

@@ -1,6 +1,7 @@
 """From the words of a person to architectures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from nasneurn.networks.found import choose_found, read_found
 from nasneurn.networks.own import NETWORKS
 from nasneurn.paths import cache_dir
 
-#: How many architectures stand for the 44.
+#: How many architectures stand for the published ones that give classes.
 REPRESENTATIVES = 10
 
 
@@ -129,11 +130,11 @@ def _of_library(request: Request) -> Architecture:
 
 def _representatives() -> list[str]:
     """Those of the zoo's alignment; each architecture is traced once, and kept in the cache."""
-    from alignment.options import Options
+    from alignment.options import PRESETS
     from alignment.run import compute
     from nasneurn.networks.traced import gather
 
-    options = Options(representatives=REPRESENTATIVES)
+    options = replace(PRESETS["recommended"], representatives=REPRESENTATIVES)
     classifiers = [one for one in gather(["all"]) if one.family != MAPS]
     outcome = compute(classifiers, options, with_variants=False)
     return list(outcome.representative_names)

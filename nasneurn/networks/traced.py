@@ -17,7 +17,7 @@ from nasneurn.choices import split_choices
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
 from nasneurn.networks.names import is_own, own_architecture
-from nasneurn.networks.own import create_own
+from nasneurn.networks.own import NETWORKS, create_own
 from nasneurn.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -305,9 +305,14 @@ def _get_ready(figures: bool) -> None:
 
 
 def _of_own(word: str, shape: Shape) -> Architecture:
-    """A network of one's own; on the meta device, if it can be there."""
+    """A network of one's own, made here or already there; on the meta device, if it can be."""
+    import torch
+
     named = own_architecture(word)
+    maker = NETWORKS.maker(named.model)
     try:
+        if isinstance(maker, torch.nn.Module):
+            return of_module(maker, named.name, shape)
         return _made(lambda: create_own(named.own, OWN_CLASSES, max(shape[1:])), named.name, shape)
     except Exception as error:  # whatever code of one's own raises
         raise InputError(_told(named.name, error)) from error
