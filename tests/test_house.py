@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nasneurn import cli
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -81,13 +83,44 @@ def test_files_are_short_and_modules_have_names_of_their_own() -> None:
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # The command, in this process: importing torch each time would take the longest.
+    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["nasneurn", *arguments])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    one_line(*capfd.readouterr(), told)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["serch"], "No such command 'serch'"),
+        (["search", "--max-flops", "5"], "the smallest of the space has"),
+        (["bench", "--set", "epochs=0"], "epochs is 0"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2_of_the_process(
     arguments: list[str], told: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "nasneurn", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    one_line(done.stdout, done.stderr, told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def one_line(output: str, errors: str, told: str) -> None:
+    """See that nothing but one line of errors was printed, which says so."""
+    assert output == ""
+    (line,) = errors.splitlines()
     assert line.startswith("nasneurn: ")
     assert told in line
-    assert list(tmp_path.iterdir()) == []
