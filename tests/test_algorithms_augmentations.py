@@ -268,6 +268,9 @@ def test_augmix_is_that_of_torchvision_and_its_loss_that_of_the_paper() -> None:
     loss = create_algorithm("augmix").loss(network, x, y, F.cross_entropy).item()
     want = cross_entropy(answers[0], y) + 12 * divergence(answers)
     assert loss == pytest.approx(want, rel=1e-4)
+    torch.manual_seed(1)
+    loss = create_algorithm("augmix", consistency=0).loss(network, x, y, F.cross_entropy).item()
+    assert loss == pytest.approx(cross_entropy(answers[1], y), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def trained(
     name: str, passes: int, *, last: bool = False, sizes: tuple[int, ...] = (), **options: Any
 ) -> tuple[nn.Module, HeldOutSelection]:
     data, held_out = digits()
-    network, every = small_convnet(), len(data) // 32
+    network, every = options.pop("made", small_convnet)(), len(data) // 32
     selection = HeldOutSelection(held_out, every, passes, last=last)
     callbacks = [selection, *options.pop("callbacks", ())]
     loader = ShuffledBatches(data, 32, every * passes, seed=3, sizes=sizes)
@@ -182,6 +182,22 @@ def test_augmentations_are_in_full_precision(name: str) -> None:
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(algorithm.augment(images), want)
+
+
+@pytest.mark.parametrize("name", ["dann:pseudo=fourier", "mixstyle", "sam", "ema"])
+def test_a_compiled_network_is_trained_as_one_that_is_not(name: str) -> None:
+    plain, selection = trained(name, 2)
+
+    def compiled() -> nn.Module:
+        network = small_convnet()
+        network.compile(backend="eager")
+        return network
+
+    network, other = trained(name, 2, made=compiled)
+    for one, two in zip(plain.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+    scores = [[r["held_out_accuracy"] for r in each.history] for each in (selection, other)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.01)
 
 
 class Steps(ERM):

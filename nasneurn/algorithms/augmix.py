@@ -24,7 +24,8 @@ class AugMix:
     answers.
 
     Args:
-        consistency: weight of the divergence, lambda in the paper.
+        consistency: weight of the divergence, lambda in the paper; with 0 the network sees each
+            image in one mixture alone.
         severity: strength of the operations, 1 to 10.
         width: how many chains are mixed.
         depth: operations in a chain; -1 is drawn from 1 to 3 for each.
@@ -61,7 +62,7 @@ class AugMix:
     ) -> Tensor:
         """See :class:`nasneurn.algorithms.Algorithm`."""
         if not self.consistency:
-            return criterion(network(images), labels)
+            return criterion(network(self.augment(images)), labels)
         # In one pass, as the authors do.
         seen = torch.cat([images, self.augment(images), self.augment(images)])
         logits = network(seen).chunk(3)
