@@ -41,7 +41,7 @@ class Options:
     """
 
     scheme: str = "block"
-    scoring: Scoring = field(default_factory=Scoring)
+    scoring: Scoring = field(default_factory=lambda: Scoring(4, -2, -6, -1))
     partial: int | None = None
     normalization: str = "range"
     similarity: str = "normalized"

@@ -74,7 +74,7 @@ def test_names_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "saved.keras"
     small_keras().save(path)
     models = {"$a": Small(), "b": "test_resnet", "c": small_keras(), "d": path, "e": Small(3)}
-    scores = {"match": 2, "gap": -2, "gap_extend": -1}
+    scores = {"match": 2, "mismatch": -1, "gap": -2, "gap_extend": -1}
     outcome = nasneurn.align(models, scheme="layer", normalize="mean", **scores)
     assert outcome.names == tuple(models)
     assert outcome.options.scoring == Scoring(2, -1, -2, -1)

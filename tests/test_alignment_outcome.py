@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from alignment import (
+    PRESETS,
     Alignment,
     AlignmentError,
     Architecture,
     Layer,
     Options,
+    Scoring,
     compute,
     similarities,
     tokenize,
@@ -39,7 +41,7 @@ FOUND = Architecture("mine", "found", (Layer("conv2d"), Layer("relu")) * 4)
 
 
 def test_an_outcome() -> None:
-    options = Options("layer", representatives=2)
+    options = Options("layer", Scoring(), representatives=2)
     outcome = compute(small_zoo(), options)
     assert isinstance(outcome, Alignment)
     assert len(outcome) == 6
@@ -54,7 +56,7 @@ def test_an_outcome() -> None:
 
 
 def test_it_prints_itself_briefly() -> None:
-    assert repr(compute(small_zoo(), Options("layer", representatives=2))) == (
+    assert repr(compute(small_zoo(), Options("layer", Scoring(), representatives=2))) == (
         "Alignment of 6 architectures "
         "(range; layer; match 1 mismatch -1 gap -1; classic borders)\n"
         "2 representatives: a4, b4"
@@ -62,7 +64,7 @@ def test_it_prints_itself_briefly() -> None:
 
 
 def test_frames_have_names() -> None:
-    outcome = compute(small_zoo(FOUND), Options("layer", representatives=2))
+    outcome = compute(small_zoo(FOUND), Options("layer", Scoring(), representatives=2))
     assert outcome.scores.loc["a3", "a5"] == 6 - 4
     assert outcome.scores.dtypes.unique().tolist() == [np.dtype("int64")]
     assert outcome.similarity.loc["a4", "mine"] == 1.0
@@ -104,7 +106,7 @@ def test_files_hold_what_the_frames_hold(tmp_path: Path) -> None:
 
 
 def test_the_nearest_of_one() -> None:
-    outcome = compute(small_zoo(FOUND), Options("layer", representatives=2))
+    outcome = compute(small_zoo(FOUND), Options("layer", Scoring(), representatives=2))
     frame = outcome.nearest("mine", k=3)
     likeness = outcome.similarity["mine"].drop("mine")
     assert (
@@ -150,6 +152,17 @@ def test_titles_name_every_option() -> None:
         named.append(name)
     assert len(set(titles)) == len(named)
     assert Options().title() not in titles
+
+
+def test_options_are_the_recommended_ones() -> None:
+    assert Options() == PRESETS["recommended"]
+
+
+def test_no_variant_is_the_same_again() -> None:
+    """Corrected similarities know no normalization, so none is tried."""
+    for options in (*PRESETS.values(), Options(similarity="corrected")):
+        titles = [one.title() for _, one in variants(options)]
+        assert len({options.title(), *titles}) == 1 + len(titles)
 
 
 def test_cheap_representatives() -> None:
