@@ -104,6 +104,7 @@ class Aligner:
         self._scores: dict[tuple[str, str, Scoring, int | None], IntArray] = {}
 
     def tokens(self, options: Options) -> Tokens:
+        """The sequences in the scheme and the order of branches of ``options``."""
         key = (options.scheme, options.branches)
         if key not in self._tokens:
             written = [ordered(one, options.branches) for one in self._architectures]
@@ -111,6 +112,7 @@ class Aligner:
         return self._tokens[key]
 
     def similarity(self, options: Options) -> tuple[IntArray, FloatArray]:
+        """Scores and similarities, both (N, N)."""
         tokens = self.tokens(options)
         key = (options.scheme, options.branches, options.scoring, partial_of(options))
         if key not in self._scores:
@@ -134,6 +136,7 @@ class Aligner:
         )
 
     def choose(self, options: Options, count: int) -> tuple[Clusters, IntArray]:
+        """So many clusters, and the place of each one's representative."""
         _, similarity = self.similarity(options)
         allowed = options.allowed(self._architectures)
         clusters = cluster(similarity, count, options.clustering, allowed=allowed)
