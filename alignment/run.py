@@ -69,8 +69,8 @@ def _count(options: Options, architectures: Sequence[Architecture]) -> int:
     count = options.representatives or min(10, max(1, allowed))
     if architectures and allowed < count:
         raise AlignmentError(
-            f"{allowed} of {len(architectures)} architectures have {options.limits()}, and {count} "
-            f"representatives are to be chosen; the least parameters are "
+            f"{allowed} of {len(architectures)} architectures have {options.limits()}, fewer than "
+            f"the {count} to choose; the least parameters are "
             f"{min(one.params for one in architectures):,}, the least multiply-adds "
             f"{min(one.flops for one in architectures):,}"
         )

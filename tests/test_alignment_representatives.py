@@ -328,12 +328,12 @@ def test_limits_are_whole_numbers(name: str, value: object) -> None:
     [
         (
             Options(representatives=3, max_params=200, max_flops=900),
-            "2 of 4 architectures have at most 200 parameters and 900 multiply-adds, and 3 rep",
+            "2 of 4 architectures have at most 200 parameters and 900 multiply-adds, fewer than the 3",
         ),
         (
             Options(max_params=4),
-            "0 of 4 architectures have at most 4 parameters, and 1 representatives are to be "
-            "chosen; the least parameters are 5, the least multiply-adds 10",
+            "0 of 4 architectures have at most 4 parameters, fewer than the 1 to choose; the least "
+            "parameters are 5, the least multiply-adds 10",
         ),
     ],
 )
