@@ -83,8 +83,8 @@ def kill_two_at_random(command: Sequence[str], folder: Path, seed: int) -> None:
                 process.kill()
             locks = len(list((folder / "state" / "locks").glob("*.json")))
             print(
-                f"killed {len(living)} after {spent:.2f} s: {locks} of {units} units in work, "
-                f"{len(units_done(folder))} done"
+                f"killed {len(living)} after {spent:.2f} s: {locks} locks left, "
+                f"{len(units_done(folder))} of {units} units done"
             )
         finally:
             for process in both:
