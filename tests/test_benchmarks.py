@@ -21,6 +21,7 @@ TABLES = {
     "benchmarks/training.csv": ("training.py", "COLUMNS"),
     "results/align/benchmark.csv": ("alignment.py", "COLUMNS"),
     "results/align/commands.csv": ("alignment_command.py", "COLUMNS"),
+    "results/align/random_features.csv": ("random_features.py", "COLUMNS"),
     "results/align/worth.csv": ("alignment_worth.py", "COLUMNS"),
     "results/supernet-training/paths.csv": ("supernet_training.py", "PATHS_COLUMNS"),
     "results/supernet-training/ways.csv": ("supernet_training.py", "WAYS_COLUMNS"),
