@@ -328,7 +328,8 @@ def test_limits_are_whole_numbers(name: str, value: object) -> None:
     [
         (
             Options(representatives=3, max_params=200, max_flops=900),
-            "2 of 4 architectures have at most 200 parameters and 900 multiply-adds, fewer than the 3",
+            "2 of 4 architectures have at most 200 parameters and 900 multiply-adds, fewer than "
+            "the 3",
         ),
         (
             Options(max_params=4),
