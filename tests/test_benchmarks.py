@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
 #: These import PyTorch with Lightning or NNI, which takes seconds.
-HEAVY = {"stem.py", "supernet.py", "supernet_training.py", "training.py"}
+HEAVY = {"algorithms.py", "stem.py", "supernet.py", "supernet_training.py", "training.py"}
 #: Committed tables by the script and the constant that names their columns.
 TABLES = {
+    "benchmarks/algorithms.csv": ("algorithms.py", "COLUMNS"),
     "benchmarks/folders.csv": ("folders.py", "COLUMNS"),
     "benchmarks/interval_coverage.csv": ("interval_coverage.py", "COLUMNS"),
     "benchmarks/stem.csv": ("stem.py", "COLUMNS"),

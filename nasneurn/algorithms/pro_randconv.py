@@ -55,8 +55,8 @@ class ProRandConv:
         self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
     ) -> Tensor:
         """See :class:`nasneurn.algorithms.Algorithm`."""
-        plain = criterion(network(images), labels)
-        return (plain + criterion(network(self.augment(images)), labels)) / 2
+        both = network(torch.cat([images, self.augment(images)]))
+        return criterion(both, labels.repeat(2))
 
     @augmenting
     def augment(self, images: Tensor) -> Tensor:
