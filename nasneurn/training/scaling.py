@@ -68,7 +68,7 @@ class Standardize(nn.Module):
 def output_statistics(stem: nn.Module, batches: Iterable[Tensor]) -> Statistics:
     """Mean and deviation of each channel of what a stem makes of images.
 
-    A stem that draws (RandConv) does so from a seed of its own, as in training; the caller's
+    A stem that draws does so from a seed of its own, as in training; the caller's
     generator is left as it was. A channel without deviation is divided by 1.
 
     Args:
