@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from alignment.arrays import FloatArray, IntArray
-from alignment.nulls import corrected, permutation_null
+from alignment.nulls import Null, corrected, permutation_null
 from alignment.options import Options
 from alignment.similarity import correlate, normalize
 from alignment.tokens import SCHEMES, Tokens, partial_credit
@@ -15,8 +15,9 @@ from alignment.tokens import SCHEMES, Tokens, partial_credit
 #: Scores (N, N) to similarities (N, N).
 Rule: TypeAlias = Callable[[IntArray], FloatArray]
 
-#: The seed of the shuffles that the similarity "corrected" compares with.
+#: The seed of the shuffles, and how many the similarity "corrected" compares with.
 SEED = 0
+SHUFFLES = 100
 
 
 def partial_of(options: Options) -> int | None:
@@ -34,6 +35,22 @@ def substitution_of(tokens: Tokens, options: Options) -> IntArray | None:
     return None if partial is None else partial_credit(tokens.vocabulary, options.scoring, partial)
 
 
+def null_of(tokens: Tokens, options: Options, shuffles: int = SHUFFLES) -> Null:
+    """What all pairs of ``tokens`` score with their tokens in random order.
+
+    Raises:
+        AlignmentError: too few shuffles.
+    """
+    return permutation_null(
+        tokens.sequences,
+        options.scoring,
+        substitution_of(tokens, options),
+        shuffles=shuffles,
+        seed=SEED,
+        threads=options.threads,
+    )
+
+
 def rule_of(tokens: Tokens, options: Options) -> Rule:
     """How scores of ``tokens`` become similarities.
 
@@ -41,13 +58,7 @@ def rule_of(tokens: Tokens, options: Options) -> Rule:
     shuffles; the rule itself then takes none.
     """
     if options.similarity == "corrected":
-        null = permutation_null(
-            tokens.sequences,
-            options.scoring,
-            substitution_of(tokens, options),
-            seed=SEED,
-            threads=options.threads,
-        )
+        null = null_of(tokens, options)
         return lambda scores: corrected(scores, null)
     lengths = [len(one) for one in tokens.sequences]
     correlated = options.similarity == "correlation"

@@ -20,6 +20,7 @@ FILES = (
     "tokens.csv",
     "representatives.csv",
     "nearest.csv",
+    "null.csv",
     "settings.csv",
     "silhouette.csv",
     "heatmap.png",

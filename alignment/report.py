@@ -20,9 +20,10 @@ from alignment.outputs import (
 )
 from alignment.page import map_page
 from alignment.sensitivity import settings_table, silhouette_curve
-from alignment.tables import write_tables
+from alignment.tables import write_null, write_tables
 
 if TYPE_CHECKING:
+    from alignment.nulls import Null
     from alignment.support import Support
 
 #: Packages whose versions an alignment may depend on.
@@ -37,6 +38,7 @@ def write_all(
     figures: bool = True,
     order: str | None = None,
     support: "Support | None" = None,
+    null: "Null | None" = None,
 ) -> list[Path]:
     """Write tables, figures and ``config.yaml``, and take away what another alignment wrote there.
 
@@ -49,6 +51,7 @@ def write_all(
         figures: draw them.
         order: of the heatmap; see :meth:`alignment.outcome.Alignment.plot_heatmap`.
         support: of the tree's branches; see :meth:`alignment.outcome.Alignment.plot_tree`.
+        null: of the pairs, of :func:`alignment.measures.null_of`.
 
     Returns:
         The files.
@@ -61,10 +64,14 @@ def write_all(
     with suppress(OSError):
         (folder / CONFIG).unlink()
     written = write_tables(outcome, folder)
+    if null is not None:
+        written.append(write_null(outcome, null, folder))
     if figures:
         written += write_figures(outcome, folder, order=order, support=support)
     remove_others(folder, written)
-    drawn = {"order": order or outcome.default_order} if figures else {}
+    drawn: dict[str, object] = {"order": order or outcome.default_order} if figures else {}
+    drawn |= {} if support is None else {"support": support.replicates}
+    drawn |= {} if null is None else {"shuffles": null.shuffles}
     content = {
         "models": list(models) or list(outcome.names),
         "options": _plain(outcome),

@@ -1,8 +1,10 @@
 """An alignment as CSV files, each of which names the options in its first line."""
 
+from itertools import combinations
 from math import isnan
 from pathlib import Path
 
+from alignment.nulls import Null
 from alignment.outcome import Alignment
 from alignment.outputs import prepare_folder, write_matrix, write_table
 from alignment.records import MemberRow
@@ -52,6 +54,32 @@ def write_tables(outcome: Alignment, folder: Path) -> list[Path]:
         write_table(nearest, header, rows)
         paths.append(nearest)
     return paths
+
+
+def write_null(outcome: Alignment, null: Null, folder: Path) -> Path:
+    """Write null.csv: for each pair its score, beside those of the same tokens in random order.
+
+    Raises:
+        AlignmentError: ``folder`` cannot be written.
+    """
+    path = folder / "null.csv"
+    title = f"score ({outcome.options.scores_title()})"
+    about = f"of {null.shuffles} shuffles"
+    header = ["one", "other", title, f"mean {about}", f"standard deviation {about}", "z", "p"]
+    rows = (
+        [
+            outcome.names[i],
+            outcome.names[j],
+            int(outcome.score_matrix[i, j]),
+            f"{null.mean[i, j]:.3f}",
+            f"{null.deviation[i, j]:.3f}",
+            f"{null.z[i, j]:.3f}",
+            f"{null.p[i, j]:.4f}",
+        ]
+        for i, j in combinations(range(len(outcome)), 2)
+    )
+    write_table(path, header, rows)
+    return path
 
 
 def _member(row: MemberRow) -> list[object]:

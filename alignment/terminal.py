@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alignment.layers import Architecture
-from alignment.measures import substitution_of
+from alignment.measures import null_of, substitution_of
 from alignment.needleman_wunsch import PairAlignment, align_pair
 from alignment.options import Options
 from alignment.outcome import Alignment
@@ -39,7 +39,11 @@ _LONGEST_RUN = 8
 
 
 def pair_view(
-    pair: Sequence[Architecture], options: Options, *, fold: bool = True
+    pair: Sequence[Architecture],
+    options: Options,
+    *,
+    fold: bool = True,
+    shuffles: int | None = None,
 ) -> RenderableType:
     """Show two architectures side by side, as they are aligned.
 
@@ -47,15 +51,24 @@ def pair_view(
         pair: the two; an architecture with itself may be given as one.
         options: what to compute.
         fold: show only the ends of long runs.
+        shuffles: also say what the two score with their tokens shuffled so many times.
     """
     pair = [pair[0], pair[-1]]
     if pair[0].name == pair[1].name:
         pair[1] = replace(pair[1], name=f"{pair[1].name} again")
     outcome = compute(pair, replace(options, representatives=1), with_variants=False)
     alignment = align_first_two(outcome)
-    return _pair_table(
+    shown = _pair_table(
         outcome.tokenized, alignment, float(outcome.similarity_matrix[0, 1]), options, fold
     )
+    if shuffles is None:
+        return shown
+    null = null_of(outcome.tokenized, options, shuffles)
+    told = (
+        f"shuffled {shuffles} times: mean score {null.mean[0, 1]:.1f}, z {null.z[0, 1]:.1f}, "
+        f"p {null.p[0, 1]:.3f}"
+    )
+    return _Printable(shown, Text(told))
 
 
 def align_first_two(outcome: Alignment) -> PairAlignment:

@@ -354,3 +354,29 @@ def test_help_is_quick_and_light() -> None:
         "assert not {'torch', 'numpy', 'numba', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_shuffled_scores_and_support_of_branches(tmp_path: Path, session_cache: Path) -> None:
+    run("--models", SMALL, "--shuffles", "20", "--support", "--out", str(tmp_path))
+    header, *rows = read(tmp_path / "null.csv")
+    assert header[:2] == ["one", "other"]
+    assert header[3] == "mean of 20 shuffles"
+    assert len(rows) == 10  # pairs of five
+    scores = {row[0]: dict(zip(SMALL.split(","), row[1:], strict=True))
+              for row in read(tmp_path / "scores.csv")[1:]}  # fmt: skip
+    for one, other, score, mean, deviation, z, p in rows:
+        assert score == scores[one][other]
+        assert 1 / 21 - 1e-4 <= float(p) <= 1
+        if float(deviation) > 0.01:
+            assert abs((float(score) - float(mean)) / float(deviation) - float(z)) < 0.05
+    assert "shuffles: 20" in (tmp_path / "config.yaml").read_text()
+    assert "support: 100" in (tmp_path / "config.yaml").read_text()
+    # The next alignment of the folder leaves no table of this one.
+    run("--models", SMALL, "--no-figures", "--out", str(tmp_path))
+    assert not (tmp_path / "null.csv").exists()
+
+
+def test_a_pair_beside_its_shuffles(session_cache: Path) -> None:
+    shown = run("--pair", "test_resnet", "test_vit", "--shuffles", "20")
+    assert "shuffled 20 times: mean score" in shown
+    assert "shuffled" not in run("--pair", "test_resnet", "test_vit")

@@ -27,7 +27,9 @@ from nasneurn.cli.align_options import (
     Preset,
     Representatives,
     Scheme,
+    Shuffles,
     Similarity,
+    TreeSupport,
     Within,
     read_count,
     read_shape,
@@ -57,6 +59,8 @@ def align_command(
     within: Within = None,
     order: Order = None,
     compare: Compare = None,
+    shuffles: Shuffles = None,
+    support: TreeSupport = False,
     input_shape: InputShape = None,
     out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/align"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
@@ -77,12 +81,14 @@ def align_command(
     """
     from alignment import compute
     from alignment.errors import check_known
+    from alignment.measures import null_of
     from alignment.outcome import ORDERS
     from alignment.outputs import prepare_folder
     from alignment.presets import default_order, default_preset, preset_options
     from alignment.report import write_all
     from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
+    from alignment.tree_support import support_of
     from nasneurn.errors import InputError
     from nasneurn.networks.traced import gather, gather_pair
 
@@ -126,7 +132,8 @@ def align_command(
         "input_shape": read_shape(input_shape),
     }
     if pair is not None:
-        console().print(pair_view(gather_pair(pair, **gathered), options, fold=fold))
+        two = gather_pair(pair, **gathered)
+        console().print(pair_view(two, options, fold=fold, shuffles=shuffles))
         return
     others = None
     if compare is not None:
@@ -139,7 +146,15 @@ def align_command(
         others = others.of([one.name for one in architectures])
     outcome = compute(architectures, options)
     console().print(representatives_view(outcome))
-    written = write_all(outcome, out, models=models, figures=figures, order=order)
+    written = write_all(
+        outcome,
+        out,
+        models=models,
+        figures=figures,
+        order=order,
+        support=support_of(outcome) if support and figures else None,
+        null=null_of(outcome.tokenized, options, shuffles) if shuffles is not None else None,
+    )
     if others is not None:
         from alignment.fidelity import compare as compared
         from alignment.fidelity_files import write_fidelity

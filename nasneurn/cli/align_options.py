@@ -94,6 +94,18 @@ Compare = Annotated[
     ),
 ]
 
+Shuffles = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="Also score every pair with its tokens shuffled so many times: z and p in null.csv.",
+    ),
+]
+TreeSupport = Annotated[
+    bool,
+    typer.Option("--support", help="Name the bootstrap support of each branch in tree.png."),
+]
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 
 
