@@ -15,6 +15,9 @@ TARGETS = ("svhn", "mnistm", "syn", "usps")
 #: The targets that every row here has; their mean is compared.
 COMPARED = ("svhn", "mnistm", "usps")
 
+#: Without these columns, rows do not say what they are of.
+_NEEDED = {"protocol", "architecture", "source", "target", "algorithm", "stem", "seed"}
+
 #: What a reader must know before comparing.
 DIFFERS = (
     "here SVHN is tested on the images of the suite's own test split, which may be others than the "
@@ -38,6 +41,8 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
         rows: with the columns of ``accuracy.csv``. Those of other protocols, networks and sources
             than the literature's are passed over; if there are no others, the table is empty.
     """
+    if not _NEEDED <= set(rows):
+        return pd.DataFrame()
     ours = rows[
         (rows["protocol"] == PROTOCOL)
         & (rows["architecture"] == "digits_convnet")
