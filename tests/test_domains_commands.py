@@ -83,7 +83,7 @@ def test_list_of_a_folder(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("list", "--suite", "nowhere"), "no suite 'nowhere'; it must be builtin, digits, digits-resized"),
+        (("list", "--suite", "nowhere"), "no suite 'nowhere'; it must be builtin, digits,"),
         (("preview", "--suite", "nowhere"), "no suite 'nowhere'"),
         (("prepare", "cifar"), "cannot prepare 'cifar'; it must be one of mnist"),
         (("prepare", "mnistm"), "mnistm needs photos"),

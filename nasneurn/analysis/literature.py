@@ -41,7 +41,7 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
         rows: with the columns of ``accuracy.csv``. Those of other protocols, networks and sources
             than the literature's are passed over; if there are no others, the table is empty.
     """
-    if not _NEEDED <= set(rows):
+    if not set(rows) >= _NEEDED:
         return pd.DataFrame()
     ours = rows[
         (rows["protocol"] == PROTOCOL)
