@@ -2,35 +2,17 @@
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alignment.errors import AlignmentError, TraceError
 from alignment.keras_calls import Call, describe
-from alignment.keras_listings import published_tokens
+from alignment.keras_listings import listed_classes
 from alignment.keras_models import class_names, find_model, functional, import_keras, one_line
-from alignment.layers import Layer
+from alignment.layers import Architecture, Layer
 
 if TYPE_CHECKING:
     import keras
-
-
-@dataclass(frozen=True, slots=True)
-class KerasArchitecture:
-    """A Keras model, both ways.
-
-    Attributes:
-        name: how outputs are to call it.
-        family: the module of an application ("resnet", "efficientnet"), else "keras".
-        listing: class names of its layers as Keras lists them, without input and flatten.
-        layers: what it computes, in Keras's order of execution, in the kinds of the tracer:
-            activations are layers of their own, and what moves data is none.
-    """
-
-    name: str
-    family: str
-    listing: tuple[str, ...]
-    layers: tuple[Layer, ...]
 
 
 def keras_architecture(
@@ -38,8 +20,12 @@ def keras_architecture(
     name: str | None = None,
     *,
     input_shape: tuple[int, ...] | None = None,
-) -> KerasArchitecture:
-    """What Keras knows of a model. No weight is needed, and none is drawn on the torch backend.
+) -> Architecture:
+    """A Keras model as an architecture. No weight is needed, and none is drawn on torch's backend.
+
+    Its listing is what Keras lists, without input and flatten. Its layers are what it computes, in
+    Keras's order of execution and the kinds of the tracer: activations are layers of their own, and
+    what moves data is none. Its family is the module of an application ("resnet"), else "keras".
 
     Parameters are those that can be trained, frozen or not; a batch norm's statistics are no
     parameters here, as they are none in PyTorch. Multiply-adds are those of convolutions and
@@ -70,9 +56,7 @@ def keras_architecture(
         recorder.run(graph, images)
     except Exception as error:
         raise TraceError(f"{name} cannot be read layer by layer: {one_line(error)}") from error
-    return KerasArchitecture(
-        name, family, published_tokens(class_names(found)), tuple(recorder.layers)
-    )
+    return Architecture(name, family, tuple(recorder.layers), listed_classes(class_names(found)))
 
 
 def _inputs(graph: Any, name: str, input_shape: tuple[int, ...] | None) -> list[Any]:

@@ -37,7 +37,7 @@ APPLICATIONS = (
     *(f"EfficientNetB{number}" for number in range(8)),
 )
 
-#: Layers that are none of the published tokens: VGG-16 is C C M ... C C C M L L L.
+#: Layers that are never listed: VGG-16 is C C M ... C C C M L L L.
 LEFT_OUT = frozenset({"InputLayer", "Flatten"})
 
 
@@ -63,10 +63,10 @@ def keras_listing(name: str) -> tuple[str, ...]:
         )
     data = _data()
     classes: Mapping[str, str] = data["classes"]
-    return published_tokens(classes[letter] for letter in data["listings"][known])
+    return listed_classes(classes[letter] for letter in data["listings"][known])
 
 
-def published_tokens(classes: Iterable[str]) -> tuple[str, ...]:
+def listed_classes(classes: Iterable[str]) -> tuple[str, ...]:
     """Class names of layers without :data:`LEFT_OUT`."""
     return tuple(name for name in classes if name not in LEFT_OUT)
 

@@ -196,7 +196,7 @@ def _of_keras(request: Request) -> Architecture:
 
     shape = request.shape and (*request.shape[1:], request.shape[0])
     one = keras_architecture(request.model, input_shape=shape)
-    return Architecture(request.name, request.family or one.family, one.layers, one.listing)
+    return replace(one, name=request.name, family=request.family or one.family)
 
 
 def _start_worker() -> None:

@@ -12,14 +12,14 @@ import timm
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from alignment import AlignmentError, Layer
-from alignment.keras_graphs import KerasArchitecture, keras_architecture
+from alignment import AlignmentError, Architecture, Layer
+from alignment.keras_graphs import keras_architecture
 from alignment.keras_listings import (
     APPLICATIONS,
     keras_listing,
+    listed_classes,
     listings_text,
     listings_version,
-    published_tokens,
 )
 from alignment.keras_models import build_application, class_names, import_keras
 from alignment.sequences import serialize_model
@@ -49,11 +49,11 @@ def trained(model: Any) -> int:
     return sum(math.prod(variable.shape) for variable in model.trainable_weights)
 
 
-def flops(read: KerasArchitecture) -> int:
+def flops(read: Architecture) -> int:
     return sum(layer.flops for layer in read.layers)
 
 
-def params(read: KerasArchitecture) -> int:
+def params(read: Architecture) -> int:
     return sum(layer.params for layer in read.layers)
 
 
@@ -104,7 +104,7 @@ def check_application(name: str) -> None:
     read = keras_architecture(model, name)
     assert known_as == name
     assert read.listing == keras_listing(name)
-    assert read.listing == published_tokens(class_names(model))
+    assert read.listing == listed_classes(class_names(model))
     assert params(read) == trained(model)
     statistics = [v for layer in model.layers for v in layer.non_trainable_weights]
     assert params(read) + sum(math.prod(v.shape) for v in statistics) == model.count_params()

@@ -359,8 +359,7 @@ def of_keras(model: Any, name: str, shape: Shape | None) -> Architecture:
     from alignment.keras_graphs import keras_architecture
 
     channels_last = None if shape is None else (*shape[1:], shape[0])
-    one = keras_architecture(model, name, input_shape=channels_last)
-    return Architecture(name, one.family, one.layers, one.listing)
+    return keras_architecture(model, name, input_shape=channels_last)
 
 
 def _of_search(found: FoundArchitecture, path: str) -> Architecture:

@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 
 from nasneurn.algorithms import Algorithm, Task
+from nasneurn.algorithms.interface import hook
 from nasneurn.algorithms.watching import evaluating
 from nasneurn.errors import InputError
 from nasneurn.progress import Meter
@@ -117,9 +118,10 @@ def fit(
     steps = len(loader) // trainer_options.get("accumulate_grad_batches", 1)
     module = ClassificationModule(optimization, algorithm, steps, seed)
     module.set_model(network)
-    with torch.no_grad(), evaluating(network):
-        classes = network(loader.data.pixels(np.arange(2))).shape[1]
-    module.prepare(Task(loader.data, classes, loader.sources, steps))
+    if hook(algorithm, "prepare") is not None:  # else no one asks how many classes there are
+        with torch.no_grad(), evaluating(network):
+            classes = network(loader.data.pixels(np.arange(2))).shape[1]
+        module.prepare(Task(loader.data, classes, loader.sources, steps))
     with quiet("pytorch_lightning", "lightning_fabric"):
         trainer = pl.Trainer(
             max_epochs=1,
