@@ -7,9 +7,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# OpenMP's threads wait for each other by spinning: where other processes want the cores, too, a
-# step then takes up to ten times as long, and on a quiet machine nothing is won (see
-# benchmarks/busy.csv). It is read when torch is imported, so it stands before that.
+# OpenMP's threads wait for each other by spinning, which makes a step take many times as long where
+# other processes want the cores, too. It is read when torch is imported, so it stands before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
