@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 #: ``accuracy.csv``: a row for each training and target.
 ACCURACY = (
     "training", "suite", "architecture", "choices", "weights", "stem", "applied_stem", "algorithm",
-    "source", "target", "seed", "protocol", "scaling", "input_mean", "input_std", "accuracy", "n",
-    "held_out_accuracy", "epochs", "best_epoch", "params", "flops", "adaptation", "batch",
-    "seconds", "device", "precision", "torch", "nasneurn", "commit",
+    "source", "target", "seed", "protocol", "selection", "scaling", "input_mean", "input_std", "accuracy", "n",
+    "macro_f1", "nll", "ece", "held_out_accuracy", "epochs", "best_epoch", "params", "flops",
+    "adaptation", "batch", "seconds", "device", "precision", "torch", "nasneurn", "commit",
 )  # fmt: skip
 #: ``history.csv``: a row for each training and epoch.
 HISTORY = (
     "training", "architecture", "weights", "stem", "algorithm", "source", "seed", "epoch", "loss",
     "held_out_accuracy", "seconds",
 )  # fmt: skip
+#: ``classes.csv``: a row for each training, target and class: the class accuracy, or recall.
+CLASSES = ("training", "target", "class", "n", "accuracy")
 #: ``failures.csv``: a row for each training that failed.
 FAILURES = (
     "training", "architecture", "weights", "stem", "algorithm", "source", "seed", "error",
@@ -42,12 +44,15 @@ QUALITY = (
 #: ``control.csv``: the best score of a supernet's candidates after so many evaluations.
 CONTROL = ("space", "source", "stem", "seed", "method", "evaluations", "best")
 
+#: Columns that tables written before they were there lack; an empty cell stands for such rows.
+LATER = frozenset({"selection", "macro_f1", "nll", "ece"})
+
 #: The columns that hold numbers; every other one is text.
 NUMBERS = frozenset(
     {
-        "accuracy", "alone", "best", "best_epoch", "epoch", "epochs", "evaluations", "flops",
-        "generation", "held_out_accuracy", "hypervolume", "latency", "loss", "n", "params", "raw",
-        "recalibrated", "seconds", "seed",
+        "accuracy", "alone", "best", "best_epoch", "ece", "epoch", "epochs", "evaluations", "flops",
+        "generation", "held_out_accuracy", "hypervolume", "latency", "loss", "macro_f1", "n", "nll",
+        "params", "raw", "recalibrated", "seconds", "seed",
     }
 )  # fmt: skip
 
@@ -69,7 +74,7 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
 
     Args:
         path: a CSV file with one line of headings.
-        columns: headings that must be there.
+        columns: headings that must be there, but for those of :data:`LATER`.
 
     Raises:
         InputError: there is no such file, it is no table, a column is missing, or one that should
@@ -94,7 +99,7 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, csv.Error) as error:  # pandas' errors are ValueErrors
         raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
-    missing = [name for name in columns if name not in table]
+    missing = [name for name in columns if name not in table and name not in LATER]
     if missing:
         raise InputError(f"{path}: it has no column {', '.join(missing)}")
     for name in table:

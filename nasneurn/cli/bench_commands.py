@@ -21,6 +21,8 @@ from nasneurn.cli.options import (
     PrecisionName,
     ProtocolName,
     RetryFailed,
+    SavePredictions,
+    SaveWeights,
     Seeds,
     Sources,
     Splits,
@@ -73,6 +75,8 @@ def bench_command(
     compiled: Annotated[
         bool, typer.Option("--compile", help="By torch.compile: pays in long trainings on a GPU.")
     ] = False,
+    save_predictions: SavePredictions = False,
+    save_weights: SaveWeights = False,
     trust_code: TrustCode = False,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the results; by default results/bench.")
@@ -96,6 +100,8 @@ def bench_command(
         data_dir=data_dir,
         retry_failed=retry_failed,
         compiled=compiled,
+        save_predictions=save_predictions,
+        save_weights=save_weights,
     )
     if config_file is not None:
         refuse_beside_config(context)
@@ -158,6 +164,8 @@ def experiment_command(
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
     extend: Extend = False,
+    save_predictions: SavePredictions = False,
+    save_weights: SaveWeights = False,
     out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -184,6 +192,8 @@ def experiment_command(
             device=device,
             data_dir=data_dir,
             retry_failed=retry_failed,
+            save_predictions=save_predictions,
+            save_weights=save_weights,
         ),
         read_images=not dry_run,
     )

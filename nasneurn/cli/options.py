@@ -38,7 +38,10 @@ Algorithms = Annotated[
 ]
 Sources = Annotated[
     list[str] | None,
-    typer.Option(help="Domains to train on, each by itself; a+b is one source of two; or all."),
+    typer.Option(
+        help="Domains to train on, each by itself; a+b is one source of two; or all; or "
+        "leave-one-out: for each domain all the others joined."
+    ),
 ]
 Targets = Annotated[list[str] | None, typer.Option(help="Domains to measure on; by default all.")]
 Seeds = Annotated[
@@ -53,8 +56,8 @@ ProtocolName = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="What other options are if not given: single-source-digits (the literature's) or "
-        "paper.",
+        help="What other options are if not given: single-source-digits (the literature's), "
+        "leave-one-out (DomainBed's) or paper.",
     ),
 ]
 Changes = Annotated[
@@ -85,10 +88,21 @@ TrustCode = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
+SavePredictions = Annotated[
+    bool,
+    typer.Option(
+        "--save-predictions", help="Keep the logits for each test image, as Parquet files."
+    ),
+]
+SaveWeights = Annotated[
+    bool, typer.Option("--save-weights", help="Keep the trained weights, as safetensors files.")
+]
+
 #: What may be said beside ``--config``: it changes no row.
 EXECUTION = frozenset(
     {"config_file", "workers", "engine", "device", "data_dir", "out", "retry_failed", "dry_run",
-     "compiled", "trust_code", "as_json", "devices", "nodes", "strategy"}
+     "compiled", "save_predictions", "save_weights", "trust_code", "as_json", "devices", "nodes",
+     "strategy"}
 )  # fmt: skip
 
 
@@ -134,6 +148,8 @@ def execution(
     data_dir: Path | None,
     retry_failed: bool = False,
     compiled: bool = False,
+    save_predictions: bool = False,
+    save_weights: bool = False,
     devices: int = 1,
     nodes: int = 1,
     strategy: str = "auto",
@@ -148,6 +164,8 @@ def execution(
         device=device,
         data_dir=data_dir,
         compiled=compiled,
+        save_predictions=save_predictions,
+        save_weights=save_weights,
         machines=Machines(devices, nodes, strategy),
         retry_failed=retry_failed,
     )

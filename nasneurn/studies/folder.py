@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 from nasneurn.networks.found import FoundArchitecture, read_found, write_found
-from nasneurn.rows import ACCURACY, CONTROL, EVOLUTION, FAILURES, HISTORY, QUALITY, read_rows
+from nasneurn.rows import (
+    ACCURACY,
+    CLASSES,
+    CONTROL,
+    EVOLUTION,
+    FAILURES,
+    HISTORY,
+    QUALITY,
+    read_rows,
+)
 from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.locks import Locks
+from nasneurn.studies.saved import predictions_path, read_predictions
 from nasneurn.studies.store import Outcomes, Store
 
 if TYPE_CHECKING:
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 TABLES: Mapping[str, tuple[str, ...]] = {
     "accuracy": ACCURACY,
     "history": HISTORY,
+    "classes": CLASSES,
     "evolution": EVOLUTION,
     "quality": QUALITY,
     "control": CONTROL,
@@ -31,9 +42,9 @@ class Study:
     ``config.yaml`` is all that is needed to run it again; ``store/`` holds what finished units
     gave, as JSON lines; ``state/`` what unfinished ones keep, and the locks; ``found/`` the weights
     that found architectures inherit. Made from the store: ``accuracy.csv`` (and ``.parquet``), a
-    row for each training and target; ``history.csv``, a row for each epoch; ``failures.csv``; of a
-    search ``evolution.csv``, a row for each candidate, and ``architecture.json``, what was found;
-    ``tables/`` and ``figures/``.
+    row for each training and target; ``classes.csv``, a row for each class of these;
+    ``history.csv``, a row for each epoch; ``failures.csv``; of a search ``evolution.csv``, a row
+    for each candidate, and ``architecture.json``, what was found; ``tables/`` and ``figures/``.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -89,6 +100,22 @@ class Study:
     def history(self) -> "pd.DataFrame":
         """A row for each training and epoch."""
         return read_rows(self.table_path("history"), HISTORY)
+
+    @property
+    def classes(self) -> "pd.DataFrame":
+        """A row for each training, target and class: how many images of it are recognized."""
+        return read_rows(self.table_path("classes"), CLASSES)
+
+    def predictions(self, training: str) -> "pd.DataFrame":
+        """A row for each test image, of a training whose predictions were saved.
+
+        Args:
+            training: its hash, as the tables have it.
+
+        Raises:
+            InputError: they were not.
+        """
+        return read_predictions(predictions_path(self.folder, training))
 
     @property
     def failures(self) -> "pd.DataFrame":

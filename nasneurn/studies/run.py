@@ -15,7 +15,9 @@ from nasneurn.errors import InputError
 from nasneurn.progress import meter
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
+from nasneurn.studies.saved import tell_unsaved
 from nasneurn.studies.store import Outcomes
+from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Unit
 from nasneurn.training.devices import ALONE, Machines, choose_device, process_rank
 
@@ -43,6 +45,7 @@ class Execution:
         device: "auto", "cpu" or "cuda".
         data_dir: the folder of the files of "digits".
         compiled: by torch.compile.
+        save_predictions, save_weights: whether trainings leave these in the folder.
         machines: devices that train one supernet together.
         retry_failed: try units again that failed before.
     """
@@ -52,6 +55,8 @@ class Execution:
     device: str = "auto"
     data_dir: Path | None = None
     compiled: bool = False
+    save_predictions: bool = False
+    save_weights: bool = False
     machines: Machines = ALONE
     retry_failed: bool = False
 
@@ -146,6 +151,7 @@ class StudyRun:
             InputError: what cannot run, told before the first training.
         """
         outcomes = self.study.store.outcomes()
+        self._tell_unsaved(outcomes)
         if self.left(outcomes):
             self._check_content()
             self.config.check(self.suite)
@@ -165,6 +171,15 @@ class StudyRun:
             # Another process may have extended the study meanwhile: what the folder says counts.
             self.study.gather(self._on_disk(), self.study.store.outcomes())
         return self.study
+
+    def _tell_unsaved(self, outcomes: Outcomes) -> None:
+        units = [unit for unit in self.config.units(outcomes) if isinstance(unit, Training)]
+        tell_unsaved(
+            self.study.folder,
+            [unit.identity for unit in units if unit.identity in outcomes.done],
+            predictions=self.execution.save_predictions,
+            weights=self.execution.save_weights,
+        )
 
     def _write_config(self) -> None:
         """Write the configuration; what another process has added to it meanwhile stays."""
@@ -263,6 +278,8 @@ class StudyRun:
             title=title,
             shown=shown,
             compiled=self.execution.compiled,
+            save_predictions=self.execution.save_predictions,
+            save_weights=self.execution.save_weights,
             machines=self.execution.machines,
         )
 

@@ -18,14 +18,21 @@ from nasneurn.networks.build import create_network, describe
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
 from nasneurn.studies.inputs import source_images, standardized_stem, test_images
+from nasneurn.studies.saved import (
+    predictions_path,
+    save_predictions,
+    save_weights,
+    weights_path,
+)
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
 from nasneurn.training.early_stopping import HeldOutSelection
-from nasneurn.training.evaluation import accuracy
+from nasneurn.training.evaluation import Answers, accuracy, answers
 from nasneurn.training.fit import fit
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.memory import out_of_memory
+from nasneurn.training.metrics import Metrics, metrics
 from search_spaces.checkpointing import TimedCheckpoint
 
 #: Seconds of training that a killed study may lose.
@@ -81,9 +88,16 @@ class _Work:
             selection = self._train(network)
             history, best = selection.history, selection.best
         network.eval()
-        rows = list(self._rows(network, adaptation, history, best))
-        epochs = [{**self._training.columns, **record} for record in history]
-        return Result({"accuracy": rows, "history": epochs})
+        answers = self._answers(network)
+        measured = {target: metrics(given) for target, given in answers.items()}
+        self._save(network, answers)
+        return Result(
+            {
+                "accuracy": list(self._rows(measured, adaptation, history, best)),
+                "classes": list(self._classes(measured)),
+                "history": [{**self._training.columns, **record} for record in history],
+            }
+        )
 
     @cached_property
     def _images(self) -> Any:
@@ -158,15 +172,44 @@ class _Work:
             )
         return selection
 
+    def _answers(self, network: nn.Module) -> dict[str, Answers]:
+        answered = {}
+        for target in self._training.targets:
+            part = self._suite.tested(target, self._training.sources)
+            images = test_images(self._place.suite, target, part, self._device)
+            answered[target] = answers(network, images)
+        return answered
+
+    def _save(self, network: nn.Module, answered: dict[str, Answers]) -> None:
+        """Leave what was asked for; that a disk is full must not cost the rows."""
+        identity = self._training.identity
+        try:
+            if self._place.save_predictions:
+                save_predictions(predictions_path(self._place.folder, identity), answered)
+            if self._place.save_weights:
+                stem, body = network.children()
+                path = weights_path(self._place.folder, identity)
+                save_weights(path, body, stem, self._training)
+        except InputError as error:
+            print(f"nasneurn: not saved: {error}", file=sys.stderr)
+
+    def _classes(self, measured: dict[str, Metrics]) -> Iterator[Row]:
+        for target, found in measured.items():
+            for name, one in zip(self._suite.classes, found.classes, strict=True):
+                key = {"training": self._training.identity, "target": target, "class": name}
+                yield {**key, "n": one.n, "accuracy": one.accuracy}
+
     def _rows(
-        self, network: nn.Module, adaptation: str, history: list[Row], best: dict[str, float]
+        self,
+        measured: dict[str, Metrics],
+        adaptation: str,
+        history: list[Row],
+        best: dict[str, float],
     ) -> Iterator[Row]:
         training, versions = self._training, environment()
         size = training.protocol.batch_size
         about = describe(training.architecture, len(self._suite.classes), training.image_size)
-        for target in training.targets:
-            part = self._suite.tested(target, training.sources)
-            images = test_images(self._place.suite, target, part, self._device)
+        for target, found in measured.items():
             yield {
                 **training.columns,
                 "suite": training.suite,
@@ -177,8 +220,11 @@ class _Work:
                 "scaling": training.protocol.scaling,
                 "input_mean": self._statistics.mean_text,
                 "input_std": self._statistics.deviation_text,
-                "accuracy": accuracy(network, images),
-                "n": len(images),
+                "accuracy": found.accuracy,
+                "n": sum(one.n for one in found.classes),
+                "macro_f1": found.macro_f1,
+                "nll": found.nll,
+                "ece": found.ece,
                 "held_out_accuracy": best["held_out_accuracy"],
                 "epochs": len(history),
                 "best_epoch": int(best["epoch"]),

@@ -22,6 +22,7 @@ class Place:
         title: the unit in words, with its number, for the progress.
         shown: whether progress is shown: not in one of several workers.
         compiled: by torch.compile.
+        save_predictions, save_weights: whether trainings leave these in the folder.
         machines: devices that train one supernet together.
         engine, workers: by which a unit that is done in the study's own process may share out
             parts of its work.
@@ -33,6 +34,8 @@ class Place:
     title: str = ""
     shown: bool = True
     compiled: bool = False
+    save_predictions: bool = False
+    save_weights: bool = False
     machines: Machines = ALONE
     engine: str = "here"
     workers: int = 1

@@ -1,5 +1,9 @@
-"""What a trained network gets right."""
+"""What a trained network answers, and how many of its answers are right."""
 
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +12,19 @@ from nasneurn.training.memory import out_of_memory
 
 #: Images in one forward pass, where the memory holds them.
 BATCH_SIZE = 512
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to images, in their order.
+
+    Attributes:
+        logits: float32 (N, classes).
+        labels: int64 (N,), the right classes.
+    """
+
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
 
 
 @torch.inference_mode()
@@ -22,6 +39,16 @@ def accuracy(network: nn.Module, data: Images) -> float:
         for images, labels in data.batches(BATCH_SIZE)
     )
     return int(correct) / len(data)
+
+
+@torch.inference_mode()
+def answers(network: nn.Module, data: Images) -> Answers:
+    """All logits of ``data``; as for :func:`accuracy`."""
+    logits, labels = [], []
+    for images, right in data.batches(BATCH_SIZE):
+        logits.append(logits_of(network, images).float().cpu())
+        labels.append(right.cpu())
+    return Answers(torch.cat(logits).numpy(), torch.cat(labels).numpy())
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:

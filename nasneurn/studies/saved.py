@@ -1,0 +1,111 @@
+"""What a training may leave beside its rows: its answers to test images, and its weights."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasneurn.errors import InputError
+from nasneurn.files import written_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from nasneurn.studies.training_unit import Training
+    from nasneurn.training.evaluation import Answers
+
+
+def predictions_path(folder: Path, training: str) -> Path:
+    """Where the answers of a training are, in the folder of its study."""
+    return folder / "predictions" / f"{training}.parquet"
+
+
+def weights_path(folder: Path, training: str) -> Path:
+    """Where its weights are."""
+    return folder / "weights" / f"{training}.safetensors"
+
+
+def save_predictions(path: Path, answers: Mapping[str, "Answers"]) -> None:
+    """Write the answers to the test images of each target.
+
+    A row is an image: ``target``, ``image`` (its number in the target's test part, from 0),
+    ``label`` and ``logits`` (float32, one for each class).
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parts = [
+        pa.table(
+            {
+                "target": pa.array([target] * len(given.labels), pa.string()).dictionary_encode(),
+                "image": pa.array(np.arange(len(given.labels))),
+                "label": pa.array(given.labels),
+                "logits": pa.FixedSizeListArray.from_arrays(
+                    pa.array(given.logits.ravel()), given.logits.shape[1]
+                ),
+            }
+        )
+        for target, given in answers.items()
+    ]
+    with written_atomically(path) as draft:
+        parquet.write_table(pa.concat_tables(parts).unify_dictionaries(), draft)
+
+
+def read_predictions(path: Path) -> "pd.DataFrame":
+    """What :func:`save_predictions` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or is another one.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path, columns=["target", "image", "label", "logits"])
+    except (OSError, pa.ArrowException) as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: no saved predictions can be read from it ({told})") from None
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def save_weights(path: Path, network: "nn.Module", stem: "nn.Module", training: "Training") -> None:
+    """Write the state of a network as safetensors, under the names that the network itself has.
+
+    The names of a stem's own state, where it has any, begin with ``stem.``; the file's metadata has
+    the training as JSON, under ``training``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    state = {
+        **network.state_dict(),
+        **{f"stem.{name}": value for name, value in stem.state_dict().items()},
+    }
+    whole = {name: value.detach().clone().contiguous().cpu() for name, value in state.items()}
+    about = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
+    with written_atomically(path) as draft:
+        save_file(whole, draft, metadata=about)
+
+
+def tell_unsaved(folder: Path, done: list[str], *, predictions: bool, weights: bool) -> None:
+    """Tell of trainings that were done before anything of them was to be saved."""
+    for asked, what, path in (
+        (predictions, "predictions", predictions_path),
+        (weights, "weights", weights_path),
+    ):
+        lacking = sum(not path(folder, one).is_file() for one in done) if asked else 0
+        if lacking:
+            print(
+                f"nasneurn: {lacking} trainings were done before their {what} were to be saved; "
+                "another --out does them again",
+                file=sys.stderr,
+            )
