@@ -106,7 +106,7 @@ BUDGETS = {
         selection="last",
         batch_size=32,
         learning_rate=1e-4,
-        scaling="half",
+        scaling="none",
     ),
 }
 
