@@ -1,0 +1,301 @@
+"""How long a training of the protocol single-source-digits takes, beside the recipe of a user.
+
+    python benchmarks/protocol.py [--out FILE.csv] [--quick]
+
+The recipe: a torchvision dataset that gives PIL images, ``Resize``, ``ToTensor``, a ``DataLoader``
+with two workers, the network as it is made, ``torch.optim.Adam`` and a plain loop with PyTorch's
+own number of threads; with RandConv its formula is written in the loop. Ours is ``nasneurn bench
+--protocol single-source-digits`` with as many workers as there are cores, started from the shell;
+what it needs once (imports, reading images, the tests on all targets) counts as `start_s`. A pass
+over the images is 100 steps here, and the share of held-out images that are measured after it is
+the protocol's. Ways take turns, and the least of each counts.
+
+Ways: "nasneurn"; "nasneurn, bf16", the same with ``--precision bf16``; "steps alone", loss,
+gradients and fused Adam on one batch, as many processes at once as there are cores; "recipe"; "two
+recipes", as many of them at once as there are cores, each with one thread and no workers for the
+images; "limit", what the arithmetic and the weights that Adam reads and writes would take at the
+speed of a large matrix product and of a copy on all cores.
+
+Columns: `algorithm`, `way`, `at_once` (trainings), `threads` (of each), `steps` (measured, of
+each), `ms` (of the machine for one step of one training: those at once share it), `start_s`
+(beside the steps, of one command), `training_min` (minutes for 10,000 steps of one training, of
+those at once, without the start), `ratio` (the recipe's `ms` over these), `load` (the machine's
+load average when the run began, over its cores).
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from benchmark_rows import load, report
+from PIL import Image
+from side_by_side import measure, milliseconds, serve
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision import transforms
+from torchvision.datasets import VisionDataset
+
+from nasneurn.algorithms import create_algorithm
+from nasneurn.domains import load_suite
+from nasneurn.networks import create_network
+
+COLUMNS = (
+    "algorithm", "way", "at_once", "threads", "steps", "ms", "start_s", "training_min", "ratio",
+    "load",
+)  # fmt: skip
+BATCH = 32
+#: Images to train on: a pass is 100 steps.
+IMAGES = 3200
+#: Steps of a training by the protocol.
+WHOLE = 10_000
+CORES = os.cpu_count() or 1
+#: Suite and source; the images of the recipe have the size that their file has.
+REAL, BUILT_IN = ("digits-resized", "mnist", 28), ("builtin", "optdigits", 32)
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+# ---------------------------------------------------------------- the recipe
+
+
+class Digits(VisionDataset):
+    """Images in memory, given as PIL images as torchvision's MNIST does."""
+
+    def __init__(self, suite: str, source: str, size: int) -> None:
+        steps = [transforms.Resize((32, 32)), transforms.ToTensor()]
+        super().__init__(root="", transform=transforms.Compose(steps))
+        split = load_suite(suite, size=size).images(source, "train")
+        self.images, self.labels = split.images[:IMAGES], split.labels[:IMAGES]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
+
+
+def plain(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(network(images), labels)
+
+
+def random_convolutions(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """RandConv: three mixtures of images that are standardized by 0.5 and 0.5, which agree."""
+    answers, centred = [], (images - 0.5) / 0.5
+    for _ in range(3):
+        side, alpha = random.choice((1, 3, 5, 7)), random.random()
+        kernel = torch.randn(3, 3, side, side) / (side * math.sqrt(3))
+        mixed = alpha * centred + (1 - alpha) * F.conv2d(centred, kernel, padding=side // 2)
+        answers.append(network(mixed * 0.5 + 0.5))
+    shares = [F.softmax(answer, dim=1) for answer in answers]
+    mean = torch.clamp(sum(shares) / 3, 1e-7, 1).log()
+    divergence = sum(F.kl_div(mean, share, reduction="batchmean") for share in shares) / 3
+    return F.cross_entropy(answers[0], labels) + 10 * divergence
+
+
+LOSSES: dict[str, Loss] = {"erm": plain, "randconv": random_convolutions}
+
+
+def recipe(algorithm: str, suite: tuple[str, str, int], workers: int, seconds: float) -> dict:
+    """Milliseconds of a step of the recipe, with what it takes until the first."""
+    begun = perf_counter()
+    torch.manual_seed(0)
+    network, loss = create_network("digits_convnet"), LOSSES[algorithm]
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    loader = DataLoader(
+        Digits(*suite), BATCH, shuffle=True, drop_last=True, num_workers=workers,
+        persistent_workers=workers > 0,
+    )  # fmt: skip
+
+    def endless() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield from loader
+
+    batches = endless()
+
+    def step() -> None:
+        images, labels = next(batches)
+        optimizer.zero_grad()
+        loss(network, images, labels).backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step()
+    start, steps = perf_counter() - begun, [0]
+
+    def counted() -> None:
+        steps[0] += 1
+        step()
+
+    return {"ms": milliseconds(counted, seconds), "steps": steps[0], "start_s": start}
+
+
+# ---------------------------------------------------------------- this project's way
+
+
+def steps_alone(algorithm: str, seconds: float) -> dict:
+    """Milliseconds of a step of the algorithm on one batch that lies ready."""
+    torch.manual_seed(0)
+    network = create_network("digits_convnet").to(memory_format=torch.channels_last)
+    made = create_algorithm(algorithm)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-4, weight_decay=0.0, fused=True)
+    images = torch.rand(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
+    labels = torch.arange(BATCH) % 10
+    steps = [0]
+
+    def step() -> None:
+        optimizer.zero_grad()
+        made.loss(network, images, labels, F.cross_entropy).backward()
+        optimizer.step()
+        steps[0] += 1
+
+    step()
+    return {"ms": milliseconds(step, seconds), "steps": steps[0], "start_s": ""}
+
+
+def study(algorithm: str, suite: tuple[str, str, int], steps: int, precision: str) -> dict:
+    """Milliseconds of a step of the trainings of a study, one for each core."""
+    begun = perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-m", "nasneurn", "bench", "--protocol", "single-source-digits",
+             "--suite", suite[0], "--sources", suite[1], "--stems", "none",
+             "--algorithms", algorithm, "--seeds", str(CORES), "--workers", str(CORES),
+             "--set", f"train_images={min(IMAGES, steps * BATCH)}", "--set", f"steps={steps}",
+             "--precision", precision, "--device", "cpu", "--out", folder],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        spent = perf_counter() - begun
+        with (Path(folder) / "history.csv").open() as file:
+            passes = list(csv.DictReader(file))
+    # The first pass of each begins before the other's, and has what is made at the first step.
+    later = [float(row["seconds"]) for row in passes if int(row["epoch"]) > 1]
+    later = later or [float(row["seconds"]) for row in passes]
+    of_a_pass = min(steps, IMAGES // BATCH)
+    ms = 1000 * sum(later) / len(later) / of_a_pass
+    return {"ms": ms, "steps": steps, "start_s": spent - ms * steps / 1000}
+
+
+# ---------------------------------------------------------------- the limit
+
+
+def limit(algorithm: str, seconds: float) -> dict:
+    """What a step would take on all cores by its arithmetic and by the weights that Adam moves."""
+    network, made = create_network("digits_convnet"), create_algorithm(algorithm)
+    with FlopCounterMode(display=False) as counter:
+        images, labels = torch.rand(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
+        made.loss(network, images, labels, F.cross_entropy).backward()
+    side = 2048
+    left, right, product = (torch.rand(side, side) for _ in range(3))
+    torch.mm(left, right, out=product)
+    ms = milliseconds(lambda: torch.mm(left, right, out=product), seconds)
+    operations = 2 * side**3 / ms
+    source, copy = torch.rand(2, 2**26)
+    ms = milliseconds(lambda: copy.copy_(source), seconds)
+    moved = 2 * source.nbytes / ms
+    # Weight, gradient and both moments are read; weight and both moments are written.
+    state = 7 * 4 * sum(one.numel() for one in network.parameters())
+    arithmetic, memory = counter.get_total_flops() / operations, state / moved
+    print(
+        f"{algorithm}: {counter.get_total_flops() / 1e9:.2f} GFLOP a step at "
+        f"{operations / 1e6:.0f} GFLOP/s, {arithmetic:.1f} ms; "
+        f"{state / 1e6:.0f} MB of Adam at {moved / 1e6:.1f} GB/s, {memory:.1f} ms",
+        file=sys.stderr,
+    )
+    return {"ms": arithmetic + memory, "steps": "", "start_s": ""}
+
+
+# ---------------------------------------------------------------- all ways
+
+
+def line(told: str) -> None:
+    """A process of its own that is measured."""
+    way, algorithm, suite, workers, seconds = json.loads(told)
+    if way == "steps alone":
+        serve([lambda: steps_alone(algorithm, seconds)])
+    elif way == "limit":
+        serve([lambda: limit(algorithm, seconds / 4)])
+    else:
+        serve([lambda: recipe(algorithm, tuple(suite), workers, seconds)])
+
+
+def together(
+    way: str, algorithm: str, suite: tuple, processes: int, workers: int, threads: int, s: float
+) -> dict:
+    """The mean of processes that are measured at once, for the machine."""
+    variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": None}
+    told = [way, algorithm, suite, workers, s]
+    answers = next(measure(__file__, told, processes, variables))
+    mean = sum(one["ms"] for one in answers) / processes
+    return {**answers[0], "ms": mean / processes}
+
+
+def rows(suite: tuple[str, str, int], quick: bool) -> Iterator[dict]:
+    seconds, repeats = (0.2, 1) if quick else (8.0, 2)
+    for algorithm, steps in (("erm", 500), ("randconv", 200)):
+        steps = 2 if quick else steps
+
+        def ours(precision: str, name: str = algorithm, steps: int = steps) -> dict:
+            found = study(name, suite, steps, precision)
+            return {**found, "ms": found["ms"] / CORES}
+
+        def others(
+            way: str, processes: int, workers: int, threads: int, name: str = algorithm
+        ) -> dict:
+            return together(way, name, suite, processes, workers, threads, seconds)
+
+        ways: dict[str, tuple[int, int, Callable[[], dict]]] = {
+            "nasneurn": (CORES, 1, lambda ours=ours: ours("32")),
+            "recipe": (1, CORES, lambda others=others: others("recipe", 1, 2, CORES)),
+            "two recipes": (CORES, 1, lambda others=others: others("recipe", CORES, 0, 1)),
+            "steps alone": (CORES, 1, lambda others=others: others("steps alone", CORES, 0, 1)),
+            "limit": (1, CORES, lambda others=others: others("limit", 1, 0, CORES)),
+            "nasneurn, bf16": (CORES, 1, lambda ours=ours: ours("bf16")),
+        }
+        found: dict[str, dict] = {}
+        for number in range(repeats):
+            for way, (_, _, do) in ways.items():
+                if number and way not in ("nasneurn", "recipe", "two recipes"):
+                    continue
+                answer = do()
+                if way not in found or answer["ms"] < found[way]["ms"]:
+                    found[way] = answer
+        for way, (at_once, threads, _) in ways.items():
+            ms, start = found[way]["ms"], found[way]["start_s"]
+            yield {
+                "algorithm": algorithm, "way": way, "at_once": at_once, "threads": threads,
+                "steps": found[way]["steps"], "ms": round(ms, 2),
+                "start_s": start if start == "" else round(start, 1),
+                "training_min": round(ms * WHOLE / 60_000, 2),
+                "ratio": round(found["recipe"]["ms"] / ms, 2),
+            }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
+    parser.add_argument("--quick", action="store_true", help="two steps on the built-in digits")
+    parser.add_argument("--line", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.line:
+        line(options.line)
+        return
+    before = load()
+    suite = BUILT_IN if options.quick else REAL
+    found = [{**row, "load": before} for row in rows(suite, options.quick)]
+    report(found, COLUMNS, "A step of single-source-digits", options.out)
+
+
+if __name__ == "__main__":
+    main()
