@@ -347,6 +347,25 @@ def test_a_grid_grows_and_keeps_what_it_has(finished: Study, tmp_path: Path) -> 
     assert list(overall["stem"]) == stems[1:]  # each against none
 
 
+def test_a_grid_grows_by_what_is_named_and_no_more(finished: Study, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    more = {"stems": ["sobel"], "algorithms": ["erm,ema"], "seeds": ["0,3"]}
+    grid = study_run(tiny_config(**more), tmp_path / "out", extend=True)
+    left = [unit.title for unit in grid.left(grid.study.store.outcomes())]
+    assert left == [
+        "lcnet_050, sobel, optdigits, seed 0",
+        "lcnet_050, sobel, ema, optdigits, seed 0",
+        "lcnet_050, sobel, optdigits, seed 3",
+        "lcnet_050, sobel, ema, optdigits, seed 3",
+    ]
+    grid.config.write(tmp_path / "config.yaml", {})
+    assert BenchConfig.read(tmp_path / "config.yaml") == grid.config
+    # What is there already adds nothing, and what makes a product of two grids joins them.
+    assert grid.config.added_to(grid.config) == grid.config
+    assert tiny_config(stems=["none"]).added_to(grid.config) == grid.config
+    assert len(tiny_config(**{**more, "stems": ["grey"]}).added_to(grid.config).further) == 1
+
+
 def test_a_smaller_grid_that_runs_on_takes_nothing_back(finished: Study, tmp_path: Path) -> None:
     """Processes that began before a study was extended, and two that extend it at once."""
     shutil.copytree(finished.folder, tmp_path / "out")

@@ -2,8 +2,11 @@
 
 import pandas as pd
 import pytest
+from grid_rows import grid_rows
+from scipy.stats import ttest_rel
 
 from nasneurn.analysis.literature import beside_literature, literature
+from nasneurn.report.tables import tables
 
 
 def rows(**changes: object) -> pd.DataFrame:
@@ -53,3 +56,19 @@ def test_the_literatures_means_are_those_of_its_three_columns() -> None:
 )
 def test_rows_of_another_training_do_not_stand_there(other: dict[str, object]) -> None:
     assert beside_literature(rows(**other)).empty
+
+
+def test_methods_are_compared_with_plain_training() -> None:
+    """Every algorithm with every stem, though no stem but none has all algorithms."""
+    rows = grid_rows(("digits_convnet",), stems=("none", "neurn"), sources=("mnist",), seeds=5)
+    augmented = rows.assign(algorithm="randconv", accuracy=rows["accuracy"] + 0.1)
+    both = pd.concat([rows, augmented[augmented["stem"] == "neurn"]], ignore_index=True)
+    table = tables(both)["methods"].frame.set_index("method")
+    assert list(table.index) == ["erm, neurn", "randconv, neurn"]
+    gap = table["difference"]["randconv, neurn"] - table["difference"]["erm, neurn"]
+    assert gap == pytest.approx(10)
+    across = rows[rows["target"] != "mnist"].groupby(["seed", "stem"])["accuracy"].mean().unstack()
+    oracle = ttest_rel(across["neurn"], across["none"])
+    assert table["p"]["erm, neurn"] == pytest.approx(oracle.pvalue, rel=0.01)
+    assert (table["p_holm"] >= table["p"]).all()
+    assert "methods" not in tables(rows)

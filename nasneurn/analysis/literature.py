@@ -9,11 +9,16 @@ from importlib.resources import files
 
 import pandas as pd
 
+from nasneurn.analysis.methods import method_name
+
 #: The protocol whose rows stand beside the literature's; others are of other trainings.
 PROTOCOL = "single-source-digits"
 TARGETS = ("svhn", "mnistm", "syn", "usps")
 #: The targets that every row here has; their mean is compared.
 COMPARED = ("svhn", "mnistm", "usps")
+
+#: In the column ``by``, what no one has published.
+HERE = "here"
 
 #: Without these columns, rows do not say what they are of.
 _NEEDED = {"protocol", "architecture", "source", "target", "algorithm", "stem", "seed"}
@@ -54,9 +59,9 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     wide = 100 * ours.pivot_table(index=[*keys, "seed"], columns="target", values="accuracy")
     wide["mean"] = wide[list(COMPARED)].mean(axis=1)
     means, spread = wide.groupby(keys).mean(), wide.groupby(keys)["mean"]
-    measured = means.assign(std=spread.std(), seeds=spread.count(), by="here").reset_index()
+    measured = means.assign(std=spread.std(), seeds=spread.count(), by=HERE).reset_index()
     measured["method"] = [
-        algorithm if stem == "none" else f"{algorithm}, {stem}"
+        method_name(algorithm, stem)
         for algorithm, stem in zip(measured["algorithm"], measured["stem"], strict=True)
     ]
     theirs = literature().rename(columns={"reported_by": "by"})

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from nasneurn.analysis.cells import cross_domain, designs, levels, split
 from nasneurn.analysis.comparisons import comparable
 from nasneurn.analysis.hypervolumes import hypervolumes
+from nasneurn.analysis.literature import beside_literature
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.analysis.ranks import rank
 from nasneurn.report.architecture_figure import draw_architectures
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
 from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
+from nasneurn.report.literature_figure import draw_literature
 from nasneurn.report.quality_figure import draw_quality
 from nasneurn.report.rank_figure import draw_ranks
 from nasneurn.report.style import level_colours, write_figure
@@ -57,6 +59,9 @@ def write_figures(
         suffix = _suffix(own)
         for name, draw in _comparisons(part, factor, control).items():
             drawings[name + suffix] = draw
+    literature = beside_literature(rows) if len(rows) else rows
+    if len(literature):
+        drawings["literature"] = partial(draw_literature, literature)
     for own, part in split(designs(history), factor) if len(history) else ():
         drawings["curves" + _suffix(own)] = partial(draw_curves, part, factor, control)
     if evolution is not None and len(evolution):

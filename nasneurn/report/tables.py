@@ -16,6 +16,7 @@ from nasneurn.analysis.cells import (
 )
 from nasneurn.analysis.comparisons import RANDOM, comparable, compare
 from nasneurn.analysis.literature import DIFFERS, beside_literature
+from nasneurn.analysis.methods import PLAIN, with_methods
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank
 from nasneurn.files import written_atomically
@@ -101,6 +102,16 @@ def tables(
             f"interval for other cells, sources, architectures or seeds alike; {about}.",
             in_percent(_intervals(across, factor, control)),
         )
+    if factor == "stem" and "algorithm" in rows and rows["algorithm"].nunique() > 1:
+        methods = with_methods(across)
+        if len(across) and comparable(methods, "method", PLAIN):
+            table = compare(methods, "method", PLAIN)
+            found["methods"] = ReportTable(
+                "Each algorithm with each stem against plain training without one (percentage "
+                f"points) on domains not trained on: means over cells, {randomness(table)}; "
+                f"{seeds_of(rows)}.",
+                in_percent(table),
+            )
     literature = beside_literature(rows)
     if len(literature):
         found["literature"] = ReportTable(

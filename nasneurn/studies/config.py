@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, check_known, split_list
-from nasneurn.configuration import Configuration
+from nasneurn.configuration import Configuration, Settings
 from nasneurn.domains import Suite, load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks import Architecture, resolve_architectures
@@ -110,41 +110,118 @@ class StudyConfig(Configuration):
         return {part: self.content[part] for part in parts}
 
 
-class BenchConfig(StudyConfig):
-    """A grid: each (seed, architecture, source, stem, algorithm) is one training."""
+class Grid(Settings):
+    """A product of axes: each (seed, architecture, source, stem, algorithm) is one training."""
 
-    AXES: ClassVar[tuple[str, ...]] = ("architectures", *StudyConfig.AXES)
+    architectures: tuple[Architecture, ...]
+    stems: tuple[Choice, ...]
+    algorithms: tuple[Choice, ...] = (Choice(name="erm"),)
+    sources: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def joined(self, other: Self) -> Self | None:
+        """Both as one product; None where they are none, since that would hold more than both."""
+        mine, theirs = (
+            {axis: set(getattr(one, axis)) for axis in GRID_AXES} for one in (self, other)
+        )
+        if not (
+            sum(mine[axis] != theirs[axis] for axis in GRID_AXES) <= 1
+            or all(mine[axis] <= theirs[axis] for axis in GRID_AXES)
+            or all(mine[axis] >= theirs[axis] for axis in GRID_AXES)
+        ):
+            return None
+        axes = {
+            axis: tuple(dict.fromkeys((*getattr(self, axis), *getattr(other, axis))))
+            for axis in GRID_AXES
+        }
+        return self.model_copy(update=axes)
+
+
+GRID_AXES = tuple(Grid.model_fields)
+
+
+class BenchConfig(StudyConfig):
+    """A grid, and those that it was extended by where they do not make one product with it.
+
+    Attributes:
+        architectures: an axis, as those of every study are.
+        further: the other grids.
+    """
+
+    AXES: ClassVar[tuple[str, ...]] = (*GRID_AXES, "further")
 
     kind: Literal["bench"] = "bench"
     architectures: tuple[Architecture, ...]
+    further: tuple[Grid, ...] = ()
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """All of them."""
+        return (Grid(**{axis: getattr(self, axis) for axis in GRID_AXES}), *self.further)
+
+    @property
+    def products(self) -> list[Self]:
+        """A study without further grids for each of them."""
+        return [
+            self.model_copy(
+                update={**{axis: getattr(grid, axis) for axis in GRID_AXES}, "further": ()}
+            )
+            for grid in self.grids
+        ]
+
+    def added_to(self, before: Self) -> Self:
+        """Both studies as one, with the trainings of either and no others."""
+        grids = list(before.grids)
+        for grid in self.grids:
+            for place, one in enumerate(grids):
+                if (joined := one.joined(grid)) is not None:
+                    grids[place] = joined
+                    break
+            else:
+                grids.append(grid)
+        first, *further = grids
+        axes = {axis: getattr(first, axis) for axis in GRID_AXES}
+        content = {**self.content, **before.content}
+        return before.model_copy(update={**axes, "further": tuple(further), "content": content})
 
     @property
     def code(self) -> list[str]:
         """See :attr:`StudyConfig.code`."""
-        return super().code + [one.code for one in self.architectures if one.code]
+        choices = (*self._all("stems"), *self._all("algorithms"))
+        named = [choice.name for choice in choices if ":" in choice.name]
+        return named + [one.code for one in self._all("architectures") if one.code]
 
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """All trainings, seeds outermost, so that a table fills evenly."""
-        return [
-            training_of(self, architecture, stem, algorithm, source, seed)
-            for seed in self.seeds
-            for architecture in self.architectures
-            for source in self.sources
-            for stem in self.stems
-            for algorithm in self.algorithms
-        ]
+        trainings = {
+            training.identity: training
+            for seed in self._all("seeds")
+            for grid in self.grids
+            if seed in grid.seeds
+            for architecture in grid.architectures
+            for source in grid.sources
+            for stem in grid.stems
+            for algorithm in grid.algorithms
+            for training in [training_of(self, architecture, stem, algorithm, source, seed)]
+        }
+        return list(trainings.values())
 
     def check(self, suite: Suite) -> None:
         """See :meth:`StudyConfig.check`."""
         from nasneurn.studies.checks import check_architecture, check_images, check_stem_of
 
-        check_images(self, suite)
-        for stem in self.stems:
+        for product in self.products:
+            check_images(product, suite)
+        for stem in self._all("stems"):
             check_stem_of(stem, self.image_size)
-        for algorithm in self.algorithms:
+        for algorithm in self._all("algorithms"):
             check_algorithm(algorithm, len(suite.classes), self.image_size)
-        for architecture in self.architectures:
+        for architecture in self._all("architectures"):
             check_architecture(architecture, suite)
+
+    def _all(self, axis: str) -> list[Any]:
+        """What the grids have on an axis, each once."""
+        return list(dict.fromkeys(value for grid in self.grids for value in getattr(grid, axis)))
 
 
 def training_of(
