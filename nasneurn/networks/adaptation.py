@@ -10,12 +10,18 @@ import torch
 from torch import nn
 
 from nasneurn.errors import InputError
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
+from nasneurn.networks.small_images import POSITIONS, fit
+from nasneurn.networks.strides import Unstrided, lose_strides
 
 #: A vision transformer gets at least so many patches along each side of an image.
 PATCHES = 8
 #: Sides to which images are enlarged for an architecture that cannot take them as they are.
 UPSAMPLED = range(32, 513, 32)
+#: Side of the images for which a network was made, where its library does not tell.
+PUBLISHED_SIZE = 224
+#: So many layers at most are named in tables.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Case:
     architecture: Architecture
     classes: int
     image_size: int
+    adapting: Adapting = "as-published"
 
     def timm_says(self, field: str) -> Any:
         """A field of timm's description of the architecture; None if it is not timm's."""
@@ -42,16 +49,30 @@ class Adaptation:
     Attributes:
         options: more arguments of the network's constructor.
         upsampled: side to which images are enlarged in front of the network.
+        unstrided: layers that lose their stride.
+        last_map: positions along a side of the network's last map, where these are too few and
+            nothing more can lose its stride.
     """
 
     options: tuple[tuple[str, int], ...] = ()
     upsampled: int | None = None
+    unstrided: tuple[Unstrided, ...] = ()
+    last_map: int | None = None
 
     def __str__(self) -> str:
         """What tables say of it."""
         if self.upsampled is not None:
             return f"upsampled to {self.upsampled}"
-        return ", ".join(f"{key}={value}" for key, value in self.options) or "as published"
+        said = ", ".join(f"{key}={value}" for key, value in self.options)
+        if self.unstrided:
+            names = [layer.module for layer in self.unstrided]
+            if len(names) > NAMED:
+                names[NAMED - 1 :] = [f"{names[NAMED - 1]} and {len(names) - NAMED} more"]
+            said = f"{', '.join(names)} without stride"
+        said = said or "as published"
+        return (
+            said if self.last_map is None else f"{said}, last map {self.last_map} x {self.last_map}"
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,11 @@ def _built_for_one_size(case: Case) -> bool:
     return bool(case.timm_says("fixed_input_size"))
 
 
+def _to_fit(case: Case) -> bool:
+    """Whether strides may be lost."""
+    return case.adapting == "fit"
+
+
 def _unchanged(case: Case) -> list[Adaptation]:
     return [Adaptation()]
 
@@ -100,6 +126,18 @@ def _sized(case: Case) -> list[Adaptation]:
     return [Adaptation((*sized.options, ("patch_size", max(2, size // PATCHES))))]
 
 
+def _fitted(case: Case) -> list[Adaptation]:
+    network = _built_on_meta(case.architecture, case.classes)
+    if network is None:
+        return []
+    published = case.timm_says("input_size")
+    found = fit(network, published[-1] if published else PUBLISHED_SIZE, case.image_size)
+    if found.side is None:
+        return []
+    few = found.side if found.side < POSITIONS else None
+    return [Adaptation(unstrided=found.lost, last_map=few)]
+
+
 def _upsampled(case: Case) -> Iterator[Adaptation]:
     return (Adaptation(upsampled=side) for side in UPSAMPLED if side > case.image_size)
 
@@ -108,21 +146,30 @@ def _upsampled(case: Case) -> Iterator[Adaptation]:
 RULES = (
     Rule("images of the published size or more: no change", _of_published_size, _unchanged),
     Rule("built for one size of image: for this one", _built_for_one_size, _sized),
+    Rule("any other, to fit: without the first strides", _to_fit, _fitted),
     Rule("any other: no change", _always, _unchanged),
     Rule("what does not run so: images enlarged", _always, _upsampled),
 )
 
 
 @cache
-def adaptation_of(architecture: Architecture, classes: int, image_size: int) -> Adaptation:
+def adaptation_of(
+    architecture: Architecture,
+    classes: int,
+    image_size: int,
+    adapting: Adapting = "as-published",
+) -> Adaptation:
     """How an architecture of a library is made to take images of a size.
 
     Finding it, on the meta device, draws nothing from PyTorch's generator.
 
+    Args:
+        adapting: whether layers may lose their stride.
+
     Raises:
         InputError: no rule makes the architecture take such images.
     """
-    case = Case(architecture, classes, image_size)
+    case = Case(architecture, classes, image_size, adapting)
 
     with torch.random.fork_rng(devices=[]):
         for rule in RULES:
@@ -138,7 +185,7 @@ def adaptation_of(architecture: Architecture, classes: int, image_size: int) -> 
 
 def _runs(case: Case, adaptation: Adaptation) -> bool:
     """Whether the network gives logits, in training and after, and no map on the way is empty."""
-    network = _on_meta(case.architecture, case.classes, adaptation.options)
+    network = _on_meta(case.architecture, case.classes, adaptation.options, adaptation.unstrided)
     if network is None:
         return False
     side = adaptation.upsampled or case.image_size
@@ -155,7 +202,10 @@ def _runs(case: Case, adaptation: Adaptation) -> bool:
 # One: a rule's adaptations, and those of the next rules, mostly differ in the images alone.
 @lru_cache(maxsize=1)
 def _on_meta(
-    architecture: Architecture, classes: int, options: tuple[tuple[str, int], ...]
+    architecture: Architecture,
+    classes: int,
+    options: tuple[tuple[str, int], ...],
+    layers: tuple[Unstrided, ...] = (),
 ) -> nn.Module | None:
     """The network without weights, which refuses empty maps; None if it cannot be built so."""
 
@@ -163,15 +213,24 @@ def _on_meta(
         if isinstance(output, torch.Tensor) and output.numel() == 0:
             raise ValueError(f"{type(module).__name__} gives an empty map")
 
-    try:
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes for which nothing would be left
-            network = build_library(architecture, classes, options)
-    except Exception:  # as for sizes: it is not known what they raise
+    network = _built_on_meta(architecture, classes, options)
+    if network is None:
         return None
+    lose_strides(network, layers)
     for module in network.modules():
         module.register_forward_hook(refuse_empty)
     return network
+
+
+def _built_on_meta(
+    architecture: Architecture, classes: int, options: tuple[tuple[str, int], ...] = ()
+) -> nn.Module | None:
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes for which nothing would be left
+            return build_library(architecture, classes, options)
+    except Exception:  # as for sizes: it is not known what they raise
+        return None
 
 
 #: Two of torchvision have side outputs in training, which no loss here takes. Without the second
@@ -188,7 +247,7 @@ def build_library(
     Args:
         options: more arguments of its constructor.
     """
-    chosen: dict[str, Any] = {"num_classes": classes, **dict(options)}
+    chosen: dict[str, Any] = {"num_classes": classes, **architecture.options, **dict(options)}
     if architecture.library == "timm":
         import timm
 

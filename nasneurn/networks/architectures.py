@@ -8,6 +8,10 @@ from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.found import FoundArchitecture, choices_name
 
+#: How a library's network is made to take images for which it was not made: to ``fit``, its first
+#: strides may be lost; ``as-published``, they stay.
+Adapting = Literal["fit", "as-published"]
+
 
 class Architecture(Settings):
     """A network's design: of timm or torchvision, of this package or the user, or found.
@@ -19,7 +23,7 @@ class Architecture(Settings):
         model: its name in the library; empty for "found".
         version: of the library, since a later one may define the model otherwise; empty for
             "own" and "found".
-        options: of one's own network.
+        options: of one's own network; of one of the hub, further arguments of timm's constructor.
         found: the record of a found architecture.
     """
 
@@ -34,6 +38,11 @@ class Architecture(Settings):
     def choices(self) -> str:
         """The choices of a found architecture in one word; ``fixed`` for any other."""
         return choices_name(self.found.choices) if self.found else "fixed"
+
+    @property
+    def of_library(self) -> bool:
+        """Whether its design is a library's or of :mod:`alignment.designs`, and may be adapted."""
+        return self.library in ("timm", "torchvision", "design")
 
     @property
     def package(self) -> str:

@@ -9,12 +9,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nasneurn.errors import InputError
 from nasneurn.networks.adaptation import adaptation_of, build_library
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.own import create_own
+from nasneurn.networks.strides import lose_strides
 
 
 def create_network(
-    architecture: Architecture, classes: int, image_size: int
+    architecture: Architecture,
+    classes: int,
+    image_size: int,
+    adapting: Adapting = "as-published",
 ) -> tuple[nn.Module, str]:
     """The network (N, 3, S, S) -> (N, classes), and how it was adapted to images of that size.
 
@@ -30,12 +34,22 @@ def create_network(
         resized = space.resized(classes, image_size)
         adapted = "as found" if resized.image_size == space.image_size else f"for {image_size}"
         return resized.network(architecture.found.choices), adapted
-    adaptation = adaptation_of(architecture, classes, image_size)
+    adaptation = adaptation_of(architecture, classes, image_size, adapting)
     network = build_library(architecture, classes, adaptation.options)
+    lose_strides(network, adaptation.unstrided)
     if adaptation.upsampled is not None:
         enlarge = nn.Upsample(size=adaptation.upsampled, mode="bilinear", align_corners=False)
         network = nn.Sequential(enlarge, network)
     return network, str(adaptation)
+
+
+def published(network: nn.Module) -> nn.Module:
+    """A library's network without what enlarges its images, so that names are the library's."""
+    if isinstance(network, nn.Sequential) and len(network) == 2:
+        enlarge, within = network
+        if isinstance(enlarge, nn.Upsample):
+            return within
+    return network
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,12 @@ class Description:
 
 
 @lru_cache(maxsize=256)
-def describe(architecture: Architecture, classes: int, image_size: int) -> Description:
+def describe(
+    architecture: Architecture,
+    classes: int,
+    image_size: int,
+    adapting: Adapting = "as-published",
+) -> Description:
     """Build a network once, on the meta device, and see that it gives logits.
 
     Draws nothing from PyTorch's generator.
@@ -67,7 +86,7 @@ def describe(architecture: Architecture, classes: int, image_size: int) -> Descr
     try:
         with torch.random.fork_rng(devices=[]):
             with torch.device("meta"):
-                network, adaptation = create_network(architecture, classes, image_size)
+                network, adaptation = create_network(architecture, classes, image_size, adapting)
             params = sum(weight.numel() for weight in network.parameters())
             images = torch.empty(2, 3, image_size, image_size, device="meta")
             with torch.device("meta"), torch.no_grad():
