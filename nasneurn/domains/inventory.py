@@ -1,11 +1,11 @@
 """What there is of each suite on this machine: ``nasneurn data list``."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasneurn.domains import SUITES, Part, Suite, builtin, digits, listing, load_suite
+from nasneurn.domains import SUITES, Part, Suite, builtin, digits, listing, load_suite, shifts
 from nasneurn.errors import InputError
 from nasneurn.paths import data_dir as default_data_dir
 
@@ -54,7 +54,11 @@ def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> li
     if suite in (digits.NAME, digits.RESIZED):
         folder = default_data_dir(data_dir)
         return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
-    return _folder_entries(load_suite(suite))
+    found = load_suite(suite, data_dir=data_dir)
+    if found.handle.shifted:
+        base = take_inventory(suite.removesuffix(shifts.ENDING), data_dir)
+        return [replace(entry, suite=found.name) for entry in base] + _shifted_entries(found, base)
+    return _folder_entries(found)
 
 
 def _builtin_entry(domain: str) -> Entry:
@@ -75,6 +79,19 @@ def _digits_entry(domain: str, folder: Path) -> Entry:
         return Entry(digits.NAME, domain, problem=str(error))
     size = sum(path.stat().st_size for path in paths)
     return Entry(digits.NAME, domain, train[0], test[0], train[1:], size)
+
+
+def _shifted_entries(suite: Suite, base: list[Entry]) -> list[Entry]:
+    problems = {entry.domain: entry.problem for entry in base}
+    entries = []
+    for domain in suite.domains[len(base) :]:
+        problem = problems[shifts.parse_shifted(domain)[0]]
+        if problem is None:
+            tested, shape = len(suite.labels(domain, "test")), (suite.size, suite.size, 3)
+            entries.append(Entry(suite.name, domain, 0, tested, shape))
+        else:
+            entries.append(Entry(suite.name, domain, problem=problem))
+    return entries
 
 
 def _folder_entries(suite: Suite) -> list[Entry]:

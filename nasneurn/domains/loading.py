@@ -1,10 +1,10 @@
 """Finding a suite by its name or folder, in this process and, by a handle, in others."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nasneurn.domains import builtin, digits, folders, listing, split_files
+from nasneurn.domains import builtin, digits, folders, listing, shifts, split_files
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.domains.suite import Suite
 from nasneurn.errors import InputError
@@ -34,6 +34,7 @@ class SuiteHandle:
         splits: the absolute path of the split file, or of the folder of lists.
         state: of a folder, a digest of its listing and of what the split file says of it.
         listing: of a folder, the digest by which the cache has its listing.
+        shifted: whether its domains under shifts are there too.
     """
 
     suite: str
@@ -42,6 +43,7 @@ class SuiteHandle:
     splits: Path | None = None
     state: str = ""
     listing: str = ""
+    shifted: bool = False
 
     def open(self) -> Suite:
         """The suite, once in a process; a folder is scanned only where the cache has no listing.
@@ -49,6 +51,8 @@ class SuiteHandle:
         Raises:
             InputError: the folder's files are no longer those that the handle was made for.
         """
+        if self.shifted:
+            return shifts.with_shifts(replace(self, shifted=False).open())
         if not self.state:
             return load_suite(self.suite, data_dir=self.data_dir, size=self.size)
         if (self, cache_dir()) not in _opened:
@@ -76,7 +80,9 @@ def load_suite(
 
     Args:
         name_or_folder: "builtin"; "digits", or "digits-resized", in which MNIST is stretched to
-            size and not padded; or a folder ``ROOT/<domain>/<class>/<image files>``.
+            size and not padded; or a folder ``ROOT/<domain>/<class>/<image files>``. With
+            ``+shifts`` after it, its test images under shifts are further domains
+            (:mod:`nasneurn.domains.shifts`).
         data_dir: the folder of the npz files of "digits"; by default ``$NASNEURN_DATA``, else
             one in the cache.
         size: side of the images in pixels; by default 32, and 224 for a folder.
@@ -91,6 +97,9 @@ def load_suite(
         raise InputError(
             f"size {size} is out of range; it must be {SIZES[0]} to {SIZES[-1]} pixels"
         )
+    base = str(name_or_folder).removesuffix(shifts.ENDING)
+    if base != str(name_or_folder) and not Path(name_or_folder).is_dir():
+        return shifts.with_shifts(load_suite(base, data_dir=data_dir, size=size, splits=splits))
     if name_or_folder in SUITES:
         if splits is not None:
             raise InputError(

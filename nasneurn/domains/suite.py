@@ -104,6 +104,7 @@ class Suite:
         domains: the names of the domains.
         size: images are (``size``, ``size``, 3).
         handle: opens the same suite in another process.
+        tested_only: domains that have test images alone, and are no source.
     """
 
     name: str
@@ -112,7 +113,13 @@ class Suite:
     size: int
     handle: "SuiteHandle"
     reader: Reader = field(repr=False)
+    tested_only: frozenset[str] = field(default=frozenset(), repr=False)
     _read: dict[tuple[str, str], Split] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """The domains that may be sources."""
+        return tuple(domain for domain in self.domains if domain not in self.tested_only)
 
     def labels(self, domain: str, part: Part) -> Labels:
         """The labels of a part, int64; no image is decoded.
@@ -166,7 +173,8 @@ class Suite:
         Of a folder, all images of a domain that is no source, as the field does. Digits have
         published test sets, and their train rows are paired across domains: always "test".
         """
-        return "all" if self.reader.has_all and domain not in sources else "test"
+        apart = self.reader.has_all and domain not in self.tested_only
+        return "all" if apart and domain not in sources else "test"
 
     def load(self, domain: str) -> Domain:
         """Both the training and the test images of a domain."""
@@ -182,4 +190,8 @@ class Suite:
         if part not in parts:
             raise InputError(
                 f"no part {part!r} in a domain of {self.name!r}; it must be {' or '.join(parts)}"
+            )
+        if domain in self.tested_only and part != "test":
+            raise InputError(
+                f"the domain {domain!r} is tested and never trained on: it has no part {part!r}"
             )

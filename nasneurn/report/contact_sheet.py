@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.suite import Split, Suite
+from nasneurn.domains.suite import Part, Split, Suite
 from nasneurn.files import written_atomically
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ INK, FAINT, PAPER = "#1b1f24", "#6b737c", "#ffffff"
 
 def contact_sheet(suite: Suite, out: Path, stem: str = "neurn") -> Path:
     """Draw two rows a domain, training images and the same through ``stem``, to the PNG ``out``.
+
+    Of a domain that is only tested these are test images.
 
     What a stem gives outside [0, 1] is scaled for the eye, each image from its 1st to its 99th
     percentile.
@@ -34,7 +36,8 @@ def contact_sheet(suite: Suite, out: Path, stem: str = "neurn") -> Path:
     module = create_stem(stem)
     rows = []
     for domain in suite.domains:
-        chosen = examples(suite.images(domain, "train"), len(suite.classes))
+        part: Part = "test" if domain in suite.tested_only else "train"
+        chosen = examples(suite.images(domain, part), len(suite.classes))
         raw = np.asarray(chosen.images)
         rows.append((domain, raw, through(module, raw)))
 
