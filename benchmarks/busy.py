@@ -112,8 +112,10 @@ def rows(searches: bool, quick: bool) -> Iterator[dict]:
                 cells[setting, processes, beside] = (
                     search(setting, quick)
                     if searches
-                    else step(setting, processes, 0.1 if quick else 3.0)
+                    else step(setting, processes, 0.1 if quick else 2.0)
                 )
+                told = f"{cells[setting, processes, beside]:.4g} s"
+                print(f"{setting}, {processes} processes, {beside} busy: {told}", file=sys.stderr)
     for (setting, processes, beside), seconds in cells.items():
         yield {
             "what": "search" if searches else "step", "setting": setting,

@@ -22,6 +22,7 @@ import argparse
 import copy
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -191,21 +192,20 @@ def cells(quick: bool) -> list[tuple[str, str, int]]:
 
 
 def rows(quick: bool) -> Iterator[dict]:
-    seconds, rounds = (0.1, 1) if quick else (2.5, 2)
-    least: dict[tuple, float] = {}
+    seconds = 0.1 if quick else 2.5
+    times: dict[tuple, float] = {}
     for processes in {1, CORES}:
         threads = CORES // processes
         variables = {"OMP_NUM_THREADS": str(threads)}
-        answers = measure(__file__, [cells(quick) * rounds, seconds], processes, variables)
-        for cell, found in zip(cells(quick) * rounds, answers, strict=True):
-            ms = sum(found) / processes**2
-            key = (*cell, processes, threads)
-            least[key] = min(ms, least.get(key, ms))
-    for (network, way, count, processes, threads), ms in sorted(least.items()):
+        answers = measure(__file__, [cells(quick), seconds], processes, variables)
+        for cell, found in zip(cells(quick), answers, strict=True):
+            times[(*cell, processes, threads)] = sum(found) / processes**2
+            print(*cell, processes, sum(found) / processes**2, file=sys.stderr)
+    for (network, way, count, processes, threads), ms in sorted(times.items()):
         yield {
             "network": network, "way": way, "together": count, "processes": processes,
             "threads": threads, "ms": round(ms, 2),
-            "gain": round(least[network, "one", 1, CORES, 1] / ms, 2),
+            "gain": round(times[network, "one", 1, CORES, 1] / ms, 2),
         }  # fmt: skip
 
 
