@@ -174,7 +174,7 @@ def study(algorithm: str, suite: tuple[str, str, int], steps: int, precision: st
              "--algorithms", algorithm, "--seeds", str(CORES), "--workers", str(CORES),
              "--set", f"train_images={min(IMAGES, steps * BATCH)}", "--set", f"steps={steps}",
              "--precision", precision, "--device", "cpu", "--out", folder],
-            check=True, capture_output=True,
+            check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         spent = perf_counter() - begun
         with (Path(folder) / "history.csv").open() as file:
