@@ -23,15 +23,14 @@ Columns: `set` ("all" or "keras"), `network`, `other`, `cka`, `deviation` (of th
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import combinations, permutations
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from benchmark_rows import report
 
 COLUMNS = ("set", "network", "other", "cka", "deviation", "repeats")
-SIZE, CLASSES = 32, 10
+SIZE = 32
 #: Multiply-adds for one image, beyond which a network is left out.
 FLOPS = 1_000_000_000
 #: Images of each domain.
@@ -39,70 +38,18 @@ IMAGES = 64
 SETS = ("all", "keras")
 
 
-def digits() -> Any:
-    """Images of all built-in domains, (N, 3, 32, 32) in [0, 1]."""
-    import torch
-
-    from nasneurn.domains.loading import load_suite
-
-    suite = load_suite("builtin", size=SIZE)
-    parts = [np.asarray(suite.images(name, "train").images)[:IMAGES] for name in suite.domains]
-    return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2).float() / 255
-
-
-def features(architecture: Any, seed: int, images: Any) -> np.ndarray:
-    """(N, F), what enters the last linear layer or convolution of a network with random weights."""
-    import torch
-    from torch import nn
-
-    from nasneurn.networks.build import create_network
-
-    torch.manual_seed(seed)
-    network, _ = create_network(architecture, CLASSES, SIZE)
-    network.eval()
-    seen: list[Any] = []
-
-    def keep(_module: Any, inputs: Any) -> None:
-        seen[:] = [inputs[0]]
-
-    for module in network.modules():
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            module.train()
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            module.register_forward_pre_hook(keep)
-    with torch.no_grad():
-        network(images)
-    last = seen[0].mean((2, 3)) if seen[0].ndim == 4 else seen[0].flatten(1)
-    return last.double().numpy()
-
-
-def gram(x: np.ndarray) -> np.ndarray:
-    """The products of all pairs of images, centred without the bias of few images.
-
-    U-centring: Szekely and Rizzo, "Partial distance correlation with methods for dissimilarities",
-    2014; its products are the estimator of Song et al., "Feature selection via dependence
-    maximization", 2012.
-    """
-    x = x - x.mean(0)
-    x /= max(float(np.abs(x).max()), 1e-30)
-    products = x @ x.T
-    np.fill_diagonal(products, 0.0)
-    n = len(products)
-    rows = products.sum(0) / (n - 2)
-    products += products.sum() / ((n - 1) * (n - 2)) - rows[:, None] - rows
-    np.fill_diagonal(products, 0.0)
-    return products
-
-
-def cka(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
-
-
 def measure(seeds: Sequence[int]) -> Iterator[dict]:
     from nasneurn.networks.build import describe
     from nasneurn.networks.names import resolve_architectures
+    from nasneurn.networks.random_features import (
+        CLASSES,
+        centred_products,
+        cka_over_seeds,
+        random_features,
+        sample_images,
+    )
 
-    images = digits()
+    images = sample_images(SIZE, IMAGES)
     known: dict[str, list[np.ndarray]] = {}
     for name in SETS:
         grams: dict[str, list[np.ndarray]] = {}
@@ -114,10 +61,12 @@ def measure(seeds: Sequence[int]) -> Iterator[dict]:
                 continue
             key = one.model_dump_json(exclude={"name"})
             if key not in known:
-                known[key] = [gram(features(one, seed, images)) for seed in seeds]
+                known[key] = [
+                    centred_products(random_features(one, seed, images)) for seed in seeds
+                ]
             grams[one.name] = known[key]
         for a, b in combinations(grams, 2):
-            values = [cka(grams[a][i], grams[b][j]) for i, j in permutations(range(len(seeds)), 2)]
+            values = cka_over_seeds(grams[a], grams[b])
             yield {
                 "set": name,
                 "network": a,

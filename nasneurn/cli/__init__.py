@@ -11,6 +11,7 @@ import typer
 from alignment.errors import AlignmentError
 from nasneurn.cli.align_command import align_command
 from nasneurn.cli.bench_commands import bench_command, experiment_command
+from nasneurn.cli.correlate_command import correlate_command
 from nasneurn.cli.data_commands import app as data_app
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
@@ -35,6 +36,7 @@ app.command("experiment")(experiment_command)
 app.command("status")(status_command)
 app.command("figures")(figures_command)
 app.command("align")(align_command)
+app.command("correlate")(correlate_command)
 app.add_typer(data_app, name="data")
 
 

@@ -1,0 +1,68 @@
+"""``nasneurn correlate``: does alignment say who gains by a stem?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasneurn.cli.options import TrustCode
+from nasneurn.errors import InputError
+
+
+def correlate_command(
+    studies: Annotated[list[Path], typer.Argument(help="Folders of one study or several.")],
+    stem: Annotated[str, typer.Option(help="What gains.")] = "neurn",
+    control: Annotated[str, typer.Option(help="The stem that it is compared with.")] = "none",
+    profile_distance: Annotated[
+        str,
+        typer.Option(help="How gains are compared: euclidean, or correlation (1 - correlation)."),
+    ] = "euclidean",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Take the rows with COLUMN=VALUE alone; may be repeated."),
+    ] = None,
+    neighbours: Annotated[int, typer.Option(help="How many nearest predict a gain.")] = 3,
+    random_features: Annotated[
+        bool,
+        typer.Option(
+            "--random-features/--no-random-features",
+            help="Also compare networks by features of random weights, which runs each.",
+        ),
+    ] = True,
+    permutations: Annotated[int, typer.Option(help="Of each test.")] = 9999,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/correlate"),
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
+    jobs: Annotated[int | None, typer.Option(help="Processes that trace; all cores.")] = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Test whether alignment, or something simpler, predicts which architectures gain by a stem.
+
+    Nothing is trained. Distances between architectures are compared with distances between their
+    gains over pairs of domains.
+    """
+    from nasneurn.analysis.gain_correlation import correlate
+    from nasneurn.report.correlation_report import summary, write_correlation
+
+    found = correlate(
+        studies,
+        stem=stem,
+        control=control,
+        kind=profile_distance,
+        where=dict(map(_column, where or [])),
+        neighbours=neighbours,
+        random_features=random_features,
+        permutations=permutations,
+        jobs=jobs,
+        trust_code=trust_code,
+    )
+    for line in summary(found):
+        typer.echo(line)
+    written = write_correlation(found, out, figures=figures)
+    typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+
+
+def _column(word: str) -> tuple[str, str]:
+    column, equals, value = word.partition("=")
+    if not column or not equals:
+        raise InputError(f"--where is {word!r}; it is COLUMN=VALUE, such as algorithm=erm")
+    return column, value

@@ -1,0 +1,163 @@
+"""What ``nasneurn correlate`` leaves and prints: tables, figures, and the answer in plain words."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasneurn.analysis.architecture_distances import ALIGNMENT, RIVAL
+from nasneurn.analysis.gain_correlation import LEVEL, NEIGHBOURS, GainCorrelation
+from nasneurn.files import written_atomically
+from nasneurn.report.correlation_figures import draw_map, draw_pairs
+from nasneurn.report.style import write_figure
+
+#: The planted correlation that a test must find, and how often, for a null result to mean much.
+PLANTED, ENOUGH = 0.4, 0.8
+#: How many findings a sentence lists.
+SHOWN = 3
+
+
+def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = True) -> list[Path]:
+    """Write all tables as CSV, two figures, and the summary.
+
+    Returns:
+        ``tests.csv``, ``partial.csv``, ``power.csv``, ``profiles.csv``, ``distances.csv``,
+        ``summary.txt``, ``pairs.png`` and ``map.png``.
+    """
+    tables = {
+        "tests": found.tests,
+        "partial": found.partial,
+        "power": found.power,
+        "profiles": found.profile_table,
+        "distances": found.distance_table,
+    }
+    written = []
+    for name, table in tables.items():
+        with written_atomically(folder / f"{name}.csv") as draft:
+            table.to_csv(draft, index=False, float_format="%.6g")
+        written.append(folder / f"{name}.csv")
+    with written_atomically(folder / "summary.txt") as draft:
+        draft.write_text("\n".join(summary(found)) + "\n", encoding="utf-8")
+    written.append(folder / "summary.txt")
+    if figures:
+        drawings = {"pairs": draw_pairs, "map": draw_map}
+        written += [
+            write_figure(partial(draw, found), folder / f"{name}.png")
+            for name, draw in drawings.items()
+        ]
+    return written
+
+
+def summary(found: GainCorrelation) -> list[str]:
+    """The answer in plain words, a sentence or two each."""
+    return [
+        _measured(found),
+        *_answers(found.tests),
+        *_partial(found.partial),
+        *_power(found),
+        *_reliability(found),
+        *(f"Note: {note}." for note in found.notes),
+    ]
+
+
+def _measured(found: GainCorrelation) -> str:
+    profiles = found.profiles
+    gains, pairs = 100 * profiles.mean, len(profiles.pairs)
+    seeds = sorted(set(profiles.seeds))
+    told = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f"{len(profiles.architectures)} architectures, {pairs} pair{'s' * (pairs > 1)} of domains, "
+        f"{told} seed{'s' * (told != '1')} each. Against {found.control}, {found.stem} changes "
+        f"accuracy by {gains.mean():+.1f} points on average, from {gains.min():+.1f} to "
+        f"{gains.max():+.1f}."
+    )
+
+
+def _answers(tests: pd.DataFrame) -> list[str]:
+    """Whether alignment says who gains, and whether a rival does."""
+    count = len(tests)
+    lines = []
+    for of, name in ((ALIGNMENT, "Alignment"), (RIVAL, "A rival of alignment")):
+        own = tests[tests["of"] == of].sort_values("p", kind="stable")
+        if own.empty:
+            continue
+        records = own.to_dict(orient="records")
+        sure = [row for row in records if row["p_holm"] < LEVEL]
+        with_it = [row for row in sure if row["estimate"] > 0]
+        if with_it:
+            told = "; ".join(map(_told, with_it[:SHOWN]))
+            more = f"; and {len(with_it) - SHOWN} more" if len(with_it) > SHOWN else ""
+            lines.append(f"{name} predicts who gains: {told}{more} (Holm over {count} tries).")
+        elif sure:
+            lines.append(
+                f"{name} does not say that near architectures gain alike, but the opposite: "
+                f"{_told(sure[0])} (Holm over {count} tries)."
+            )
+        else:
+            lines.append(
+                f"{name} was not found to predict who gains: the nearest to it is "
+                f"{_told(records[0])} (Holm over {count} tries)."
+            )
+    return lines
+
+
+def _told(row: Mapping[Any, Any]) -> str:
+    estimate = row["estimate"]
+    if row["test"] == NEIGHBOURS:
+        share = f"{abs(estimate):.0%}"
+        what = f"the mean of the nearest by {row['distance']} has {share} "
+        what += "less" if estimate > 0 else "more"
+        what += " squared error than that of all"
+    else:
+        what = f"{row['distance']}, {row['test'].capitalize()} r = {estimate:+.2f}"
+    return f"{what}, p = {_p(row['p'])}, corrected {_p(row['p_holm'])}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _partial(table: pd.DataFrame) -> list[str]:
+    if table.empty or table["p"].isna().all():
+        return []
+    best = table.sort_values("p", kind="stable").to_dict(orient="records")[0]
+    sure = best["p_holm"] < LEVEL and best["estimate"] > 0
+    return [
+        f"Beside the difference in {best['given']}, alignment "
+        + ("still says something: " if sure else "was not found to say anything more: ")
+        + f"{_told(best)} (Holm over these {len(table)})."
+    ]
+
+
+def _power(found: GainCorrelation) -> list[str]:
+    """What the tests could have found."""
+    power = found.power[np.isclose(found.power["planted"], PLANTED)]
+    best = power.groupby("level")["power"].max()
+    alone, after = float(best.loc[best.index.max()]), float(best.loc[best.index.min()])
+    line = (
+        f"Power: with {len(found.profiles.architectures)} architectures a true correlation of "
+        f"{PLANTED} is found in {alone:.0%} of simulated studies by one test alone, and in "
+        f"{after:.0%} after the correction."
+    )
+    if after >= ENOUGH:
+        return [f"{line} So a correlation of {PLANTED} or more would hardly have been missed."]
+    return [
+        f"{line} That is less than {ENOUGH:.0%}: where nothing was found, that means little; more "
+        "architectures are needed."
+    ]
+
+
+def _reliability(found: GainCorrelation) -> list[str]:
+    value = found.profiles.reliability(found.kind)
+    if value is None:
+        return [
+            "Some architectures have one seed, so how much of the gains is chance of the seed is "
+            "not known."
+        ]
+    return [
+        f"Distances of profiles from two halves of the seeds agree with r = {value:+.2f} "
+        "(Spearman); what no seed repeats, nothing can predict."
+    ]

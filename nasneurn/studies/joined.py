@@ -1,0 +1,83 @@
+"""Rows and architectures of several studies together, for questions that one cannot answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasneurn.configuration import read_yaml
+from nasneurn.errors import InputError
+from nasneurn.networks.architectures import Architecture
+from nasneurn.studies.folder import Study, check_begun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedStudies:
+    """What several studies hold together.
+
+    Attributes:
+        rows: of all ``accuracy.csv``, each training and target once.
+        architectures: by the name that rows have.
+        image_size: side of the images.
+    """
+
+    rows: "pd.DataFrame"
+    architectures: dict[str, Architecture]
+    image_size: int
+
+
+def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> JoinedStudies:
+    """Read studies that are finished or not.
+
+    Args:
+        folders: of one study or several; of a search its found architectures count.
+        trust_code: whether code that the files name may be imported later.
+
+    Raises:
+        InputError: a folder holds no study or no row; two studies have images of two sizes, or
+            two architectures of one name; code is named without ``trust_code``.
+    """
+    import pandas as pd
+
+    if not folders:
+        raise InputError("no study; name the folder of one or more")
+    tables, sizes = [], {}
+    known: dict[str, Architecture] = {}
+    for folder in folders:
+        study = Study(folder)
+        check_begun(study)
+        if not study.has("accuracy") or study.accuracy.empty:
+            raise InputError(f"{study.folder} holds no finished training yet")
+        tables.append(study.accuracy)
+        written = read_yaml(study.config_path)
+        sizes[str(folder)] = int(written["image_size"])
+        for one in _architectures(study, written.get("architectures", []), trust_code):
+            before = known.setdefault(one.name, one)
+            if before.model_dump(exclude={"version"}) != one.model_dump(exclude={"version"}):
+                raise InputError(
+                    f"{folder}: {one.name} is another architecture than in the studies before; "
+                    "studies that are joined need names that differ"
+                )
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{folder} {size}" for folder, size in sizes.items())
+        raise InputError(f"studies of images of several sizes cannot be joined ({told})")
+    rows = pd.concat(tables, ignore_index=True)
+    rows = rows.drop_duplicates(["training", "target"], ignore_index=True)
+    return JoinedStudies(rows, known, next(iter(sizes.values())))
+
+
+def _architectures(study: Study, records: list[object], trust_code: bool) -> list[Architecture]:
+    """Those of the configuration, or those that a search found."""
+    named = [Architecture.checked(**record) for record in records if isinstance(record, dict)]
+    if not named:
+        named = [Architecture(name=one.name, library="found", found=one) for one in study.found]
+    code = list(dict.fromkeys(one.code for one in named if one.code))
+    if code and not trust_code:
+        raise InputError(
+            f"{study.folder} names code that is not of this package ({', '.join(code)}); "
+            "say --trust-code if you trust the file and that code"
+        )
+    return named
