@@ -76,7 +76,7 @@ def bench(
         image_size: side of the images; 32 by default, of a folder 224.
         splits: the split file of a folder.
         sources: domains to train on, each by itself, by default all; "+" joins several to one
-            source.
+            source; ``leave-one-out`` is for each domain all the others joined.
         targets: domains to measure on.
         seeds: how many, from 0 up, or the seeds themselves; by default 2.
         budget: the size of the training to start from: quick (the default), standard, paper or
@@ -148,7 +148,7 @@ def bench_run(
         targets=_words(targets),
         seeds=_seeds(usual.seeds if seeds is None else seeds),
         budget=budget or usual.budget,
-        changes=changes or {},
+        changes={**usual.changes, **(changes or {})},
         trust_code=trust_code,
         data_dir=execution.data_dir,
         device=execution.device,

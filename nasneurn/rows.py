@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 #: ``accuracy.csv``: a row for each training and target.
 ACCURACY = (
     "training", "suite", "architecture", "choices", "weights", "stem", "applied_stem", "algorithm",
-    "source", "target", "seed", "protocol", "selection", "scaling", "input_mean", "input_std", "accuracy", "n",
-    "macro_f1", "nll", "ece", "held_out_accuracy", "epochs", "best_epoch", "params", "flops",
-    "adaptation", "batch", "seconds", "device", "precision", "torch", "nasneurn", "commit",
+    "source", "target", "seed", "protocol", "selection", "scaling", "input_mean", "input_std",
+    "accuracy", "n", "macro_f1", "nll", "ece", "held_out_accuracy", "epochs", "best_epoch",
+    "params", "flops", "adaptation", "batch", "seconds", "device", "precision", "torch", "nasneurn",
+    "commit",
 )  # fmt: skip
 #: ``history.csv``: a row for each training and epoch.
 HISTORY = (

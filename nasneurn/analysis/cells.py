@@ -3,6 +3,9 @@
 A *cell* is an architecture on a source. The seeds of a cell are alike, and the targets of a
 training share its network. A *setting* is all that must be equal for two accuracies to be of one
 kind: weights, algorithm, protocol and so on. Rows of different settings are never averaged.
+
+The selection is one where it is an oracle's. All other rows of one protocol have one selection, and
+old rows do not name it.
 """
 
 import pandas as pd
@@ -14,7 +17,9 @@ CASE = ("architecture", "source", "target", "seed")
 #: What makes two rows those of one cell.
 CELL = ("architecture", "source")
 #: Columns whose values are never mixed.
-SETTINGS = ("suite", "protocol", "scaling", "weights", "algorithm", "stem")
+SETTINGS = ("suite", "protocol", "scaling", "selection", "weights", "algorithm", "stem")
+#: The selection that looks at targets; a table of such rows says so.
+ORACLE = "oracle"
 
 #: A search that chooses its stem has two columns for it; each can be compared.
 _STEMS = ("stem", "applied_stem")
@@ -60,13 +65,24 @@ def designs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
     """The columns of :data:`SETTINGS` that ``rows`` have, but for the one that is compared."""
-    compared = _STEMS if factor in _STEMS else (factor,)
-    return [name for name in SETTINGS if name in rows and name not in compared]
+    passed = {*(_STEMS if factor in _STEMS else (factor,))}
+    if not by_oracle(rows):
+        passed.add("selection")
+    return [name for name in SETTINGS if name in rows and name not in passed]
+
+
+def by_oracle(rows: pd.DataFrame) -> bool:
+    """Whether some of the rows are of weights that were selected on target images."""
+    return "selection" in rows and ORACLE in set(rows["selection"])
 
 
 def varied(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
-    """Those of :func:`settings` that have several values: they are columns of every table."""
-    return [name for name in settings(rows, factor) if rows[name].nunique() > 1]
+    """Those of :func:`settings` that have several values: they are columns of every table.
+
+    So is the selection where it is an oracle's, of all rows or of some.
+    """
+    names = settings(rows, factor)
+    return [name for name in names if name == "selection" or rows[name].nunique() > 1]
 
 
 def split(rows: pd.DataFrame, factor: str = "stem") -> list[tuple[dict[str, str], pd.DataFrame]]:

@@ -2,7 +2,18 @@
 
 import pandas as pd
 
-from nasneurn.analysis.cells import CELL, designs, levels, mean_over, same_domain, split
+from nasneurn.analysis.cells import (
+    CELL,
+    by_oracle,
+    designs,
+    levels,
+    mean_over,
+    same_domain,
+    split,
+)
+
+#: What stands beside every number of weights that were selected on target images.
+ORACLE_SELECTION = "oracle selection: chosen on target images"
 
 
 def seeds_of(rows: pd.DataFrame) -> str:
@@ -13,6 +24,15 @@ def seeds_of(rows: pd.DataFrame) -> str:
     if fewest != most:
         return f"{fewest} to {most} seeds"
     return "one seed" if most == 1 else f"{most} seeds"
+
+
+def selection_of(rows: pd.DataFrame) -> str:
+    """How the weights were selected, where targets took part in it; else nothing.
+
+    >>> selection_of(pd.DataFrame({"selection": ["held_out", "oracle"]}))
+    'oracle selection: chosen on target images'
+    """
+    return ORACLE_SELECTION if by_oracle(rows) else ""
 
 
 def own_accuracy(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> str:

@@ -15,6 +15,7 @@ from nasneurn.analysis.literature import beside_literature
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.analysis.ranks import rank
 from nasneurn.report.architecture_figure import draw_architectures
+from nasneurn.report.captions import selection_of
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
 from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
@@ -58,7 +59,7 @@ def write_figures(
     for own, part in split(designs(rows), factor) if len(rows) else ():
         suffix = _suffix(own)
         for name, draw in _comparisons(part, factor, control).items():
-            drawings[name + suffix] = draw
+            drawings[name + suffix] = partial(_with_selection, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
         drawings["literature"] = partial(draw_literature, literature)
@@ -89,6 +90,14 @@ def _comparisons(rows: pd.DataFrame, factor: str, control: str) -> Drawings:
             colours = level_colours(levels(rows, factor, control), control)
             drawings["ranks"] = partial(draw_ranks, ranking, colours)
     return drawings
+
+
+def _with_selection(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
+    """A figure whose title says how weights were selected, where that must be known."""
+    figure, told = draw(), selection_of(rows)
+    if told:
+        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), told])), fontsize=11)
+    return figure
 
 
 def _suffix(own: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from nasneurn.analysis.methods import PLAIN, with_methods
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank
 from nasneurn.files import written_atomically
-from nasneurn.report.captions import own_accuracy, randomness, seeds_of
+from nasneurn.report.captions import own_accuracy, randomness, seeds_of, selection_of
 
 #: Columns that are written in percent, or percentage points.
 PERCENT = ("control_mean", "mean", "difference", "low", "high")
@@ -70,7 +70,8 @@ def tables(
         return {}
     rows = designs(rows)
     across, within = cross_domain(rows), same_domain(rows)
-    about = f"{seeds_of(rows)}; {own_accuracy(rows, factor, control)}"
+    told = (seeds_of(rows), selection_of(rows), own_accuracy(rows, factor, control))
+    about = "; ".join(filter(None, told))
     found = {
         "accuracy": ReportTable(
             f"Mean test accuracy (%) by source and target; {about}.",

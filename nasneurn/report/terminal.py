@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nasneurn.analysis.cells import (
+    ORACLE,
     cross_domain,
     designs,
     levels,
@@ -18,7 +19,7 @@ from nasneurn.analysis.cells import (
     varied,
 )
 from nasneurn.analysis.comparisons import comparable, compare
-from nasneurn.report.captions import randomness, seeds_of
+from nasneurn.report.captions import ORACLE_SELECTION, randomness, seeds_of
 from nasneurn.report.tables import in_percent
 
 
@@ -141,6 +142,8 @@ def _view(
 
 def _setting(item: tuple[str, str]) -> str:
     name, value = item
+    if item == ("selection", ORACLE):
+        return ORACLE_SELECTION
     return f"{value} weights" if name == "weights" else f"{name} {value}"
 
 

@@ -178,6 +178,11 @@ def plan_search(
     fields = study_fields(
         suite=suite, budget=budget, changes=parts[False], stems=stem_choices, **options
     )
+    if fields["protocol"].selection == "oracle":
+        raise InputError(
+            "selection=oracle looks at target images, and no search does; leave it out, and "
+            "`nasneurn bench` what was found with it"
+        )
     sized = SpaceChoice.sized(
         choice.name,
         {**chosen.settings, **choice.options},

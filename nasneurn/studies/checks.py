@@ -13,13 +13,14 @@ from nasneurn.networks.architectures import Architecture
 from nasneurn.rows import sources
 from nasneurn.stems.conformance import check_stem
 from nasneurn.studies.inputs import rows_of
+from nasneurn.studies.parts import check_oracle_target, selecting_targets, tested_part
 
 if TYPE_CHECKING:
     from nasneurn.studies.config import StudyConfig
 
 
 def check_images(config: "StudyConfig", suite: Suite) -> None:
-    """See that there are images enough for a batch and the algorithms, and targets' files.
+    """See that there are images enough for a batch, all classes and the algorithms; targets too.
 
     Labels are counted, no image is read.
 
@@ -33,6 +34,17 @@ def check_images(config: "StudyConfig", suite: Suite) -> None:
                 for domain in sources(source)
             ]
         )
+        lacking = np.flatnonzero(np.bincount(labels, minlength=len(suite.classes)) == 0)
+        if len(lacking):
+            raise InputError(
+                f"class {suite.classes[lacking[0]]!r} has no image to train on in {source}; it "
+                "needs some, of one of several sources at least"
+            )
+        if config.protocol.balanced and config.protocol.batch_size < len(sources(source)):
+            raise InputError(
+                f"batch_size {config.protocol.batch_size} is too small for equally many images of "
+                f"each of {source}"
+            )
         if len(labels) < config.protocol.batch_size:
             raise InputError(
                 f"batch_size {config.protocol.batch_size} is larger than the {len(labels)} "
@@ -45,7 +57,10 @@ def check_images(config: "StudyConfig", suite: Suite) -> None:
                 continue
             check_data(made, algorithm, source, labels, suite.classes)
         for target in config.targets:
-            suite.labels(target, suite.tested(target, sources(source)))
+            suite.labels(target, tested_part(suite, target, sources(source), config.protocol))
+    for target in selecting_targets(config.targets, config.protocol):
+        check_oracle_target(suite, target)
+        rows_of(suite, target, config.protocol)
 
 
 def check_stem_of(stem: Choice, image_size: int) -> None:

@@ -13,6 +13,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks import Architecture, resolve_architectures
 from nasneurn.rows import JOINT, sources
 from nasneurn.stems import STEMS
+from nasneurn.studies.parts import LEAVE_ONE_OUT, left_out, parts_used, selecting_targets
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Row, Unit
@@ -105,7 +106,8 @@ class StudyConfig(Configuration):
             learned: the domains that it learns from.
             tested: the part of each target that it is measured on.
         """
-        parts = [f"train:{domain}" for domain in learned]
+        selecting = selecting_targets(tuple(tested), self.protocol)
+        parts = [f"train:{domain}" for domain in dict.fromkeys((*learned, *selecting))]
         parts += [f"{part}:{target}" for target, part in tested.items()]
         return {part: self.content[part] for part in parts}
 
@@ -284,12 +286,21 @@ def parse_seeds(words: Sequence[str]) -> tuple[int, ...]:
 def parse_domains(words: Sequence[str], suite: Suite, what: str) -> tuple[str, ...]:
     """Domains of a suite by their names, each once; ``all`` is every one; "+" joins sources.
 
+    Sources may also be ``leave-one-out``: for each domain all the others joined.
+
     Raises:
         InputError: a name that is no domain of the suite.
     """
     if list(words) == ["all"]:
         return suite.domains
     items = tuple(dict.fromkeys(part for word in words for part in split_list(word)))
+    if what == "source" and LEAVE_ONE_OUT in items and LEAVE_ONE_OUT not in suite.domains:
+        if len(items) > 1:
+            raise InputError(
+                f"sources are {','.join(items)!r}; {LEAVE_ONE_OUT} names all sources, and stands "
+                "alone"
+            )
+        return left_out(suite)
     for item in items:
         names = sources(item) if what == "source" else (item,)
         for name in names:
@@ -342,7 +353,7 @@ def study_fields(
         "suite": suite,
         "image_size": domains.size,
         "splits": str(splits) if splits else None,
-        "content": _content(domains, chosen, measured, read_images),
+        "content": _content(domains, chosen, measured, protocol, read_images),
         "stems": tuple(stems),
         "algorithms": ALGORITHMS.choose_all(algorithms),
         "sources": chosen,
@@ -355,16 +366,14 @@ def study_fields(
 
 
 def _content(
-    suite: Suite, chosen: Sequence[str], measured: Sequence[str], read_images: bool
+    suite: Suite,
+    chosen: Sequence[str],
+    measured: Sequence[str],
+    protocol: Protocol,
+    read_images: bool,
 ) -> dict[str, str]:
-    """Digests of what is learned from and tested on, and of nothing else."""
-    parts: dict[str, tuple[str, Any]] = {}
-    for source in chosen:
-        for domain in sources(source):
-            parts[f"train:{domain}"] = (domain, "train")
-        for target in measured:
-            part = suite.tested(target, sources(source))
-            parts[f"{part}:{target}"] = (target, part)
+    """Digests of what is learned from, selected on and tested on, and of nothing else."""
+    parts = parts_used(suite, chosen, measured, protocol)
     digest = suite.digest if read_images else suite.known_digest
     return {name: digest(domain, part) or UNKNOWN for name, (domain, part) in parts.items()}
 

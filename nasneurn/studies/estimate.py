@@ -11,6 +11,7 @@ from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network
 from nasneurn.rows import sources
 from nasneurn.studies.inputs import rows_of
+from nasneurn.studies.parts import selecting_targets, tested_part
 from nasneurn.studies.run import StudyRun
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
@@ -58,15 +59,24 @@ def estimates(run: StudyRun, left: Sequence[Unit], workers: int) -> list[Estimat
 
 def image_counts(run: StudyRun) -> ImageCounts:
     """Images of a training: means over the sources, and of all targets; labels are counted."""
+    protocol, targets = run.config.protocol, run.config.targets
     fit, held_out, test = [], [], []
+    oracle = sum(
+        len(rows_of(run.suite, target, protocol)[1])
+        for target in selecting_targets(targets, protocol)
+    )
     for source in run.config.sources:
-        rows = [rows_of(run.suite, domain, run.config.protocol) for domain in sources(source)]
+        rows = [rows_of(run.suite, domain, protocol) for domain in sources(source)]
         fit.append(sum(len(one) for one, _ in rows))
-        held_out.append(sum(len(one) for _, one in rows))
+        held_out.append(sum(len(one) for _, one in rows) + oracle)
         test.append(
             sum(
-                len(run.suite.labels(target, run.suite.tested(target, sources(source))))
-                for target in run.config.targets
+                len(
+                    run.suite.labels(
+                        target, tested_part(run.suite, target, sources(source), protocol)
+                    )
+                )
+                for target in targets
             )
         )
     return ImageCounts(*(sum(numbers) // len(numbers) for numbers in (fit, held_out, test)))

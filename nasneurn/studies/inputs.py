@@ -9,6 +9,7 @@ from torch import nn
 
 from nasneurn.choices import Choice
 from nasneurn.domains import Part, Split, Suite, SuiteHandle, joined, source_rows
+from nasneurn.errors import InputError
 from nasneurn.stems import STEMS
 from nasneurn.training.images import Images, SourceImages, open_images
 from nasneurn.training.protocol import Protocol
@@ -24,14 +25,21 @@ Rows = npt.NDArray[np.int64]
 
 
 def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
-    """The rows of a source's training images to fit and to select on, from its labels alone."""
-    return source_rows(
-        suite.labels(source, "train"),
-        most=protocol.train_images,
-        fraction=protocol.hold_out,
-        drawn=protocol.drawn,
-        held_out=suite.held_out(source),
-    )
+    """The rows of a domain's training images to fit and to select on, from its labels alone.
+
+    Raises:
+        InputError: they cannot be divided so.
+    """
+    try:
+        return source_rows(
+            suite.labels(source, "train"),
+            most=protocol.train_images,
+            fraction=protocol.hold_out,
+            drawn=protocol.drawn,
+            held_out=suite.held_out(source),
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
 
 
 @lru_cache(maxsize=2)
@@ -51,6 +59,17 @@ def source_images(
             part.append(split.select(rows))
     fit_images, selecting = (open_images(joined(part), None, device) for part in parts)
     return SourceImages(fit_images, selecting, tuple(len(one) for one in parts[0]))
+
+
+@lru_cache(maxsize=16)
+def oracle_images(
+    handle: SuiteHandle, target: str, protocol: Protocol, device: torch.device
+) -> Images:
+    """The images held out of a target's training part, by the rule that holds for sources."""
+    suite = handle.open()
+    _, held_out = rows_of(suite, target, protocol)
+    split = suite.images(target, "train")
+    return open_images(split, held_out, device, memory=TEST_MEMORY)
 
 
 @lru_cache(maxsize=16)

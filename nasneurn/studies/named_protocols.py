@@ -1,13 +1,19 @@
 """Protocols of the field by name: what a grid is, where an option does not say otherwise."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from nasneurn.choices import check_known
+from nasneurn.studies.parts import LEAVE_ONE_OUT
 
 
 @dataclass(frozen=True)
 class NamedProtocol:
-    """What options of ``nasneurn bench`` are if they are not given."""
+    """What options of ``nasneurn bench`` are if they are not given.
+
+    ``changes`` are fields of the budget with other values; ``--set`` goes before them.
+    """
 
     about: str
     models: str = "digits_convnet"
@@ -15,6 +21,7 @@ class NamedProtocol:
     sources: str = "all"
     seeds: int = 2
     budget: str = "quick"
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: What a bare ``nasneurn bench`` is.
@@ -35,6 +42,13 @@ PROTOCOLS = {
         suite="digits",
         seeds=5,
         budget="paper",
+    ),
+    LEAVE_ONE_OUT: NamedProtocol(
+        about="DomainBed's: for each domain one training on all the others, selected on a fifth of "
+        "their training images (Gulrajani and Lopez-Paz, ICLR 2021)",
+        sources=LEAVE_ONE_OUT,
+        seeds=3,
+        changes={"hold_out": 0.2, "balanced": True},
     ),
 }
 

@@ -22,9 +22,10 @@ def predictions_path(folder: Path, training: str) -> Path:
     return folder / "predictions" / f"{training}.parquet"
 
 
-def weights_path(folder: Path, training: str) -> Path:
-    """Where its weights are."""
-    return folder / "weights" / f"{training}.safetensors"
+def weights_path(folder: Path, training: str, target: str = "") -> Path:
+    """Where its weights are; where an oracle selected, those for a target."""
+    name = f"{training}-{target}" if target else training
+    return folder / "weights" / f"{name}.safetensors"
 
 
 def save_predictions(path: Path, answers: Mapping[str, "Answers"]) -> None:
@@ -102,10 +103,15 @@ def tell_unsaved(folder: Path, done: list[str], *, predictions: bool, weights: b
         (predictions, "predictions", predictions_path),
         (weights, "weights", weights_path),
     ):
-        lacking = sum(not path(folder, one).is_file() for one in done) if asked else 0
+        lacking = sum(not _is_saved(path(folder, one)) for one in done) if asked else 0
         if lacking:
             print(
                 f"nasneurn: {lacking} trainings were done before their {what} were to be saved; "
                 "another --out does them again",
                 file=sys.stderr,
             )
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether a file is there, or one for each target."""
+    return path.is_file() or any(path.parent.glob(f"{path.stem}-*{path.suffix}"))

@@ -17,7 +17,13 @@ from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network, describe
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
-from nasneurn.studies.inputs import source_images, standardized_stem, test_images
+from nasneurn.studies.inputs import (
+    oracle_images,
+    source_images,
+    standardized_stem,
+    test_images,
+)
+from nasneurn.studies.parts import tested_part
 from nasneurn.studies.saved import (
     predictions_path,
     save_predictions,
@@ -27,7 +33,7 @@ from nasneurn.studies.saved import (
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
-from nasneurn.training.early_stopping import HeldOutSelection
+from nasneurn.training.early_stopping import HeldOutSelection, OracleSelection
 from nasneurn.training.evaluation import Answers, accuracy, answers
 from nasneurn.training.fit import fit
 from nasneurn.training.images import ShuffledBatches
@@ -77,20 +83,25 @@ class _Work:
         self._halves = halves
         self._device = torch.device(place.device)
         self._suite = place.suite.open()
+        #: Images in a batch; balanced ones may have fewer.
+        self._part = training.protocol.batch_size // halves
 
     def result(self) -> Result:
         network, adaptation = self._network()
+        targets = self._training.targets
+        selection: HeldOutSelection | None = None
         if self._training.weights == "inherited":
             history: list[Row] = []
             held_out = accuracy(network.eval(), self._images.held_out)
-            best = {"epoch": 0.0, "held_out_accuracy": held_out}
+            best = {one: {"epoch": 0.0, "held_out_accuracy": held_out} for one in targets}
         else:
             selection = self._train(network)
-            history, best = selection.history, selection.best
+            history = selection.history
+            best = {target: selection.best_for(target) for target in targets}
         network.eval()
-        answers = self._answers(network)
+        answers = self._answers(network, selection)
         measured = {target: metrics(given) for target, given in answers.items()}
-        self._save(network, answers)
+        self._save(network, answers, selection)
         return Result(
             {
                 "accuracy": list(self._rows(measured, adaptation, history, best)),
@@ -150,10 +161,10 @@ class _Work:
             stream(seed, "order"),
             parts=self._halves,
             sizes=self._images.sizes,
+            balanced=protocol.balanced,
         )
-        selection = HeldOutSelection(
-            self._images.held_out, every, protocol.patience, last=protocol.selection == "last"
-        )
+        self._part = loader.part
+        selection = self._selection(every)
         checkpoint = _checkpoint(self._training, self._place)
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with meter(self._place.title, count, shown=self._place.shown) as progress:
@@ -172,15 +183,35 @@ class _Work:
             )
         return selection
 
-    def _answers(self, network: nn.Module) -> dict[str, Answers]:
-        answered = {}
-        for target in self._training.targets:
-            part = self._suite.tested(target, self._training.sources)
+    def _selection(self, every: int) -> HeldOutSelection:
+        protocol, held_out = self._training.protocol, self._images.held_out
+        if protocol.selection != "oracle":
+            last = protocol.selection == "last"
+            return HeldOutSelection(held_out, every, protocol.patience, last=last)
+        chosen = {
+            target: oracle_images(self._place.suite, target, protocol, self._device)
+            for target in self._training.targets
+        }
+        return OracleSelection(held_out, every, chosen)
+
+    def _answers(
+        self, network: nn.Module, selection: HeldOutSelection | None
+    ) -> dict[str, Answers]:
+        training, answered = self._training, {}
+        for target in training.targets:
+            if isinstance(selection, OracleSelection):
+                selection.restore(network, target)
+            part = tested_part(self._suite, target, training.sources, training.protocol)
             images = test_images(self._place.suite, target, part, self._device)
             answered[target] = answers(network, images)
         return answered
 
-    def _save(self, network: nn.Module, answered: dict[str, Answers]) -> None:
+    def _save(
+        self,
+        network: nn.Module,
+        answered: dict[str, Answers],
+        selection: HeldOutSelection | None,
+    ) -> None:
         """Leave what was asked for; that a disk is full must not cost the rows."""
         identity = self._training.identity
         try:
@@ -188,8 +219,12 @@ class _Work:
                 save_predictions(predictions_path(self._place.folder, identity), answered)
             if self._place.save_weights:
                 stem, body = network.children()
-                path = weights_path(self._place.folder, identity)
-                save_weights(path, body, stem, self._training)
+                oracle = selection if isinstance(selection, OracleSelection) else None
+                for target in self._training.targets if oracle else ("",):
+                    if oracle:
+                        oracle.restore(network, target)
+                    path = weights_path(self._place.folder, identity, target)
+                    save_weights(path, body, stem, self._training)
         except InputError as error:
             print(f"nasneurn: not saved: {error}", file=sys.stderr)
 
@@ -204,10 +239,9 @@ class _Work:
         measured: dict[str, Metrics],
         adaptation: str,
         history: list[Row],
-        best: dict[str, float],
+        best: dict[str, dict[str, float]],
     ) -> Iterator[Row]:
         training, versions = self._training, environment()
-        size = training.protocol.batch_size
         about = describe(training.architecture, len(self._suite.classes), training.image_size)
         for target, found in measured.items():
             yield {
@@ -217,6 +251,7 @@ class _Work:
                 "applied_stem": str(training.applied_stem),
                 "target": target,
                 "protocol": training.protocol_label,
+                "selection": training.protocol.selection,
                 "scaling": training.protocol.scaling,
                 "input_mean": self._statistics.mean_text,
                 "input_std": self._statistics.deviation_text,
@@ -225,13 +260,13 @@ class _Work:
                 "macro_f1": found.macro_f1,
                 "nll": found.nll,
                 "ece": found.ece,
-                "held_out_accuracy": best["held_out_accuracy"],
+                "held_out_accuracy": best[target]["held_out_accuracy"],
                 "epochs": len(history),
-                "best_epoch": int(best["epoch"]),
+                "best_epoch": int(best[target]["epoch"]),
                 "params": about.params,
                 "flops": about.flops,
                 "adaptation": adaptation,
-                "batch": str(size) if self._halves == 1 else f"{size // 2} x 2",
+                "batch": f"{self._part} x {self._halves}" if self._halves > 1 else str(self._part),
                 "seconds": sum(record["seconds"] for record in history),
                 "device": self._device.type,
                 "precision": training.precision,

@@ -1,12 +1,13 @@
-"""Early stopping: keep the weights that do best on held-out source images, or the last."""
+"""Which pass's weights are kept: the best on held-out source images, the last, or an oracle's."""
 
 import copy
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nasneurn.training.evaluation import accuracy
 from nasneurn.training.fit import batch_loss
@@ -41,6 +42,10 @@ class HeldOutSelection(pl.Callback):
         self._weights: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {"epoch": 0, "held_out_accuracy": -1.0}
+
+    def best_for(self, target: str) -> dict[str, float]:
+        """The record of the pass whose weights a target is to be measured with."""
+        return self.best
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock; a run killed after its last pass is over."""
@@ -91,9 +96,9 @@ class HeldOutSelection(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give the network its best weights."""
         assert isinstance(pl_module, ClassificationModule)
+        if self._losses and (self._last or not self.history):  # of a pass that was not whole
+            self._measure(pl_module)
         if self._last:
-            if self._losses:  # of a pass that was not whole
-                self._measure(pl_module)
             self._weights = pl_module.measured.state_dict()
         pl_module.model.load_state_dict(self._weights)
 
@@ -108,3 +113,58 @@ class HeldOutSelection(pl.Callback):
         self.history = state_dict["history"]
         if self.history:
             self._note_best()
+
+
+class OracleSelection(HeldOutSelection):
+    """Keeps for each target the weights of the pass that did best on images held out of it.
+
+    Test-domain validation, or "oracle", of Gulrajani and Lopez-Paz, "In Search of Lost Domain
+    Generalization", ICLR 2021, section 3: it looks at the target, and bounds what a selection
+    could give. All passes are made. Of equal accuracies the earlier counts. The network itself
+    ends with its last weights; :meth:`restore` gives it those of a target.
+
+    Args:
+        held_out: held-out source images, which are measured as ever and select nothing.
+        every: batches in a pass.
+        targets: images that select, by target.
+    """
+
+    def __init__(self, held_out: Images, every: int, targets: Mapping[str, Images]) -> None:
+        super().__init__(held_out, every, patience=1, last=True)
+        self._targets = targets
+        #: The best pass so far and its accuracy, by target.
+        self._chosen: dict[str, tuple[int, float]] = {}
+        #: Weights by pass: those of several targets are often of one.
+        self._kept: dict[int, dict[str, Tensor]] = {}
+
+    def best_for(self, target: str) -> dict[str, float]:
+        """See :class:`HeldOutSelection`."""
+        return self.history[self._chosen[target][0] - 1]
+
+    def restore(self, network: nn.Module, target: str) -> None:
+        """Give the network the weights of a target."""
+        network.load_state_dict(self._kept[self._chosen[target][0]])
+
+    def _measure(self, pl_module: pl.LightningModule) -> None:
+        super()._measure(pl_module)
+        assert isinstance(pl_module, ClassificationModule)
+        network, number = pl_module.measured.eval(), len(self.history)
+        for target, images in self._targets.items():
+            found = accuracy(network, images)
+            if target not in self._chosen or found > self._chosen[target][1]:
+                self._chosen[target] = (number, found)
+        wanted = {chosen for chosen, _ in self._chosen.values()}
+        if number in wanted:
+            self._kept[number] = copy.deepcopy(network.state_dict())
+        self._kept = {one: weights for one, weights in self._kept.items() if one in wanted}
+        network.train()
+        self._mark = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {**super().state_dict(), "chosen": self._chosen, "kept": self._kept}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        super().load_state_dict(state_dict)
+        self._chosen, self._kept = state_dict["chosen"], state_dict["kept"]

@@ -216,7 +216,9 @@ class ShuffledBatches:
     out. With ``parts``, each batch comes in so many equal parts, and ``count`` counts these.
 
     Where ``sizes`` tells how many of the images are of each domain, one after another, a batch is
-    images, labels and domains, int64 from 0 up.
+    images, labels and domains, int64 from 0 up. With ``balanced`` it has equally many of each, and
+    what is left over of its size is left out. A pass has as many batches as without; each domain
+    goes round in orders of its own, the small ones more often.
 
     Attributes:
         data: the images.
@@ -231,6 +233,7 @@ class ShuffledBatches:
         seed: int,
         parts: int = 1,
         sizes: Sequence[int] = (),
+        balanced: bool = False,
     ) -> None:
         if batch_size > len(data):
             raise InputError(
@@ -239,7 +242,14 @@ class ShuffledBatches:
         self.data = data
         self.sources = max(1, len(sizes))
         self._domains = np.repeat(np.arange(len(sizes)), sizes)
-        self._part = batch_size // parts
+        self._sizes = tuple(sizes) if balanced else ()
+        self._of_each = batch_size // parts // self.sources
+        #: Images in a batch.
+        self.part = self._of_each * self.sources if self._sizes else batch_size // parts
+        if not self.part:
+            raise InputError(
+                f"batch size {batch_size} is too small for images of each of {self.sources} domains"
+            )
         self._count = count
         #: Batches in one pass over the data.
         self.in_a_pass = len(data) // batch_size * parts
@@ -253,16 +263,37 @@ class ShuffledBatches:
         while self._next < self._count:
             number, position = divmod(self._next, self.in_a_pass)
             stop = min(self.in_a_pass, position + self._count - self._next)
-            order = self.data.order(self._seed, number)[: stop * self._part]
-            start = position * self._part
-            for images, labels in self.data.follow(order, self._part, start):
+            whole = self._balanced(number) if self._sizes else self.data.order(self._seed, number)
+            order = whole[: stop * self.part]
+            start = position * self.part
+            for images, labels in self.data.follow(order, self.part, start):
                 self._next += 1
-                rows = order[start : start + self._part]
-                start += self._part
+                rows = order[start : start + self.part]
+                start += self.part
                 if self.sources == 1:
                     yield images, labels
                 else:
                     yield images, labels, torch.from_numpy(self._domains[rows]).to(labels.device)
+
+    def _balanced(self, number: int) -> Rows:
+        """The rows of pass ``number``, for batches with equally many of each domain.
+
+        A domain's rows are permutations one after another, drawn by the seed, the domain and the
+        number of the permutation; pass after pass goes on in them.
+        """
+        wanted = self.in_a_pass * self._of_each
+        begin, first, columns = number * wanted, 0, []
+        for domain, size in enumerate(self._sizes):
+            rounds = range(begin // size, (begin + wanted - 1) // size + 1)
+            rows = [
+                first + np.random.default_rng([self._seed, one, domain]).permutation(size)
+                for one in rounds
+            ]
+            offset = begin - rounds[0] * size
+            chosen = np.concatenate(rows)[offset : offset + wanted]
+            columns.append(chosen.reshape(self.in_a_pass, self._of_each))
+            first += size
+        return np.concatenate(columns, axis=1).ravel()
 
     def state_dict(self) -> dict[str, int]:
         """How many batches were taken."""

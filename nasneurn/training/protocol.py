@@ -36,10 +36,12 @@ class Protocol(Settings):
         epochs: passes over the others at most.
         steps: optimizer steps, in place of ``epochs``; None is none.
         selection: the weights that are measured: of the pass that is best on ``held_out`` images,
-            or the ``last``; then nothing ends a training early.
+            or the ``last``; or by ``oracle`` of the pass that is best, for each target, on images
+            held out of that target. Of the last two nothing ends a training early.
         patience: training ends once the held-out accuracy has not risen for so many passes; the
             best pass's weights are measured.
         batch_size: images of a step.
+        balanced: each batch has equally many images of each of several source domains.
         learning_rate: of AdamW, which is Adam where ``weight_decay`` is 0.
         weight_decay: of AdamW.
         schedule: ``constant``, or ``cosine`` after a linear warm-up over a tenth of the steps.
@@ -55,9 +57,10 @@ class Protocol(Settings):
     hold_out: float = Field(default=0.15, gt=0, lt=1)
     epochs: PositiveInt
     steps: PositiveInt | None = None
-    selection: Literal["held_out", "last"] = "held_out"
+    selection: Literal["held_out", "last", "oracle"] = "held_out"
     patience: PositiveInt = 5
     batch_size: int = Field(ge=2)
+    balanced: bool = False
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
@@ -72,7 +75,7 @@ class Protocol(Settings):
         So a training that was done before a field was there is the same training.
         """
         fields = self.model_dump(mode="json")
-        later = ("drawn", "steps", "selection")
+        later = ("drawn", "steps", "selection", "balanced")
         return {
             name: value
             for name, value in fields.items()
