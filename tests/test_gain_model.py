@@ -84,7 +84,7 @@ def test_with_nothing_planted_the_model_is_seldom_better_than_the_mean() -> None
         if seed < 20:
             penalties.append(fit(pairs, FEATURES).penalty)
     assert better <= binom.ppf(0.975, runs, 0.05)
-    assert np.median(penalties) == PENALTIES[-1]  # which leaves the mean alone
+    assert np.median(penalties) >= 1  # so that coefficients are halved at the least
 
 
 def test_measures_beside_scikit_learn() -> None:
