@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         register_network,
         register_space,
     )
+    from nasneurn.questions import diagnose
     from nasneurn.stems import NeuRN, create_stem, list_stems, neurn, register_stem
     from nasneurn.studies.folder import Study
     from nasneurn.studies.run import Execution
@@ -42,6 +43,7 @@ _HOME = {
     "create_network": "nasneurn.networks",
     "create_space": "nasneurn.networks",
     "create_stem": "nasneurn.stems",
+    "diagnose": "nasneurn.questions",
     "list_algorithms": "nasneurn.algorithms",
     "list_networks": "nasneurn.networks",
     "list_spaces": "nasneurn.networks",
@@ -69,6 +71,7 @@ __all__ = [
     "create_network",
     "create_space",
     "create_stem",
+    "diagnose",
     "list_algorithms",
     "list_networks",
     "list_spaces",

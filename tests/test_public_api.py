@@ -10,8 +10,9 @@ import nasneurn
 
 NAMES = [
     "Execution", "InputError", "NeuRN", "Study", "__version__", "align", "bench",
-    "create_algorithm", "create_network", "create_space", "create_stem", "list_algorithms",
-    "list_networks", "list_spaces", "list_stems", "load_study", "load_suite", "neurn",
+    "create_algorithm", "create_network", "create_space", "create_stem", "diagnose",
+    "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_study", "load_suite",
+    "neurn",
     "read_found", "register_algorithm", "register_network", "register_space", "register_stem",
     "search",
 ]  # fmt: skip

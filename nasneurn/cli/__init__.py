@@ -13,6 +13,7 @@ from nasneurn.cli.align_command import align_command
 from nasneurn.cli.bench_commands import bench_command, experiment_command
 from nasneurn.cli.correlate_command import correlate_command
 from nasneurn.cli.data_commands import app as data_app
+from nasneurn.cli.diagnose_command import diagnose_command
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
 from nasneurn.errors import InputError
@@ -36,6 +37,7 @@ app.command("experiment")(experiment_command)
 app.command("status")(status_command)
 app.command("figures")(figures_command)
 app.command("align")(align_command)
+app.command("diagnose")(diagnose_command)
 app.command("correlate")(correlate_command)
 app.add_typer(data_app, name="data")
 

@@ -1,0 +1,55 @@
+"""``nasneurn diagnose``: what the stems of a study change."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasneurn.cli.options import DataDir, Device, TrustCode
+
+
+def diagnose_command(
+    study: Annotated[Path, typer.Argument(help="The folder of a study.")],
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(help="source:target of the study; commas between, or repeated; else all."),
+    ] = None,
+    stems: Annotated[
+        list[str] | None,
+        typer.Option(help="Stems of the study, beside none; else all."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(help="At most so many test images of each domain, by a fixed seed.")
+    ] = 500,
+    corrupted: Annotated[
+        int, typer.Option(help="At most so many of them under corruptions; 0 leaves these out.")
+    ] = 200,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of tables and figures; else STUDY/diagnosis.")
+    ] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Measure what the stems of a study change: in images, in features and in answers.
+
+    Nothing is trained. Features, confusions, rescued images and corruptions need a study that was
+    run with --save-predictions --save-weights.
+    """
+    from nasneurn.questions import diagnose
+    from nasneurn.report.diagnosis_summary import summary
+
+    found = diagnose(
+        study,
+        pairs=pairs or (),
+        stems=stems or (),
+        images=images,
+        corrupted=corrupted,
+        out=out,
+        data_dir=data_dir,
+        device=device,
+        trust_code=trust_code,
+    )
+    for line in summary(found):
+        typer.echo(line)
+    typer.echo(f"written to {out or study / 'diagnosis'}")

@@ -1,0 +1,68 @@
+"""Networks as their trainings left them, from saved weights."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from nasneurn.domains import SuiteHandle
+from nasneurn.errors import InputError
+from nasneurn.networks.build import create_network
+from nasneurn.studies.inputs import standardized_stem
+from nasneurn.studies.saved import weights_path
+from nasneurn.studies.training_unit import Training
+
+#: The first letters of the names of a stem's own state in a file of weights.
+STEM = "stem."
+
+
+def saved_weights(folder: Path, training: str, target: str) -> Path | None:
+    """The file of a training's weights, or of those that were selected for a target."""
+    for path in (weights_path(folder, training, target), weights_path(folder, training)):
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=16)
+def restored(path: Path, handle: SuiteHandle, device: torch.device) -> nn.Sequential:
+    """The network of a file of weights, in evaluation mode: the stem with its scaling, the body.
+
+    Raises:
+        InputError: the file is none of saved weights, or they are of another network.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            training = Training.model_validate_json((file.metadata() or {})["training"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
+    stem, _ = standardized_stem(
+        training.applied_stem, handle, training.sources, training.protocol, device
+    )
+    with torch.random.fork_rng(devices=[]):
+        body, _ = create_network(
+            training.architecture,
+            len(handle.open().classes),
+            training.image_size,
+            training.adaptation,
+        )
+    own = {name.removeprefix(STEM): state.pop(name) for name in list(state) if _is_of(stem, name)}
+    try:
+        body.load_state_dict(state)
+        stem.load_state_dict(own)
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: weights of another network ({told})") from None
+    network = nn.Sequential(stem, body).to(memory_format=torch.channels_last).to(device).eval()
+    for weight in network.parameters():
+        weight.requires_grad_(False)
+    return network
+
+
+def _is_of(stem: nn.Module, name: str) -> bool:
+    """Whether a name is of the stem's own state; a network may have a layer called stem too."""
+    return name.startswith(STEM) and name.removeprefix(STEM) in stem.state_dict()

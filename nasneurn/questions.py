@@ -1,0 +1,188 @@
+"""What a program asks of a study that is done: each gives tables, and can be written to files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasneurn.api import load_study, read_config
+from nasneurn.errors import InputError
+
+if TYPE_CHECKING:
+    from nasneurn.diagnosis.diagnose import Diagnosis
+    from nasneurn.prediction.advice import Advice
+    from nasneurn.prediction.predicting import Prediction
+
+
+def diagnose(
+    study: Path | str,
+    *,
+    pairs: str | Sequence[str] = (),
+    stems: str | Sequence[str] = (),
+    images: int = 500,
+    corrupted: int = 200,
+    out: Path | str | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    trust_code: bool = False,
+) -> "Diagnosis":
+    """What the stems of a study change: in images, in features and in answers.
+
+    Nothing is trained. What needs saved predictions or weights is left out where the study has
+    none, and ``notes`` of the result say so.
+
+    Args:
+        study: the folder of the study.
+        pairs: ``source:target``, by default all of the study.
+        stems: by default all of the study; ``none`` is always among them.
+        images: at most so many test images of each domain, for distances and statistics.
+        corrupted: at most so many of them under corruptions; 0 leaves these out.
+        out: where tables and figures are written; by default ``diagnosis`` in the study's folder.
+        data_dir: the folder of the files of ``digits``.
+        device: auto, cpu or cuda.
+        trust_code: also import the code that the study names.
+
+    Raises:
+        InputError: the folder holds no study or no rows, a pair or stem is not in it, its images
+            are others here, or it names code without ``trust_code``.
+    """
+    from nasneurn.domains import load_suite
+    from nasneurn.report.diagnosis_files import write_diagnosis
+
+    loaded = load_study(study)
+    config = read_config(loaded.config_path)
+    if config.code and not trust_code:
+        raise InputError(
+            f"{loaded.config_path} names code that is not of this package "
+            f"({', '.join(config.code)}); say --trust-code if you trust the file and that code"
+        )
+    from nasneurn.diagnosis.diagnose import diagnose_study
+    from nasneurn.training.devices import choose_device
+
+    suite = load_suite(
+        config.suite,
+        data_dir=data_dir,
+        size=config.image_size,
+        splits=Path(config.splits) if config.splits else None,
+    )
+    found = diagnose_study(
+        loaded,
+        config,
+        suite,
+        choose_device(device),
+        pairs=[pairs] if isinstance(pairs, str) else pairs,
+        stems=[stems] if isinstance(stems, str) else stems,
+        images=images,
+        corrupted=corrupted,
+    )
+    write_diagnosis(found, Path(out) if out is not None else loaded.folder / "diagnosis")
+    return found
+
+
+def predict(
+    studies: Path | str | Sequence[Path | str],
+    *,
+    stems: str | Sequence[str] = (),
+    control: str = "none",
+    images: int = 500,
+    out: Path | str = Path("results/predict"),
+    data_dir: Path | None = None,
+    device: str = "auto",
+) -> "Prediction":
+    """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
+
+    The model sees unlabelled images of source and target alone. Nothing is trained.
+
+    Args:
+        studies: the folder of one study, or of several of images of one size.
+        stems: by default all of the studies but the control.
+        control: the stem that gains are measured from.
+        images: at most so many images of each domain, for the features.
+        out: where tables, the figure and ``model.json`` are written.
+        data_dir: the folder of the files of ``digits``.
+        device: auto, cpu or cuda.
+
+    Raises:
+        InputError: no study, rows, stem or control as asked for, images that are others here, or
+            too few pairs, sources or domains.
+    """
+    from nasneurn.choices import split_choices
+    from nasneurn.environment import environment
+    from nasneurn.prediction.known_pairs import known_pairs
+    from nasneurn.prediction.model_file import VERSION, ModelFile
+    from nasneurn.prediction.predicting import predict_pairs
+    from nasneurn.report.prediction_files import write_prediction
+    from nasneurn.training.devices import choose_device
+
+    folders = [studies] if isinstance(studies, str | Path) else list(studies)
+    loaded = [load_study(folder) for folder in folders]
+    if not loaded:
+        raise InputError("no study; name the folder of one or more")
+    measured = [(study, read_config(study.config_path)) for study in loaded]
+    pairs = known_pairs(
+        measured,
+        stems=split_choices([stems] if isinstance(stems, str) else stems),
+        control=control,
+        images=images,
+        data_dir=data_dir,
+        device=choose_device(device),
+    )
+    found = predict_pairs(pairs, control)
+    model = ModelFile(
+        version=VERSION,
+        nasneurn=environment()["nasneurn"],
+        studies=tuple(study.folder.resolve().name for study in loaded),
+        image_size=measured[0][1].image_size,
+        images=images,
+        stems=found.models,
+    )
+    write_prediction(found, model, Path(out))
+    return found
+
+
+def advise(
+    source: str | Path,
+    target: str | Path,
+    *,
+    stem: str = "neurn",
+    suite: str | Path | None = None,
+    model: Path | str | None = None,
+    splits: Path | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+) -> "Advice":
+    """Whether a stem will gain on a pair of domains, before any training and without labels.
+
+    Args:
+        source: a domain of the suite, several joined by "+", or a folder of images.
+        target: a domain of the suite, or a folder of images.
+        stem: the stem to use or not.
+        suite: the suite; by default "builtin", unless source and target are folders.
+        model: the ``model.json`` of :func:`predict`; by default that of the package.
+        splits: the split file of a suite that is a folder.
+        data_dir: the folder of the files of ``digits``.
+        device: auto, cpu or cuda.
+
+    Raises:
+        InputError: no such model, stem, domain or folder; too few images, or too many that cannot
+            be read.
+    """
+    from nasneurn.domains import load_suite
+    from nasneurn.prediction.advice import advise_on_images, advise_on_suite
+    from nasneurn.prediction.model_file import read_model
+    from nasneurn.prediction.unlabelled import folder_images
+    from nasneurn.training.devices import choose_device
+
+    known, where = read_model(None if model is None else Path(model)), choose_device(device)
+    known.of(stem)  # before images are read
+    if suite is not None or not (Path(source).is_dir() or Path(target).is_dir()):
+        domains = load_suite(
+            "builtin" if suite is None else suite,
+            data_dir=data_dir,
+            size=known.image_size,
+            splits=splits,
+        )
+        return advise_on_suite(known, stem, domains, str(source), str(target), where)
+    images = [
+        folder_images(Path(folder), known.image_size, known.images) for folder in (source, target)
+    ]
+    return advise_on_images(known, stem, images[0], images[1], where)

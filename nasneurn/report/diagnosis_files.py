@@ -1,0 +1,97 @@
+"""A diagnosis as files: a table for each subject, and figures."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nasneurn.diagnosis.diagnose import Diagnosis
+from nasneurn.files import written_atomically
+from nasneurn.progress import meter
+from nasneurn.report.answer_figures import draw_confusions, draw_rescued
+from nasneurn.report.diagnosis_figures import reliability_drawing, shift_drawings
+from nasneurn.report.inside_figures import draw_corruptions, draw_layers
+from nasneurn.report.rescued_sheet import draw_sheet
+from nasneurn.report.style import write_figure
+
+#: Kinds of training (architectures, settings) that get figures of their own.
+DRAWN = 4
+
+Drawings = dict[str, Callable[[], Figure]]
+
+
+def write_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
+    """Write ``tables/`` and ``figures/``; numbers are in full.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    written = []
+    for name, table in found.tables.items():
+        path = folder / "tables" / f"{name}.csv"
+        with written_atomically(path) as draft:
+            table.to_csv(draft, index=False)
+        written.append(path)
+    drawings = _drawings(found)
+    with meter("figures", len(drawings)) as progress:
+        for name, draw in drawings.items():
+            written.append(write_figure(draw, folder / "figures" / f"{name}.png"))
+            progress.advance()
+    return written
+
+
+def _drawings(found: Diagnosis) -> Drawings:
+    drawings: Drawings = {}
+    kinds = list(found.chosen.kinds())
+    for own, rows in kinds[:DRAWN]:
+        suffix = _suffix(own) if len(kinds) > 1 else ""
+        for name, draw in _of_kind(found, own, rows).items():
+            drawings[name + suffix] = draw
+    for sheet in found.sheets:
+        own = {name: sheet.columns[name] for name in found.chosen.keys}
+        names = {name: sheet.columns[name] for name in ("source", "target", "stem")}
+        suffix = _suffix(own) if len(kinds) > 1 else ""
+        drawings[f"images{_suffix(names)}{suffix}"] = partial(draw_sheet, sheet)
+    return drawings
+
+
+def _of_kind(found: Diagnosis, own: Mapping[str, str], rows: pd.DataFrame) -> Drawings:
+    stems = list(found.chosen.stems)
+    tables = {name: _part(table, own) for name, table in found.tables.items()}
+    tables = {name: table for name, table in tables.items() if len(table)}
+    drawings = shift_drawings(tables, rows, stems)
+    for source in found.chosen.sources:
+        for name, (needed, draw) in {
+            "reliability": ("reliability", lambda t, s: reliability_drawing(t, stems, s)),
+            "confusions": (
+                "confusions",
+                lambda t, s: draw_confusions(t, stems, s, found.classes),
+            ),
+            "layers": ("layers", draw_layers),
+            "corruptions": (
+                "corruptions",
+                lambda t, s: draw_corruptions(t, tables["corruption_means"], stems, s),
+            ),
+        }.items():
+            if needed in tables and source in set(tables[needed]["source"]):
+                drawings[f"{name}{_suffix({'source': source})}"] = partial(
+                    draw, tables[needed], source
+                )
+    if "rescued" in tables:
+        drawings["rescued"] = partial(draw_rescued, tables["rescued"])
+    return drawings
+
+
+def _part(table: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of one kind of training; tables of images alone are of all kinds."""
+    for name, value in own.items():
+        if name in table:
+            table = table[table[name].astype(str) == value]
+    return table
+
+
+def _suffix(names: Mapping[str, str]) -> str:
+    text = "".join(f"-{value}" for value in names.values())
+    return "".join(letter if letter.isalnum() or letter in "-_.=+" else "_" for letter in text)
