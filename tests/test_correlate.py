@@ -529,6 +529,8 @@ def test_folders_that_do_not_do_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"several sizes.*32.*64"):
         correlate([study, changed("larger", image_size=64)])
+    with pytest.raises(InputError, match=r"adapted in several ways.*as-published.*fit"):
+        correlate([study, changed("fitted", adaptation="fit")])
     first, *rest = config["architectures"]
     renamed = [{**first, "options": {"a": 1}}, *rest]
     with pytest.raises(InputError, match="digits_convnet is another architecture"):

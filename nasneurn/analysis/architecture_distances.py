@@ -20,7 +20,7 @@ from alignment.run import compute
 from alignment.tokens import tokenize
 from alignment.unordered import bag_similarity, graph_similarity
 from nasneurn.analysis.mantel import Values, pairs_of
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.as_layers import as_graph, as_layers
 
 #: What a distance is of.
@@ -85,6 +85,7 @@ def architecture_distances(
     sizes: Mapping[str, Sequence[float]] | None = None,
     *,
     random_features: bool = True,
+    adapting: Adapting = "as-published",
     jobs: int | None = None,
 ) -> ArchitectureDistances:
     """All distances of :data:`WAYS` and their rivals.
@@ -95,6 +96,7 @@ def architecture_distances(
         sizes: by ``params`` and ``flops`` those of the networks as they were trained; by default
             what was traced.
         random_features: also run each network, with random weights.
+        adapting: how these are made to take images of that size.
         jobs: processes to trace in.
 
     Raises:
@@ -119,7 +121,7 @@ def architecture_distances(
         graphs = [as_graph(one, image_size) for one in _shown("graphs", architectures)]
         found.add("graph", RIVAL, 1 - graph_similarity(graphs))
     if random_features:
-        found.add("random-features", RIVAL, _random_features(architectures, image_size))
+        found.add("random-features", RIVAL, _random_features(architectures, image_size, adapting))
     return ArchitectureDistances(found.tables, found.of, tuple(layers), tuple(found.notes))
 
 
@@ -134,7 +136,9 @@ def log_differences(sizes: Sequence[float]) -> Values:
     return np.asarray(np.abs(logs[:, None] - logs[None]))
 
 
-def _random_features(architectures: Sequence[Architecture], image_size: int) -> Values:
+def _random_features(
+    architectures: Sequence[Architecture], image_size: int, adapting: Adapting
+) -> Values:
     from nasneurn.networks.random_features import (
         centred_products,
         cka_over_seeds,
@@ -144,7 +148,7 @@ def _random_features(architectures: Sequence[Architecture], image_size: int) -> 
 
     images = sample_images(image_size, IMAGES)
     products = [
-        [centred_products(features(one, seed, images)) for seed in range(SEEDS)]
+        [centred_products(features(one, seed, images, adapting)) for seed in range(SEEDS)]
         for one in _shown("random features", architectures)
     ]
     table = np.zeros((len(products),) * 2)

@@ -129,6 +129,7 @@ def correlate(
         studies.image_size,
         _sizes(studies.rows, profiles),
         random_features=random_features,
+        adapting=studies.adaptation,
         jobs=jobs,
     )
     options: dict[str, Any] = {"permutations": permutations, "seed": seed}

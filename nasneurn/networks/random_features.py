@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network
 
 Values = npt.NDArray[np.float64]
@@ -33,7 +33,12 @@ def sample_images(size: int, count: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2).float() / 255
 
 
-def random_features(architecture: Architecture, seed: int, images: torch.Tensor) -> Values:
+def random_features(
+    architecture: Architecture,
+    seed: int,
+    images: torch.Tensor,
+    adapting: Adapting = "as-published",
+) -> Values:
     """(N, F), what enters the last linear layer or convolution of a network with random weights.
 
     PyTorch's generator is left as it was.
@@ -42,6 +47,7 @@ def random_features(architecture: Architecture, seed: int, images: torch.Tensor)
         architecture: built for images of this size.
         seed: of its weights.
         images: (N, 3, S, S).
+        adapting: see :func:`nasneurn.networks.build.create_network`.
 
     Raises:
         InputError: it cannot be built.
@@ -53,7 +59,7 @@ def random_features(architecture: Architecture, seed: int, images: torch.Tensor)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network, _ = create_network(architecture, CLASSES, images.shape[-1])
+        network, _ = create_network(architecture, CLASSES, images.shape[-1], adapting)
         network.eval()
         for module in network.modules():
             if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):

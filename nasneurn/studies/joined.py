@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.studies.folder import Study, check_begun
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ class JoinedStudies:
         rows: of all ``accuracy.csv``, each training and target once.
         architectures: by the name that rows have.
         image_size: side of the images.
+        adaptation: how networks of libraries were made to take such images.
     """
 
     rows: "pd.DataFrame"
     architectures: dict[str, Architecture]
     image_size: int
+    adaptation: Adapting
 
 
 def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> JoinedStudies:
@@ -37,14 +39,16 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
         trust_code: whether code that the files name may be imported later.
 
     Raises:
-        InputError: a folder holds no study or no row; two studies have images of two sizes, or
-            two architectures of one name; code is named without ``trust_code``.
+        InputError: a folder holds no study or no row; two studies have images of two sizes, adapt
+            networks in two ways, or have two architectures of one name; code is named without
+            ``trust_code``.
     """
     import pandas as pd
 
     if not folders:
         raise InputError("no study; name the folder of one or more")
     tables, sizes = [], {}
+    adapted: dict[str, Adapting] = {}
     known: dict[str, Architecture] = {}
     for folder in folders:
         study = Study(folder)
@@ -54,6 +58,8 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
         tables.append(study.accuracy)
         written = read_yaml(study.config_path)
         sizes[str(folder)] = int(written["image_size"])
+        # Studies that were written before there was a choice have networks as published.
+        adapted[str(folder)] = written.get("adaptation", "as-published")
         for one in _architectures(study, written.get("architectures", []), trust_code):
             before = known.setdefault(one.name, one)
             if before.model_dump(exclude={"version"}) != one.model_dump(exclude={"version"}):
@@ -61,12 +67,16 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
                     f"{folder}: {one.name} is another architecture than in the studies before; "
                     "studies that are joined need names that differ"
                 )
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{folder} {size}" for folder, size in sizes.items())
-        raise InputError(f"studies of images of several sizes cannot be joined ({told})")
+    for what, values in (
+        ("images of several sizes", sizes),
+        ("networks adapted in several ways", adapted),
+    ):
+        if len(set(values.values())) > 1:
+            told = ", ".join(f"{folder}: {value}" for folder, value in values.items())
+            raise InputError(f"studies of {what} cannot be joined ({told})")
     rows = pd.concat(tables, ignore_index=True)
     rows = rows.drop_duplicates(["training", "target"], ignore_index=True)
-    return JoinedStudies(rows, known, next(iter(sizes.values())))
+    return JoinedStudies(rows, known, next(iter(sizes.values())), next(iter(adapted.values())))
 
 
 def _architectures(study: Study, records: list[object], trust_code: bool) -> list[Architecture]:
