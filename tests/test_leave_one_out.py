@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from grid_rows import grid_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pets import COLOURS, make_pets, save
@@ -16,6 +17,7 @@ from nasneurn import bench
 from nasneurn.api import bench_run
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
+from nasneurn.report.comparison_figures import draw_effects
 from nasneurn.studies.config import parse_domains
 from nasneurn.studies.folder import Study
 from nasneurn.studies.inputs import source_images
@@ -227,6 +229,19 @@ def test_an_algorithm_that_needs_several_sources_is_refused_of_two_domains(tmp_p
             execution=HERE,
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_figures_call_all_other_domains_others() -> None:
+    domains = ("mnist", "mnistm", "svhn", "usps")
+    joint = tuple("+".join(one for one in domains if one != left) for left in domains)
+    rows = grid_rows(architectures=("a",), sources=joint)
+    axis, *_ = draw_effects(rows).axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == [f"others → {left}" for left in domains]
+    some = grid_rows(architectures=("a",), sources=("mnist+svhn",))
+    axis, *_ = draw_effects(some).axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["mnist+svhn → mnistm", "mnist+svhn → usps"]
 
 
 # ---------------------------------------------------------------- classes that a source lacks

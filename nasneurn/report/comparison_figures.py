@@ -13,6 +13,7 @@ from nasneurn.analysis.cells import cross_domain, levels, mean_over
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.report.captions import randomness, seeds_of
 from nasneurn.report.style import GAINS, MANY, NEUTRAL, level_colours, marker, pooled
+from nasneurn.rows import sources
 
 #: Share of a row's height over which the marks of several stems are spread.
 SPREAD = 0.6
@@ -25,8 +26,16 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(across["source"], across["target"], strict=True)))
 
 
-def _arrow(pair: tuple[str, str]) -> str:
-    return f"{pair[0]} → {pair[1]}"
+def _arrows(rows: pd.DataFrame) -> list[str]:
+    """The pairs in words; all other domains as one source are ``others``."""
+    pairs = _pairs(rows)
+    domains = {domain for pair in pairs for one in pair for domain in sources(one)}
+    arrows = []
+    for source, target in pairs:
+        learned = sources(source)
+        left_out = len(learned) > 1 and {*learned, target} == domains
+        arrows.append(f"{'others' if left_out else source} → {target}")
+    return arrows
 
 
 def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
@@ -87,7 +96,7 @@ def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
         axis.set_xlabel("test accuracy (%)")
         axis.tick_params(labelbottom=True)
-    axes[0].set_yticks(range(len(pairs)), [_arrow(pair) for pair in pairs])
+    axes[0].set_yticks(range(len(pairs)), _arrows(rows))
     axes[0].set_ylim(len(pairs) - 0.4, -0.6)
     handles = [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2, label=control)]
     handles += [
@@ -121,11 +130,12 @@ def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "n
     keys = [factor, "architecture", "source", "target"]
     means = 100 * mean_over(paired, keys, "difference")
     reach = max(1.0, float(means.abs().max()))
-    longest = max(map(len, architectures))
+    arrows = _arrows(rows)
+    longest, slanted = max(map(len, architectures)), max(map(len, arrows))
     figure = Figure(
         figsize=(
             1.0 + 0.08 * longest + 0.62 * max(3, len(pairs)),
-            1.7 + len(found) * (0.45 + 0.36 * len(architectures)),
+            1.7 + 0.05 * max(0, slanted - 20) + len(found) * (0.45 + 0.36 * len(architectures)),
         ),
         layout="constrained",
     )
@@ -145,7 +155,7 @@ def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "n
             cbar=False,
             linewidths=1,
             linecolor="white",
-            xticklabels=[_arrow(pair) for pair in pairs],
+            xticklabels=arrows,
             yticklabels=architectures,
         )
         axis.set_title(level, loc="left")

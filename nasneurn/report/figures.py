@@ -97,6 +97,7 @@ def _with_selection(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
     figure, told = draw(), selection_of(rows)
     if told:
         figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), told])), fontsize=11)
+        figure.set_figheight(figure.get_figheight() + 0.25)
     return figure
 
 

@@ -118,10 +118,11 @@ class HeldOutSelection(pl.Callback):
 class OracleSelection(HeldOutSelection):
     """Keeps for each target the weights of the pass that did best on images held out of it.
 
-    Test-domain validation, or "oracle", of Gulrajani and Lopez-Paz, "In Search of Lost Domain
-    Generalization", ICLR 2021, section 3: it looks at the target, and bounds what a selection
-    could give. All passes are made. Of equal accuracies the earlier counts. The network itself
-    ends with its last weights; :meth:`restore` gives it those of a target.
+    It looks at the target, and so bounds what a selection of passes could give. The oracle of
+    Gulrajani and Lopez-Paz, "In Search of Lost Domain Generalization", ICLR 2021, section 3, is
+    less: it looks at the target to choose hyperparameters, and takes the last weights of each. All
+    passes are made. Of equal accuracies the earlier counts. The network itself ends with its last
+    weights; :meth:`restore` gives it those of a target.
 
     Args:
         held_out: held-out source images, which are measured as ever and select nothing.
