@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
-from nasneurn.studies.config import plan_bench
+from nasneurn.studies.bench_config import plan_bench
 from nasneurn.studies.folder import Study, check_begun
 from nasneurn.studies.named_protocols import named_protocol
 from nasneurn.studies.run import Execution, StudyRun
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: The configuration of each kind of study.
 KINDS = {
-    "bench": "nasneurn.studies.config:BenchConfig",
+    "bench": "nasneurn.studies.bench_config:BenchConfig",
     "search": "nasneurn.search.search_config:SearchConfig",
     "search-quality": "nasneurn.search.quality_config:QualityConfig",
 }
@@ -44,6 +44,7 @@ def bench(
     models: Words | None = None,
     *,
     protocol: str | None = None,
+    weights: Words = "scratch",
     stems: Words = ("none", "neurn"),
     algorithms: Words = "erm",
     suite: str | Path | None = None,
@@ -54,6 +55,7 @@ def bench(
     seeds: int | str | Sequence[int] | None = None,
     budget: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    adaptation: str | None = None,
     precision: str = "auto",
     out: Path | str = Path("results/bench"),
     extend: bool = False,
@@ -69,8 +71,8 @@ def bench(
             ``digits_convnet``.
         protocol: a protocol of :data:`nasneurn.studies.named_protocols.PROTOCOLS`, which says what
             models, suite, sources, seeds and budget are if they are not given.
-        stems: stems by name, each with its options.
-        algorithms: how they are trained.
+        weights: what they start from: ``scratch``, ``pretrained``, files, several of these.
+        stems, algorithms: what is in front of them and how they are trained, with options.
         suite: "builtin" (the default), "digits", "digits-resized" or a folder
             ``ROOT/<domain>/<class>/<images>``.
         image_size: side of the images; 32 by default, of a folder 224.
@@ -79,9 +81,8 @@ def bench(
             source; ``leave-one-out`` is for each domain all the others joined.
         targets: domains to measure on.
         seeds: how many, from 0 up, or the seeds themselves; by default 2.
-        budget: the size of the training to start from: quick (the default), standard, paper or
-            single-source-digits.
-        changes: fields of the protocol with other values.
+        budget, changes: the protocol to start from, by default quick; fields with other values.
+        adaptation: ``fit`` (the default) takes strides away for small images, or ``as-published``.
         precision: auto (bf16 on a GPU, else 32), 32 or bf16.
         out: the folder of the results.
         extend: add what is new to the study that the folder holds.
@@ -92,12 +93,12 @@ def bench(
         The study: its folder, with tables as DataFrames.
 
     Raises:
-        InputError: the folder holds another study, something cannot be used, or every training
-            failed.
+        InputError: the folder holds another study, something cannot be used, or all failed.
     """
     run = bench_run(
         models,
         protocol=protocol,
+        weights=weights,
         stems=stems,
         algorithms=algorithms,
         suite=suite,
@@ -108,6 +109,7 @@ def bench(
         seeds=seeds,
         budget=budget,
         changes=changes,
+        adaptation=adaptation,
         precision=precision,
         out=out,
         extend=extend,
@@ -149,6 +151,7 @@ def bench_run(
         seeds=_seeds(usual.seeds if seeds is None else seeds),
         budget=budget or usual.budget,
         changes={**usual.changes, **(changes or {})},
+        adaptation=options.pop("adaptation", None) or usual.adaptation,
         trust_code=trust_code,
         data_dir=execution.data_dir,
         device=execution.device,

@@ -20,7 +20,7 @@ from nasneurn.errors import InputError
 from nasneurn.rows import ACCURACY
 from nasneurn.stems import STEMS, create_stem, register_stem
 from nasneurn.studies import inputs, train
-from nasneurn.studies.config import BenchConfig
+from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun, progress_of
 from nasneurn.studies.units import Place

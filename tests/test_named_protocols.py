@@ -10,7 +10,7 @@ from torchvision.transforms.v2.functional import resize
 from nasneurn.api import bench_run, load_study, read_config
 from nasneurn.domains import load_suite, source_rows
 from nasneurn.errors import InputError
-from nasneurn.studies.config import BenchConfig
+from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.named_protocols import PROTOCOLS
 from nasneurn.training.protocol import BUDGETS
 

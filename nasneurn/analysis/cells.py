@@ -45,12 +45,15 @@ def _seen(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def designs(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the space as architecture where a search found another for each of them.
+    """The rows with what designs have in common in the place of what is each one's own.
+
+    Pretrained weights are ``pretrained``, without the tags that differ from network to network.
 
     A search finds an architecture for each source, stem and seed, ``spos/mnist-neurn-0``; what its
     stems have in common, and are compared by, is the space. One that stands under several stems,
     sources or seeds, as in a study of its own, keeps its name.
     """
+    rows = _pretrained(rows)
     if not {"architecture", "source", "stem", "seed"} <= set(rows):
         return rows
     spaces: dict[str, str] = {}
@@ -61,6 +64,17 @@ def designs(rows: pd.DataFrame) -> pd.DataFrame:
         if len(few) == 1 and found and not rest:
             spaces[str(name)] = space
     return rows.assign(architecture=rows["architecture"].replace(spaces)) if spaces else rows
+
+
+def _pretrained(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the tags of pretrained weights, unless a network has those of two tags."""
+    if not {"architecture", "weights"} <= set(rows):
+        return rows
+    tagged = rows["weights"].astype(str).str.startswith("pretrained:")
+    tags = rows[tagged].groupby("architecture")["weights"].nunique()
+    if tags.empty or tags.max() > 1:
+        return rows
+    return rows.assign(weights=rows["weights"].mask(tagged, "pretrained"))
 
 
 def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasneurn.cli.options import (
+    AdaptationName,
     Algorithms,
     AsJson,
     BudgetName,
@@ -46,6 +47,12 @@ Models = Annotated[
         "globs, representatives, a found architecture.json#NAME; commas between, or repeated."
     ),
 ]
+StartingWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weights", help="What networks start from: scratch, pretrained or a file; commas between."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
 ]
@@ -55,6 +62,7 @@ def bench_command(
     context: typer.Context,
     models: Models = None,
     protocol: ProtocolName = None,
+    weights: StartingWeights = None,
     stems: Stems = None,
     algorithms: Algorithms = None,
     suite: SuiteOrUsual = None,
@@ -65,6 +73,7 @@ def bench_command(
     seeds: Seeds = None,
     budget: BudgetOrUsual = None,
     changes: Changes = None,
+    adaptation: AdaptationName = None,
     precision: PrecisionName = "auto",
     config_file: ConfigFile = None,
     workers: Workers = 1,
@@ -110,6 +119,7 @@ def bench_command(
         run = bench_run(
             models,
             protocol=protocol,
+            weights=weights or "scratch",
             stems=stems or "none,neurn",
             algorithms=algorithms or "erm",
             suite=suite,
@@ -120,6 +130,7 @@ def bench_command(
             seeds=",".join(seeds) if seeds else None,
             budget=budget,
             changes=changes_of(changes),
+            adaptation=adaptation,
             precision=precision,
             out=out or Path("results/bench"),
             extend=extend,
@@ -184,6 +195,7 @@ def experiment_command(
         seeds=",".join(seeds) if seeds else 5,
         budget=budget,
         changes=changes_of(changes),
+        adaptation="as-published",  # as the paper has them
         out=out or Path("results") / name,
         extend=extend,
         execution=execution(

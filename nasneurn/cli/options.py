@@ -60,6 +60,14 @@ ProtocolName = Annotated[
         "leave-one-out (DomainBed's) or paper.",
     ),
 ]
+AdaptationName = Annotated[
+    str | None,
+    typer.Option(
+        "--adaptation",
+        help="Networks of libraries for small images: fit (if not given) takes their first strides "
+        "away until 4 x 4 positions are left; or as-published.",
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option(

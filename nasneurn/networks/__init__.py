@@ -1,8 +1,9 @@
 """A name to a network for a size of image: of libraries, of one's own, or found by a search."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from nasneurn.networks.architectures import Architecture
+from nasneurn.choices import check_known
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.found import FoundArchitecture, read_found, write_found
 from nasneurn.networks.names import resolve_architectures
 from nasneurn.networks.own import NETWORKS, register_network
@@ -36,7 +37,9 @@ def list_networks() -> list[str]:
     return list(NETWORKS)
 
 
-def create_network(name: str, classes: int = 10, image_size: int = 32) -> "nn.Module":
+def create_network(
+    name: str, classes: int = 10, image_size: int = 32, adaptation: Adapting = "fit"
+) -> "nn.Module":
     """The network (N, 3, S, S) -> (N, classes) of a name, with fresh weights.
 
     Args:
@@ -44,6 +47,8 @@ def create_network(name: str, classes: int = 10, image_size: int = 32) -> "nn.Mo
             ``package.module:Name``, or an ``architecture.json#NAME``.
         classes: outputs of the classifier.
         image_size: side of the images, S.
+        adaptation: ``fit`` takes the first strides of a library's network away where the images
+            are small for it, or ``as-published``.
 
     Raises:
         InputError: there is no such network, the name is that of several, or it cannot take such
@@ -52,8 +57,9 @@ def create_network(name: str, classes: int = 10, image_size: int = 32) -> "nn.Mo
     from nasneurn.errors import InputError
     from nasneurn.networks import build
 
+    check_known("adaptation", adaptation, get_args(Adapting))
     named = resolve_architectures([name])
     if len(named) > 1:
         raise InputError(f"{name!r} names {len(named)} networks; name one")
-    network, _ = build.create_network(named[0], classes, image_size)
+    network, _ = build.create_network(named[0], classes, image_size, adaptation)
     return network

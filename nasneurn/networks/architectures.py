@@ -11,6 +11,8 @@ from nasneurn.networks.found import FoundArchitecture, choices_name
 #: How a library's network is made to take images for which it was not made: to ``fit``, its first
 #: strides may be lost; ``as-published``, they stay.
 Adapting = Literal["fit", "as-published"]
+#: The libraries whose networks may be adapted.
+LIBRARIES = ("timm", "torchvision", "design")
 
 
 class Architecture(Settings):
@@ -42,7 +44,7 @@ class Architecture(Settings):
     @property
     def of_library(self) -> bool:
         """Whether its design is a library's or of :mod:`alignment.designs`, and may be adapted."""
-        return self.library in ("timm", "torchvision", "design")
+        return self.library in LIBRARIES
 
     @property
     def package(self) -> str:
@@ -62,3 +64,14 @@ class Architecture(Settings):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
+
+
+def as_older_files_mean(content: Any) -> Any:
+    """The fields of a study; one from before networks were fitted has them as published."""
+    if not isinstance(content, dict) or "adaptation" in content:
+        return content
+    grids = [one for one in (content, *(content.get("further") or ())) if isinstance(one, dict)]
+    named = [one for grid in grids for one in grid.get("architectures") or ()]
+    if not any(isinstance(one, dict) and one.get("library") in LIBRARIES for one in named):
+        return content
+    return {**content, "adaptation": "as-published"}

@@ -8,12 +8,13 @@ from typing import Any
 
 from alignment.designs import DESIGNS
 from alignment.errors import AlignmentError
-from alignment.zoo import LIBRARIES, MAPS, Request, resolve
+from alignment.zoo import LIBRARIES, MAPS, Request, read_names, resolve
 from nasneurn.choices import Choice, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import choose_found, read_found
 from nasneurn.networks.own import NETWORKS
+from nasneurn.networks.weights import HUBS
 from nasneurn.paths import cache_dir
 
 #: How many architectures stand for the published ones that give classes.
@@ -36,12 +37,28 @@ def resolve_architectures(
     Raises:
         InputError: an unknown name (the nearest are suggested), or a file that cannot be used.
     """
+    return tuple(resolve_with_tags(words, trust_code=trust_code))
+
+
+def resolve_with_tags(
+    words: Sequence[str], *, trust_code: bool = False
+) -> dict[Architecture, tuple[str, ...]]:
+    """What :func:`resolve_architectures` gives, each with the tags of its weights in ``words``.
+
+    The tag of weights stands in a name after a dot, as in ``resnet18.a1_in1k``; of a repository of
+    the hub it is the whole word. Where none is named it is empty.
+
+    Raises:
+        InputError: as :func:`resolve_architectures`.
+    """
     found: dict[str, Architecture] = {}
+    tags: dict[str, dict[str, None]] = {}
     for word in split_choices(words):
-        for architecture in _named(word, trust_code):
+        for architecture, tag in _named(word, trust_code):
             # One network may have two names: resnetv2_50 of timm is resnet50v2 of the zoo.
             content = architecture.model_dump_json(exclude={"name"})
             found.setdefault(content, architecture)
+            tags.setdefault(content, {})[tag] = None
     if not found:
         raise InputError("no models; name some, such as resnet18, or say representatives")
     names: set[str] = set()
@@ -52,34 +69,47 @@ def resolve_architectures(
                 f"architecture.json#{name.partition('/')[2] or name}"
             )
         names.add(name)
-    return tuple(found.values())
+    return {architecture: tuple(tags[content]) for content, architecture in found.items()}
 
 
-def _named(word: str, trust_code: bool) -> list[Architecture]:
+def _named(word: str, trust_code: bool) -> list[tuple[Architecture, str]]:
     if word == "representatives":
         return [one for name in _representatives() for one in _named(name, trust_code)]
     path, _, wanted = word.partition("#")
     if path.endswith(".json"):
         records = read_found(Path(path), trust_code=trust_code)
         chosen = choose_found(records, wanted, Path(path))
-        return [Architecture(name=one.name, library="found", found=one) for one in chosen]
+        return [(Architecture(name=one.name, library="found", found=one), "") for one in chosen]
+    if word.startswith(HUBS):
+        from nasneurn.networks.pretrained import hub_architecture
+
+        return [(hub_architecture(word), word)]
     if is_own(word):
-        return [own_architecture(word)]
+        return [(own_architecture(word), "")]
     try:
         requests = resolve([word], _catalogue)
     except AlignmentError as error:
         raise InputError(str(error)) from None
-    if len(requests) == 1:
-        return [_of_library(requests[0])]
-    # A set or a glob means those that can classify; a map is asked for by its own name alone.
-    return [_of_library(request) for request in requests if request.family != MAPS]
+    if len(requests) > 1:
+        # A set or a glob means those that can classify; a map is asked for by its own name alone.
+        requests = [request for request in requests if request.family != MAPS]
+    return [(_of_library(one), tag) for one in requests for tag in _tags(word, one)]
+
+
+def _tags(word: str, request: Request) -> list[str]:
+    """The tags of weights that a word, or the lines of a text file, name for an architecture."""
+    if ":" in request.name:
+        return [request.model.partition(".")[2]]
+    named = [line.partition(".") for line in read_names([word])]
+    return [tag for model, _, tag in named if model == request.name] or [""]
 
 
 def is_own(word: str) -> bool:
     """Whether a word names a network of this package or the user's own, not of a library."""
     name = Choice.parse(word).name if "=" in word else word
     module, colon, _ = name.partition(":")
-    return name in NETWORKS or bool(colon and module not in LIBRARIES)
+    libraries = (*LIBRARIES, *(hub.rstrip(":") for hub in HUBS))
+    return name in NETWORKS or bool(colon and module not in libraries)
 
 
 def own_architecture(word: str) -> Architecture:
@@ -99,7 +129,7 @@ def _catalogue() -> list[str]:
 
 
 def _of_library(request: Request) -> Architecture:
-    model = request.model
+    name, model = request.name, request.model
     if request.family == MAPS:
         raise InputError(
             f"{request.name} gives a map, no classes, and cannot be trained as a classifier"
@@ -118,13 +148,14 @@ def _of_library(request: Request) -> Architecture:
         else:
             from torchvision import models
 
-            known = models.list_models(module=models)
+            known, model = models.list_models(module=models), model.split(".")[0]
+            name = f"{request.library}:{model}"
         if model not in known:
             raise InputError(
                 f"{request.library} has no image classifier {model!r}{suggestion(model, known)}"
             )
     fields: dict[str, Any] = {"library": request.library, "model": model}
-    one = Architecture(name=request.name, **fields)
+    one = Architecture(name=name, **fields)
     return one.model_copy(update={"version": version(one.package)})
 
 

@@ -9,7 +9,7 @@ from nasneurn.algorithms.requirements import check_data
 from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.rows import sources
 from nasneurn.stems.conformance import check_stem
 from nasneurn.studies.inputs import rows_of
@@ -72,7 +72,7 @@ def check_stem_of(stem: Choice, image_size: int) -> None:
     check_stem(stem, (3, image_size, image_size))
 
 
-def check_architecture(architecture: Architecture, suite: Suite) -> None:
+def check_architecture(architecture: Architecture, suite: Suite, adaptation: Adapting) -> None:
     """Build a network once, on the meta device.
 
     Raises:
@@ -88,4 +88,4 @@ def check_architecture(architecture: Architecture, suite: Suite) -> None:
             f"{architecture.version}, and {version(architecture.package)} is installed; "
             "install the former, or choose another --out"
         )
-    describe(architecture, len(suite.classes), suite.size)
+    describe(architecture, len(suite.classes), suite.size, adaptation)

@@ -1,18 +1,16 @@
-"""All that decides the rows of a study, and of the plainest kind: a product of axes."""
+"""All that decides the rows of a study, whatever its kind, and from options to that."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from nasneurn.algorithms import ALGORITHMS
-from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, check_known, split_list
-from nasneurn.configuration import Configuration, Settings
+from nasneurn.configuration import Configuration
 from nasneurn.domains import Suite, load_suite
 from nasneurn.errors import InputError
-from nasneurn.networks import Architecture, resolve_architectures
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.rows import JOINT, sources
-from nasneurn.stems import STEMS
 from nasneurn.studies.parts import LEAVE_ONE_OUT, left_out, parts_used, selecting_targets
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
@@ -38,6 +36,7 @@ class StudyConfig(Configuration):
         budget: the name of the protocol that ``protocol`` started from.
         protocol: how each network is trained and selected.
         precision: the arithmetic of the trainings.
+        adaptation: how networks of libraries are made to take the images.
     """
 
     #: The fields that a study may be extended along: no training depends on which others there are.
@@ -56,6 +55,7 @@ class StudyConfig(Configuration):
     budget: str
     protocol: Protocol
     precision: Precision = "32"
+    adaptation: Adapting = "fit"
 
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """All units that are known to belong to the study, given what is done; in table order."""
@@ -112,120 +112,6 @@ class StudyConfig(Configuration):
         return {part: self.content[part] for part in parts}
 
 
-class Grid(Settings):
-    """A product of axes: each (seed, architecture, source, stem, algorithm) is one training."""
-
-    architectures: tuple[Architecture, ...]
-    stems: tuple[Choice, ...]
-    algorithms: tuple[Choice, ...] = (Choice(name="erm"),)
-    sources: tuple[str, ...]
-    seeds: tuple[int, ...]
-
-    def joined(self, other: Self) -> Self | None:
-        """Both as one product; None where they are none, since that would hold more than both."""
-        mine, theirs = (
-            {axis: set(getattr(one, axis)) for axis in GRID_AXES} for one in (self, other)
-        )
-        if not (
-            sum(mine[axis] != theirs[axis] for axis in GRID_AXES) <= 1
-            or all(mine[axis] <= theirs[axis] for axis in GRID_AXES)
-            or all(mine[axis] >= theirs[axis] for axis in GRID_AXES)
-        ):
-            return None
-        axes = {
-            axis: tuple(dict.fromkeys((*getattr(self, axis), *getattr(other, axis))))
-            for axis in GRID_AXES
-        }
-        return self.model_copy(update=axes)
-
-
-GRID_AXES = tuple(Grid.model_fields)
-
-
-class BenchConfig(StudyConfig):
-    """A grid, and those that it was extended by where they do not make one product with it.
-
-    Attributes:
-        architectures: an axis, as those of every study are.
-        further: the other grids.
-    """
-
-    AXES: ClassVar[tuple[str, ...]] = (*GRID_AXES, "further")
-
-    kind: Literal["bench"] = "bench"
-    architectures: tuple[Architecture, ...]
-    further: tuple[Grid, ...] = ()
-
-    @property
-    def grids(self) -> tuple[Grid, ...]:
-        """All of them."""
-        return (Grid(**{axis: getattr(self, axis) for axis in GRID_AXES}), *self.further)
-
-    @property
-    def products(self) -> list[Self]:
-        """A study without further grids for each of them."""
-        return [
-            self.model_copy(
-                update={**{axis: getattr(grid, axis) for axis in GRID_AXES}, "further": ()}
-            )
-            for grid in self.grids
-        ]
-
-    def added_to(self, before: Self) -> Self:
-        """Both studies as one, with the trainings of either and no others."""
-        grids = list(before.grids)
-        for grid in self.grids:
-            for place, one in enumerate(grids):
-                if (joined := one.joined(grid)) is not None:
-                    grids[place] = joined
-                    break
-            else:
-                grids.append(grid)
-        first, *further = grids
-        axes = {axis: getattr(first, axis) for axis in GRID_AXES}
-        content = {**self.content, **before.content}
-        return before.model_copy(update={**axes, "further": tuple(further), "content": content})
-
-    @property
-    def code(self) -> list[str]:
-        """See :attr:`StudyConfig.code`."""
-        choices = (*self._all("stems"), *self._all("algorithms"))
-        named = [choice.name for choice in choices if ":" in choice.name]
-        return named + [one.code for one in self._all("architectures") if one.code]
-
-    def units(self, outcomes: Outcomes) -> list[Unit]:
-        """All trainings, seeds outermost, so that a table fills evenly."""
-        trainings = {
-            training.identity: training
-            for seed in self._all("seeds")
-            for grid in self.grids
-            if seed in grid.seeds
-            for architecture in grid.architectures
-            for source in grid.sources
-            for stem in grid.stems
-            for algorithm in grid.algorithms
-            for training in [training_of(self, architecture, stem, algorithm, source, seed)]
-        }
-        return list(trainings.values())
-
-    def check(self, suite: Suite) -> None:
-        """See :meth:`StudyConfig.check`."""
-        from nasneurn.studies.checks import check_architecture, check_images, check_stem_of
-
-        for product in self.products:
-            check_images(product, suite)
-        for stem in self._all("stems"):
-            check_stem_of(stem, self.image_size)
-        for algorithm in self._all("algorithms"):
-            check_algorithm(algorithm, len(suite.classes), self.image_size)
-        for architecture in self._all("architectures"):
-            check_architecture(architecture, suite)
-
-    def _all(self, axis: str) -> list[Any]:
-        """What the grids have on an axis, each once."""
-        return list(dict.fromkeys(value for grid in self.grids for value in getattr(grid, axis)))
-
-
 def training_of(
     config: StudyConfig,
     architecture: Architecture,
@@ -254,6 +140,7 @@ def training_of(
         budget=config.budget,
         protocol=config.protocol,
         precision=config.precision,
+        adaptation=config.adaptation,
         **fields,
     )
 
@@ -292,7 +179,7 @@ def parse_domains(words: Sequence[str], suite: Suite, what: str) -> tuple[str, .
         InputError: a name that is no domain of the suite.
     """
     if list(words) == ["all"]:
-        return suite.domains
+        return suite.trainable if what == "source" else suite.domains
     items = tuple(dict.fromkeys(part for word in words for part in split_list(word)))
     if what == "source" and LEAVE_ONE_OUT in items and LEAVE_ONE_OUT not in suite.domains:
         if len(items) > 1:
@@ -308,6 +195,11 @@ def parse_domains(words: Sequence[str], suite: Suite, what: str) -> tuple[str, .
                 raise InputError(
                     f"{what} {name!r} is not a domain of {suite.name}; "
                     f"it has {', '.join(suite.domains)}"
+                )
+            if what == "source" and name in suite.tested_only:
+                raise InputError(
+                    f"source {name!r} is tested and never trained on; sources may be "
+                    f"{', '.join(suite.trainable)}"
                 )
         if len(set(names)) < len(names):
             raise InputError(
@@ -376,21 +268,3 @@ def _content(
     parts = parts_used(suite, chosen, measured, protocol)
     digest = suite.digest if read_images else suite.known_digest
     return {name: digest(domain, part) or UNKNOWN for name, (domain, part) in parts.items()}
-
-
-def plan_bench(
-    *,
-    models: Sequence[str],
-    stems: Sequence[str],
-    trust_code: bool = False,
-    **options: Any,
-) -> BenchConfig:
-    """The grid that a command's options describe; see :func:`study_fields`.
-
-    Raises:
-        InputError: an option that cannot be used.
-    """
-    return BenchConfig.checked(
-        architectures=resolve_architectures(models, trust_code=trust_code),
-        **study_fields(stems=STEMS.choose_all(stems), **options),
-    )

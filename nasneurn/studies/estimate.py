@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network
+from nasneurn.networks.weights import INHERITED
 from nasneurn.rows import sources
 from nasneurn.studies.inputs import rows_of
 from nasneurn.studies.parts import selecting_targets, tested_part
@@ -43,7 +44,7 @@ def estimates(run: StudyRun, left: Sequence[Unit], workers: int) -> list[Estimat
     """An estimate for each architecture of the trainings that are ``left``, for so many at once."""
     trainings = [unit for unit in left if isinstance(unit, Training)]
     architectures = dict.fromkeys(
-        unit.architecture for unit in trainings if unit.weights == "scratch"
+        unit.architecture for unit in trainings if unit.weights != INHERITED
     )
     counts = image_counts(run)
     threads = torch.get_num_threads()
@@ -86,7 +87,9 @@ def _estimate(
     run: StudyRun, counts: ImageCounts, architecture: Architecture, trainings: int
 ) -> Estimate:
     protocol, size = run.config.protocol, run.config.image_size
-    network, adaptation = create_network(architecture, len(run.suite.classes), size)
+    network, adaptation = create_network(
+        architecture, len(run.suite.classes), size, run.config.adaptation
+    )
     network.to(run.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=protocol.learning_rate)
     images = torch.rand(protocol.batch_size, 3, size, size, device=run.device)

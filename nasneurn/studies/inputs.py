@@ -84,9 +84,16 @@ def standardized_stem(
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
+    known: Statistics | None = None,
 ) -> tuple[nn.Module, Statistics]:
-    """A stem with what standardizes its answers, as the protocol says, and the numbers."""
-    statistics = _statistics(stem, handle, sources, protocol, device)
+    """A stem with what standardizes its answers, as the protocol says, and the numbers.
+
+    Args:
+        known: those that go with the weights which the network starts from.
+    """
+    if known is None or protocol.scaling != "weights":
+        known = _statistics(stem, handle, sources, protocol, device)
+    statistics = known
     made = STEMS.create(stem)
     if protocol.scaling == "none":
         return made, statistics
@@ -101,7 +108,7 @@ def _statistics(
     protocol: Protocol,
     device: torch.device,
 ) -> Statistics:
-    if protocol.scaling != "source":
+    if protocol.scaling in FIXED:
         return FIXED[protocol.scaling]
     fit = source_images(handle, sources, protocol, device).fit
     made = STEMS.create(stem).to(device)

@@ -21,6 +21,7 @@ class NamedProtocol:
     sources: str = "all"
     seeds: int = 2
     budget: str = "quick"
+    adaptation: str = "fit"
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,6 +43,7 @@ PROTOCOLS = {
         suite="digits",
         seeds=5,
         budget="paper",
+        adaptation="as-published",
     ),
     LEAVE_ONE_OUT: NamedProtocol(
         about="DomainBed's: for each domain one training on all the others, selected on a fifth of "

@@ -30,6 +30,7 @@ from nasneurn.studies.saved import (
     save_weights,
     weights_path,
 )
+from nasneurn.studies.starting_weights import body_of, start, statistics_of
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
@@ -123,14 +124,21 @@ class _Work:
             training.sources,
             training.protocol,
             self._device,
+            statistics_of(training) if training.protocol.scaling == "weights" else None,
         )
         # After every stem the same weights, so that differences between stems are paired.
         torch.manual_seed(stream(training.seed, "weights"))
         body, adaptation = create_network(
-            training.architecture, len(self._suite.classes), training.image_size
+            training.architecture,
+            len(self._suite.classes),
+            training.image_size,
+            training.adaptation,
         )
         if training.weights == "inherited":
             self._inherit(body)
+        self._body = body_of(training, body, len(self._suite.classes))
+        if told := start(training, self._body, len(self._suite.classes)):
+            adaptation = f"{adaptation}, {told}"
         network = nn.Sequential(stem, body).to(memory_format=torch.channels_last)
         network = network.to(self._device)
         if self._place.compiled:
@@ -176,6 +184,7 @@ class _Work:
                 stream(seed, "steps"),
                 self._device,
                 progress,
+                body=self._body,
                 callbacks=[selection, TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS)],
                 resume_from=checkpoint if checkpoint.exists() else None,
                 precision=LIGHTNING_PRECISION[self._training.precision],
@@ -242,7 +251,12 @@ class _Work:
         best: dict[str, dict[str, float]],
     ) -> Iterator[Row]:
         training, versions = self._training, environment()
-        about = describe(training.architecture, len(self._suite.classes), training.image_size)
+        about = describe(
+            training.architecture,
+            len(self._suite.classes),
+            training.image_size,
+            training.adaptation,
+        )
         for target, found in measured.items():
             yield {
                 **training.columns,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.rows import JOINT
 from nasneurn.stems import STEMS
 from nasneurn.studies.units import Place, Result
@@ -19,6 +19,7 @@ from nasneurn.training.protocol import Protocol, protocol_label
 #: differs between machines and versions of PyTorch.
 ROWS_VERSION = 2
 
+#: What the trainings of a search start from.
 Weights = Literal["scratch", "inherited"]
 
 #: The stem of a search that looks for the stem too.
@@ -38,8 +39,11 @@ class Training(Settings):
         suite: the name of the suite.
         image_size: side of its images.
         architecture: the network's design.
-        weights: what the network starts from: drawn anew, or those that a found architecture
-            inherits from its supernet; these are measured as they are.
+        weights: what the network starts from: ``scratch``, drawn anew; ``inherited``, those that a
+            found architecture has from its supernet, which are measured as they are;
+            ``pretrained:TAG``; or of a file its name and hash, see
+            :class:`nasneurn.networks.weights.WeightsChoice`.
+        weights_file: where that file lies, which is no part of the identity.
         stem: the stem of the study; ``search`` where the architecture's own was searched.
         algorithm: how the network is trained.
         sources: the domains that it learns from.
@@ -49,12 +53,14 @@ class Training(Settings):
         budget: the name of the protocol that ``protocol`` started from.
         protocol: how it is trained and selected.
         precision: the arithmetic of the training.
+        adaptation: how the network of a library is made to take the images.
     """
 
     suite: str
     image_size: int
     architecture: Architecture
-    weights: Weights = "scratch"
+    weights: str = "scratch"
+    weights_file: str | None = None
     stem: Choice
     algorithm: Choice = Choice(name="erm")
     sources: tuple[str, ...]
@@ -64,6 +70,7 @@ class Training(Settings):
     budget: str
     protocol: Protocol
     precision: Precision = "32"
+    adaptation: Adapting = "as-published"
 
     @property
     def applied_stem(self) -> Choice:
@@ -77,11 +84,14 @@ class Training(Settings):
 
         Options count with their defaults, and the budget's name does not count.
         """
-        content = self.model_dump(mode="json", exclude={"budget"})
+        content = self.model_dump(mode="json", exclude={"budget", "weights_file", "adaptation"})
         content["protocol"] = self.protocol.content
         content["applied_stem"] = STEMS.filled(self.applied_stem)
         content["stem"] = str(self.stem) if self.stem == SEARCHED else None
         content["algorithm"] = ALGORITHMS.filled(self.algorithm)
+        # Whether it changes the network would take long to tell.
+        if self.adaptation == "fit" and self.architecture.of_library:
+            content["adaptation"] = "fit"
         return identity_of("training", content)
 
     @property

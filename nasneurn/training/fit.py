@@ -17,6 +17,7 @@ from nasneurn.algorithms.interface import hook
 from nasneurn.algorithms.watching import evaluating
 from nasneurn.errors import InputError
 from nasneurn.progress import Meter
+from nasneurn.training.fine_tuning import Body
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.module import ClassificationModule
 from nasneurn.training.protocol import Optimization
@@ -101,6 +102,7 @@ def fit(
     device: torch.device,
     progress: Meter,
     *,
+    body: Body | None = None,
     callbacks: Sequence[pl.Callback] = (),
     resume_from: Path | None = None,
     **trainer_options: Any,
@@ -108,6 +110,7 @@ def fit(
     """Train a fixed network on each batch of ``loader`` in turn, in place, on ``device``.
 
     Args:
+        body: the part of the network whose layers ``optimization`` names, if it names any.
         callbacks: more of Lightning's callbacks.
         resume_from: a checkpoint that one of them wrote; training continues after it.
         trainer_options: further options of ``pytorch_lightning.Trainer``, such as ``precision``.
@@ -116,7 +119,7 @@ def fit(
         InputError: the loss is not finite.
     """
     steps = len(loader) // trainer_options.get("accumulate_grad_batches", 1)
-    module = ClassificationModule(optimization, algorithm, steps, seed)
+    module = ClassificationModule(optimization, algorithm, steps, seed, body)
     module.set_model(network)
     if hook(algorithm, "prepare") is not None:  # else no one asks how many classes there are
         with torch.no_grad(), evaluating(network):

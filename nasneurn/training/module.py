@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from nasneurn.algorithms import Algorithm, Task
 from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.training.augmentation import shifted
+from nasneurn.training.fine_tuning import Body, freeze, parameter_groups
 from nasneurn.training.protocol import Optimization
 
 
@@ -29,10 +30,16 @@ class ClassificationModule(pl.LightningModule):
         algorithm: gives the loss of a batch.
         steps: optimizer steps of the whole training, which the schedule spans.
         seed: of the draws in the steps; weights are drawn by whoever makes the network.
+        body: the part of ``model`` whose layers ``optimization`` names, if it names any.
     """
 
     def __init__(
-        self, optimization: Optimization, algorithm: Algorithm, steps: int, seed: int
+        self,
+        optimization: Optimization,
+        algorithm: Algorithm,
+        steps: int,
+        seed: int,
+        body: Body | None = None,
     ) -> None:
         super().__init__()
         self._optimization = optimization
@@ -41,6 +48,9 @@ class ClassificationModule(pl.LightningModule):
         self._with_domains = takes_domains(algorithm)
         self._steps = steps
         self._seed = seed
+        self._body = body if optimization.tunes_layers else None
+        #: Batch norms that stay in evaluation mode, whoever sets the network to training.
+        self._resting = freeze(body, optimization.frozen) if body and optimization.frozen else []
         #: The algorithm's own part: trained beside the network, and in each checkpoint.
         self.own: nn.Module | None = None
 
@@ -82,6 +92,8 @@ class ClassificationModule(pl.LightningModule):
         stream = np.random.SeedSequence([self._seed, batch_idx, *([rank] if rank else [])])
         torch.manual_seed(int(stream.generate_state(1, np.uint64)[0]))
         images = shifted(images, self._optimization.shift)
+        for norm in self._resting:
+            norm.eval()
         begin = hook(self._algorithm, "before_step")
         if begin is not None and batch_idx % self.trainer.accumulate_grad_batches == 0:
             with torch.autocast(images.device.type, enabled=False):
@@ -100,8 +112,9 @@ class ClassificationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer with its schedule, advanced at every step."""
+        weights = self.parameters()
         optimizer = torch.optim.AdamW(
-            self.parameters(),
+            parameter_groups(self, self._body, self._optimization) if self._body else weights,
             lr=self._optimization.learning_rate,
             weight_decay=self._optimization.weight_decay,
             fused=True,

@@ -1,11 +1,18 @@
 """How a network is trained and selected, as plain data, and the named budgets."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
-from nasneurn.choices import check_known
+from nasneurn.choices import check_known, split_list
 from nasneurn.configuration import Settings
 
 
@@ -14,7 +21,8 @@ class Optimization:
     """The steps of a training: AdamW (Adam, where ``weight_decay`` is 0) on a smoothed loss.
 
     ``schedule`` is ``"cosine"``, after a linear warm-up over a tenth of the steps, or
-    ``"constant"``. ``shift`` moves each training image by up to so many pixels.
+    ``"constant"``. ``shift`` moves each training image by up to so many pixels. The last three are
+    those of :class:`Protocol`.
     """
 
     learning_rate: float = 1e-3
@@ -22,6 +30,19 @@ class Optimization:
     schedule: Literal["cosine", "constant"] = "constant"
     label_smoothing: float = 0.0
     shift: int = 0
+    frozen: tuple[str, ...] = ()
+    head_rate: float = 1.0
+    layer_decay: float = 1.0
+
+    @property
+    def tunes_layers(self) -> bool:
+        """Whether not all layers are trained alike."""
+        return bool(self.frozen) or self.head_rate != 1 or self.layer_decay != 1
+
+
+def _patterns(value: Any) -> Any:
+    """Patterns with commas between, as a list."""
+    return split_list(value) if isinstance(value, str) else value
 
 
 class Protocol(Settings):
@@ -49,7 +70,12 @@ class Protocol(Settings):
         shift: each training image is moved by up to so many pixels.
         scaling: what standardizes that which leaves the stem, channel by channel: ``source`` (the
             mean and the deviation that the source's training images have there), ``half`` (0.5
-            and 0.5) or ``none``.
+            and 0.5), ``none``, or ``weights`` (the numbers that the pretrained weights were trained
+            with; as ``source`` where there are none).
+        frozen: patterns of names of layers that stay as they are, their batch norms in evaluation
+            mode; ``all`` is all but the one that gives the logits.
+        head_rate: factor of the learning rate of the layer that gives the logits.
+        layer_decay: the rate of each layer is this times that of the next.
     """
 
     train_images: PositiveInt | None
@@ -66,7 +92,10 @@ class Protocol(Settings):
     schedule: Literal["constant", "cosine"] = "constant"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     shift: NonNegativeInt = 0
-    scaling: Literal["source", "half", "none"] = "source"
+    scaling: Literal["source", "half", "none", "weights"] = "source"
+    frozen: Annotated[tuple[str, ...], BeforeValidator(_patterns)] = ()
+    head_rate: PositiveFloat = 1.0
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
 
     @property
     def content(self) -> dict[str, Any]:
@@ -75,11 +104,13 @@ class Protocol(Settings):
         So a training that was done before a field was there is the same training.
         """
         fields = self.model_dump(mode="json")
-        later = ("drawn", "steps", "selection", "balanced")
+        later = (
+            "drawn", "steps", "selection", "balanced", "frozen", "head_rate", "layer_decay",
+        )  # fmt: skip
         return {
             name: value
             for name, value in fields.items()
-            if name not in later or value != type(self).model_fields[name].default
+            if name not in later or getattr(self, name) != type(self).model_fields[name].default
         }
 
     def passes_and_steps(self, images: int) -> tuple[int, int]:
@@ -91,7 +122,14 @@ class Protocol(Settings):
     def optimization(self) -> Optimization:
         """Those of its fields that steer the steps."""
         return Optimization(
-            self.learning_rate, self.weight_decay, self.schedule, self.label_smoothing, self.shift
+            self.learning_rate,
+            self.weight_decay,
+            self.schedule,
+            self.label_smoothing,
+            self.shift,
+            self.frozen,
+            self.head_rate,
+            self.layer_decay,
         )
 
 
@@ -138,4 +176,8 @@ def protocol_label(budget: str, protocol: Protocol) -> str:
     }
     if not changes:
         return budget
-    return f"{budget}:" + ",".join(f"{field}={value}" for field, value in changes.items())
+    return f"{budget}:" + ",".join(f"{name}={_told(value)}" for name, value in changes.items())
+
+
+def _told(value: Any) -> str:
+    return "[" + ",".join(value) + "]" if isinstance(value, tuple) else str(value)

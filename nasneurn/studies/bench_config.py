@@ -1,0 +1,171 @@
+"""Networks after stems on sources, by algorithms and seeds: the plainest study."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nasneurn.algorithms.conformance import check_algorithm
+from nasneurn.domains import Suite
+from nasneurn.networks.architectures import Architecture, as_older_files_mean
+from nasneurn.networks.names import resolve_with_tags
+from nasneurn.networks.weights import PRETRAINED, WeightsChoice, parse_weights, pretrained_label
+from nasneurn.stems import STEMS
+from nasneurn.studies.config import StudyConfig, study_fields, training_of
+from nasneurn.studies.grids import GRID_AXES, Grid, grown
+from nasneurn.studies.store import Outcomes
+from nasneurn.studies.units import Unit
+from nasneurn.training.protocol import protocol_named
+
+
+class BenchConfig(StudyConfig):
+    """A grid: each (seed, architecture, weights, source, stem, algorithm) is one training.
+
+    Attributes:
+        architectures: an axis.
+        weights: an axis: what each of these starts from.
+        further: other grids that it was extended by, where they make no one product with it.
+        tags: by the architecture's name, those of its pretrained weights; each is one training.
+    """
+
+    AXES: ClassVar[tuple[str, ...]] = (*GRID_AXES, "further")
+
+    kind: Literal["bench"] = "bench"
+    architectures: tuple[Architecture, ...]
+    weights: tuple[WeightsChoice, ...] = (WeightsChoice(),)
+    further: tuple[Grid, ...] = ()
+    tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    _older = model_validator(mode="before")(as_older_files_mean)
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """All grids of the study."""
+        return (Grid.of(self), *self.further)
+
+    def all_of(self, axis: str) -> list[Any]:
+        """What the grids have on an axis, each once."""
+        return list(dict.fromkeys(value for grid in self.grids for value in getattr(grid, axis)))
+
+    @property
+    def code(self) -> list[str]:
+        """See :attr:`StudyConfig.code`."""
+        named = [one.name for axis in ("stems", "algorithms") for one in self.all_of(axis)]
+        built = [one.code for one in self.all_of("architectures") if one.code]
+        return [name for name in named if ":" in name] + built
+
+    def units(self, outcomes: Outcomes) -> list[Unit]:
+        """All trainings, seeds outermost, so that a table fills evenly."""
+        trainings = [
+            training_of(self, architecture, stem, algorithm, source, seed, **start)
+            for seed in self.all_of("seeds")
+            for grid in self.grids
+            if seed in grid.seeds
+            for architecture in grid.architectures
+            for start in self.starts(architecture, grid.weights)
+            for source in grid.sources
+            for stem in grid.stems
+            for algorithm in grid.algorithms
+        ]
+        return list({training.identity: training for training in trainings}.values())
+
+    def starts(
+        self, architecture: Architecture, weights: Sequence[WeightsChoice]
+    ) -> list[dict[str, Any]]:
+        """What the trainings of an architecture start from, as fields of :class:`Training`."""
+        found: list[dict[str, Any]] = []
+        for one in weights:
+            labels = [one.word]
+            if one.word == PRETRAINED:
+                labels = [pretrained_label(tag) for tag in self.tags.get(architecture.name, [""])]
+            found += [{"weights": label, "weights_file": one.file} for label in labels]
+        return found
+
+    def added_to(self, before: Self) -> Self:
+        """Both studies as one, with the trainings of either and no others.
+
+        Of a file of weights that was moved, this study knows the path.
+        """
+        now = {one: one for one in self.all_of("weights")}
+        whole = [
+            grid.model_copy(update={"weights": tuple(now.get(one, one) for one in grid.weights)})
+            for grid in grown(before.grids, self.grids)
+        ]
+        tags = {
+            name: tuple(dict.fromkeys((*before.tags.get(name, ()), *self.tags.get(name, ()))))
+            for name in {**before.tags, **self.tags}
+        }
+        content = {**self.content, **before.content}
+        fields = {"further": tuple(whole[1:]), "tags": tags, "content": content}
+        return before.model_copy(update={**whole[0].axes, **fields}).tagged()
+
+    def on_axes_of(self, before: Self) -> Self:
+        """See :meth:`StudyConfig.on_axes_of`."""
+        return super().on_axes_of(before).model_copy(update={"tags": before.tags})
+
+    def tagged(self) -> Self:
+        """This study with a tag for each architecture that pretrained weights are asked for.
+
+        Raises:
+            InputError: there are none of one.
+        """
+        from nasneurn.networks.pretrained import known_tags
+
+        asked = [
+            architecture
+            for grid in self.grids
+            if any(one.word == PRETRAINED for one in grid.weights)
+            for architecture in grid.architectures
+        ]
+        tags = known_tags(tuple(dict.fromkeys(asked)), self.tags) if asked else {}
+        return self.model_copy(update={"tags": tags})
+
+    def check(self, suite: Suite) -> None:
+        """See :meth:`StudyConfig.check`."""
+        from nasneurn.studies.checks import check_architecture, check_images, check_stem_of
+        from nasneurn.studies.starting_weights import check_start
+
+        for grid in self.grids:
+            check_images(self.model_copy(update=grid.axes), suite)
+        for stem in self.all_of("stems"):
+            check_stem_of(stem, self.image_size)
+        for algorithm in self.all_of("algorithms"):
+            check_algorithm(algorithm, len(suite.classes), self.image_size)
+        for architecture in self.all_of("architectures"):
+            check_architecture(architecture, suite, self.adaptation)
+        for grid in self.grids:
+            for architecture in grid.architectures:
+                for start in self.starts(architecture, grid.weights):
+                    first = (grid.stems[0], grid.algorithms[0], grid.sources[0], grid.seeds[0])
+                    training = training_of(self, architecture, *first, **start)
+                    check_start(training, len(suite.classes))
+
+
+def plan_bench(
+    *,
+    models: Sequence[str],
+    stems: Sequence[str],
+    budget: str,
+    changes: Mapping[str, Any],
+    weights: str | Sequence[str] = "scratch",
+    adaptation: str = "fit",
+    trust_code: bool = False,
+    **options: Any,
+) -> BenchConfig:
+    """The grid that a command's options describe; see :func:`study_fields`.
+
+    Raises:
+        InputError: an option that cannot be used.
+    """
+    chosen = parse_weights(weights)
+    named = resolve_with_tags(models, trust_code=trust_code)
+    pretrained = any(one.word == PRETRAINED for one in chosen)
+    if pretrained and protocol_named(budget).scaling == "source":
+        changes = {"scaling": "weights", **changes}
+    return BenchConfig.checked(
+        architectures=tuple(named),
+        weights=chosen,
+        adaptation=adaptation,
+        tags={one.name: tags for one, tags in named.items()},
+        **study_fields(stems=STEMS.choose_all(stems), budget=budget, changes=changes, **options),
+    ).tagged()
