@@ -115,7 +115,7 @@ def our_epoch(split: Split, architecture: str, stem: str, batch: int) -> Epoch:
 
 def _network(architecture: str) -> nn.Module:
     torch.manual_seed(0)
-    return create_network(architecture, 10, SIZE)
+    return create_network(architecture, 10, SIZE, "as-published")
 
 
 # ---------------------------------------------------------------- timing

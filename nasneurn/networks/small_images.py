@@ -132,20 +132,21 @@ def _keys(graph: Graph) -> dict[_Key, int]:
 
 
 def _last_maps(graph: Graph, through: list[int]) -> list[_Key]:
-    """The last map of those through which all data flows, and in turn those before it.
+    """The last map that tells how small images have become, and in turn those before it.
 
-    What has fewer positions for published images is no map: logits, features of several classifiers
-    in one tensor. Nor is what a pool gives that fits its windows to a number of them.
+    It is the last one through which all data flows, or a later one of a convolution or pool, as in
+    networks that answer by features of several stages. What has fewer positions for published
+    images is no map: logits, features of several classifiers in one tensor. Nor is what a pool
+    gives that fits its windows to a number of them.
     """
-    maps = [
-        node
-        for node in through
+    shared = {node for node in through if not graph.nodes[node]["kind"].endswith("_pool")}
+    keys = [
+        key
+        for key, node in _keys(graph).items()
         for layer in [graph.nodes[node]]
-        if _positions(layer) >= POSITIONS**2
-        and (layer["kernel"] or not layer["kind"].endswith("_pool"))
+        if (node in shared or layer["kernel"]) and _positions(layer) >= POSITIONS**2
     ]
-    keys = {node: key for key, node in _keys(graph).items()}
-    return [keys[node] for node in reversed(maps)]
+    return keys[::-1]
 
 
 def _positions_of(last: list[_Key], graph: "Graph | None") -> int | None:
