@@ -16,6 +16,7 @@ from nasneurn.diagnosis.restored import restored, saved_weights
 from nasneurn.diagnosis.saliency import has_captum, saliency
 from nasneurn.diagnosis.samples import Samples
 from nasneurn.progress import meter
+from nasneurn.rows import sources
 
 #: Images of each kind on a sheet; and sheets, since each takes some seconds.
 EACH = 10
@@ -68,14 +69,14 @@ def make_sheets(
 ) -> list[Sheet]:
     """The sheets of all pairs and stems that have a rescued or a lost image, at most 24.
 
-    Where there are more, those of other domains come before those of the source itself.
+    Where there are more, those of other domains come before those of sources.
     """
     whole = answered.tables.get("rescued_images", pd.DataFrame())
     if whole.empty:
         return []
     keys = sorted(
         dict.fromkeys(whole[list(answered.names)].itertuples(index=False, name=None)),
-        key=lambda key: key[-3] == key[-2],
+        key=lambda key: key[-2] in sources(key[-3]),
     )[:SHEETS]
     sheets = []
     with meter("rescued and lost images", len(keys)) as progress:

@@ -12,6 +12,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network
 from nasneurn.studies.inputs import standardized_stem
 from nasneurn.studies.saved import weights_path
+from nasneurn.studies.starting_weights import statistics_of
 from nasneurn.studies.training_unit import Training
 
 #: The first letters of the names of a stem's own state in a file of weights.
@@ -40,8 +41,9 @@ def restored(path: Path, handle: SuiteHandle, device: torch.device) -> nn.Sequen
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
+    known = statistics_of(training) if training.protocol.scaling == "weights" else None
     stem, _ = standardized_stem(
-        training.applied_stem, handle, training.sources, training.protocol, device
+        training.applied_stem, handle, training.sources, training.protocol, device, known
     )
     with torch.random.fork_rng(devices=[]):
         body, _ = create_network(

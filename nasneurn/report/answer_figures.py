@@ -8,6 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nasneurn.analysis.cells import cross_domain
 from nasneurn.report.diagnosis_figures import arrows
 from nasneurn.report.style import GAINS
 
@@ -72,7 +73,8 @@ def _name(axis: Axes, classes: Sequence[str]) -> None:
 
 def draw_rescued(table: pd.DataFrame) -> Figure:
     """Bars to the right for the images that a stem rescues, to the left for those it loses."""
-    table = table[table["source"] != table["target"]] if _across(table) else table
+    across = cross_domain(table)
+    table = across if len(across) else table
     several = table["stem"].nunique() > 1
     names = [
         f"{arrow}, {stem}" if several else arrow
@@ -97,7 +99,3 @@ def draw_rescued(table: pd.DataFrame) -> Figure:
     )
     figure.legend(loc="outside lower center", ncols=3)
     return figure
-
-
-def _across(table: pd.DataFrame) -> bool:
-    return bool((table["source"] != table["target"]).any())

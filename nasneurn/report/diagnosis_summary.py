@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from nasneurn.analysis.cells import cross_domain
 from nasneurn.diagnosis.chosen import CONTROL
 from nasneurn.diagnosis.diagnose import Diagnosis
 
@@ -79,7 +80,7 @@ def _own(table: pd.DataFrame | None, own: dict[str, str]) -> pd.DataFrame:
 
 
 def _across(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["source"] != table["target"]] if len(table) else table
+    return cross_domain(table) if len(table) else table
 
 
 def _mean(table: pd.DataFrame, stem: str) -> float:
