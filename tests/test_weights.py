@@ -317,6 +317,12 @@ def test_a_study_grows_by_weights(pets: Path, saved: Path, tmp_path: Path) -> No
     both = small_bench(pets, out, weights=["scratch", str(saved)], extend=True).accuracy
     assert first < set(both["training"])
     assert set(both["weights"]) == {one.word for one in parse_weights(["scratch", str(saved)])}
+    # Another network with a file of its own: neither file need fit both.
+    narrow, path = f"{NAME}:width=4", tmp_path / "narrow.pth"
+    torch.save(SmallCNN(width=4).state_dict(), path)
+    three = small_bench(pets, out, models=narrow, weights=str(path), extend=True).accuracy
+    assert three["training"].nunique() == 3
+    assert len(three[["architecture", "weights"]].drop_duplicates()) == 3
 
 
 def test_fine_tuning_starts_at_the_accuracy_of_the_weights(pets: Path, tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def _told(name: str, home: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # of several libraries below these, too
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = " ".join(str(error).split())[:120].rstrip(" .") or type(error).__name__
         below = type(error).__module__.partition(".")[0]
         if isinstance(error, OSError) or below in ("httpx", "http", "urllib", "requests"):
             raise InputError(
