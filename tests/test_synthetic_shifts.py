@@ -10,8 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nasneurn.analysis.image_statistics import image_statistics
 from nasneurn.domains import load_suite
-from nasneurn.domains.inventory import take_inventory
-from nasneurn.domains.shifts import (
+from nasneurn.domains.graded_shifts import (
     MOST,
     SHIFTS,
     STRENGTHS,
@@ -20,6 +19,7 @@ from nasneurn.domains.shifts import (
     shifted_names,
     with_shifts,
 )
+from nasneurn.domains.inventory import take_inventory
 from nasneurn.domains.suite import Suite
 from nasneurn.errors import InputError
 from nasneurn.studies.config import parse_domains
@@ -178,7 +178,7 @@ def test_a_domain_may_not_have_the_name_of_a_shifted_one(folder: Path, fresh_cac
 
 
 def test_large_test_sets_are_drawn_from(monkeypatch: pytest.MonkeyPatch, suite: Suite) -> None:
-    monkeypatch.setattr("nasneurn.domains.shifts.MOST", 30)
+    monkeypatch.setattr("nasneurn.domains.graded_shifts.MOST", 30)
     labels = suite.labels("print~blur-1", "test")
     assert np.bincount(labels).tolist() == [3] * 10
     assert MOST == 500

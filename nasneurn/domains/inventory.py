@@ -5,7 +5,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasneurn.domains import SUITES, Part, Suite, builtin, digits, listing, load_suite, shifts
+from nasneurn.domains import (
+    SUITES,
+    Part,
+    Suite,
+    builtin,
+    digits,
+    graded_shifts,
+    listing,
+    load_suite,
+)
 from nasneurn.errors import InputError
 from nasneurn.paths import data_dir as default_data_dir
 
@@ -56,7 +65,7 @@ def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> li
         return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
     found = load_suite(suite, data_dir=data_dir)
     if found.handle.shifted:
-        base = take_inventory(suite.removesuffix(shifts.ENDING), data_dir)
+        base = take_inventory(suite.removesuffix(graded_shifts.ENDING), data_dir)
         return [replace(entry, suite=found.name) for entry in base] + _shifted_entries(found, base)
     return _folder_entries(found)
 
@@ -85,7 +94,7 @@ def _shifted_entries(suite: Suite, base: list[Entry]) -> list[Entry]:
     problems = {entry.domain: entry.problem for entry in base}
     entries = []
     for domain in suite.domains[len(base) :]:
-        problem = problems[shifts.parse_shifted(domain)[0]]
+        problem = problems[graded_shifts.parse_shifted(domain)[0]]
         if problem is None:
             tested, shape = len(suite.labels(domain, "test")), (suite.size, suite.size, 3)
             entries.append(Entry(suite.name, domain, 0, tested, shape))

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nasneurn.domains import builtin, digits, folders, listing, shifts, split_files
+from nasneurn.domains import builtin, digits, folders, graded_shifts, listing, split_files
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.domains.suite import Suite
 from nasneurn.errors import InputError
@@ -52,7 +52,7 @@ class SuiteHandle:
             InputError: the folder's files are no longer those that the handle was made for.
         """
         if self.shifted:
-            return shifts.with_shifts(replace(self, shifted=False).open())
+            return graded_shifts.with_shifts(replace(self, shifted=False).open())
         if not self.state:
             return load_suite(self.suite, data_dir=self.data_dir, size=self.size)
         if (self, cache_dir()) not in _opened:
@@ -82,7 +82,7 @@ def load_suite(
         name_or_folder: "builtin"; "digits", or "digits-resized", in which MNIST is stretched to
             size and not padded; or a folder ``ROOT/<domain>/<class>/<image files>``. With
             ``+shifts`` after it, its test images under shifts are further domains
-            (:mod:`nasneurn.domains.shifts`).
+            (:mod:`nasneurn.domains.graded_shifts`).
         data_dir: the folder of the npz files of "digits"; by default ``$NASNEURN_DATA``, else
             one in the cache.
         size: side of the images in pixels; by default 32, and 224 for a folder.
@@ -97,9 +97,11 @@ def load_suite(
         raise InputError(
             f"size {size} is out of range; it must be {SIZES[0]} to {SIZES[-1]} pixels"
         )
-    base = str(name_or_folder).removesuffix(shifts.ENDING)
+    base = str(name_or_folder).removesuffix(graded_shifts.ENDING)
     if base != str(name_or_folder) and not Path(name_or_folder).is_dir():
-        return shifts.with_shifts(load_suite(base, data_dir=data_dir, size=size, splits=splits))
+        return graded_shifts.with_shifts(
+            load_suite(base, data_dir=data_dir, size=size, splits=splits)
+        )
     if name_or_folder in SUITES:
         if splits is not None:
             raise InputError(

@@ -2,7 +2,8 @@
 
 A search must not see a target. Held-out source images under stated changes of contrast, polarity,
 background and sharpness stand for domains that nobody has named. None is the recipe of a domain
-of this package: in particular the background is not that of MNIST-M.
+of this package: in particular the background is not that of MNIST-M. Suites with shifted domains
+(:mod:`nasneurn.domains.graded_shifts`) have recipes of their own, but some are of like kinds.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,92 @@
+"""``nasneurn predict`` and ``nasneurn advise``: what a stem gains, told without training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasneurn.cli.options import AsJson, DataDir, Device, Splits
+
+
+def predict_command(
+    studies: Annotated[list[Path], typer.Argument(help="Folders of one study or several.")],
+    stems: Annotated[
+        list[str] | None, typer.Option(help="What gains; by default all stems of the studies.")
+    ] = None,
+    control: Annotated[str, typer.Option(help="The stem that gains are measured from.")] = "none",
+    images: Annotated[int, typer.Option(min=20, help="At most so many of each domain.")] = 500,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/predict"),
+    data_dir: DataDir = None,
+    device: Device = "auto",
+) -> None:
+    """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
+
+    The model sees unlabelled images of source and target alone. A study of --suite builtin+shifts
+    gives many pairs. Nothing is trained.
+    """
+    from nasneurn.questions import predict
+    from nasneurn.report.prediction_files import summary
+
+    found = predict(
+        studies,
+        stems=stems or (),
+        control=control,
+        images=images,
+        out=out,
+        data_dir=data_dir,
+        device=device,
+    )
+    for line in summary(found):
+        typer.echo(line)
+    typer.echo(f"written to {out}; nasneurn advise --model {out / 'model.json'} advises by it")
+
+
+def advise_command(
+    source: Annotated[
+        str, typer.Option(help="A domain of the suite, or a folder of images without labels.")
+    ],
+    target: Annotated[str, typer.Option(help="The same.")],
+    stem: Annotated[str, typer.Option(help="The stem to use or not.")] = "neurn",
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            help="builtin, digits, digits-resized or a folder <domain>/<class>/<images>; by "
+            "default builtin, unless source and target are folders."
+        ),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The model.json of nasneurn predict.")] = None,
+    splits: Splits = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a stem will gain on a pair of domains, before any training.
+
+    No label is looked at, neither of the source nor of the target.
+    """
+    import json
+
+    from nasneurn.questions import advise
+
+    found = advise(
+        source,
+        target,
+        stem=stem,
+        suite=suite,
+        model=model,
+        splits=splits,
+        data_dir=data_dir,
+        device=device,
+    )
+    for name in found.unreadable:
+        typer.echo(f"left out, not a readable image: {name}", err=True)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    typer.echo(found.sentence)
+    typer.echo("The known pairs that are most like it:")
+    for pair in found.nearest:
+        typer.echo(
+            f"  {pair.suite}: {pair.source} to {pair.target}, {pair.gain:+.1f} points "
+            f"(distance {pair.distance:.2f})"
+        )

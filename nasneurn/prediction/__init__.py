@@ -1,0 +1,1 @@
+"""What a stem will gain on a pair of domains, told from their unlabelled images alone."""

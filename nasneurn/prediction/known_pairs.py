@@ -1,0 +1,201 @@
+"""The pairs of domains that studies have measured: what a stem gained, and what images tell."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from nasneurn.analysis.cells import SETTINGS, by_oracle, cross_domain
+from nasneurn.analysis.comparisons import differences
+from nasneurn.choices import Choice
+from nasneurn.domains import Part, Suite, load_suite
+from nasneurn.domains.graded_shifts import ENDING, parse_shifted
+from nasneurn.errors import InputError
+from nasneurn.prediction.pair_features import FEATURES, View, features, view
+from nasneurn.prediction.unlabelled import Unlabelled, suite_images
+from nasneurn.progress import meter
+from nasneurn.rows import sources
+from nasneurn.stems import STEMS
+from nasneurn.studies.config import StudyConfig
+from nasneurn.studies.folder import Study
+
+#: The stem that a search chose is another one for each of its rows.
+SEARCHED = "search"
+#: Images of each domain that features are made from.
+IMAGES = 500
+#: What makes a pair of domains one row: settings are never averaged.
+KEYS = [name for name in SETTINGS if name not in ("suite", "stem")]
+
+
+class Views:
+    """Domains of a suite through stems; each is seen once.
+
+    Args:
+        suite: the suite.
+        images: at most so many of each domain.
+        device: where the stems run.
+    """
+
+    def __init__(self, suite: Suite, images: int, device: torch.device) -> None:
+        self._suite = suite
+        self._most = images
+        self._device = device
+        self._images: dict[tuple[tuple[str, ...], str], Unlabelled] = {}
+        self._views: dict[tuple[tuple[str, ...], str, str], View] = {}
+
+    def of(self, domains: tuple[str, ...], part: Part, stem: str) -> View:
+        """A part of domains through a stem, by its name."""
+        key = (domains, part)
+        if key not in self._images:
+            self._images[key] = suite_images(self._suite, domains, part, self._most)
+        if (*key, stem) not in self._views:
+            module = STEMS.create(Choice.parse(stem))
+            self._views[*key, stem] = view(self._images[key], module, self._device)
+        return self._views[*key, stem]
+
+    def features(
+        self, learned: tuple[str, ...], target: str, part: Part, stem: str, control: str
+    ) -> dict[str, float]:
+        """The features of a pair: training images of the sources, and ``part`` of the target."""
+        return features(
+            self.of(learned, "train", control),
+            self.of((target,), part, control),
+            self.of(learned, "train", stem),
+            self.of((target,), part, stem),
+        )
+
+
+class _Measured:
+    """One study: its gains and its images."""
+
+    def __init__(self, study: Study, config: StudyConfig, data_dir: Path | None) -> None:
+        self.study = study
+        self.config = config
+        self._data_dir = data_dir
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows across domains.
+
+        Raises:
+            InputError: there are none, or their weights were selected on target images.
+        """
+        rows = self.study.accuracy if self.study.has("accuracy") else pd.DataFrame()
+        if rows.empty:
+            raise InputError(f"{self.study.folder} holds no finished training yet")
+        if by_oracle(rows):
+            raise InputError(
+                f"{self.study.folder}: its weights were selected on target images, so its gains "
+                "are not those of unlabelled targets; take a study with another selection"
+            )
+        return cross_domain(rows[rows["stem"] != SEARCHED])
+
+    @cached_property
+    def suite(self) -> Suite:
+        """Its suite, of the very images that it was measured on.
+
+        Raises:
+            InputError: the images are others here.
+        """
+        config = self.config
+        splits = Path(config.splits) if config.splits else None
+        suite = load_suite(
+            config.suite, data_dir=self._data_dir, size=config.image_size, splits=splits
+        )
+        for name, digest in config.content.items():
+            part, _, domain = name.partition(":")
+            if suite.digest(domain, part) != digest:  # type: ignore[arg-type]
+                raise InputError(
+                    f"{self.study.folder}: the images of {name} are others here than those of the "
+                    "study; bring these back"
+                )
+        return suite
+
+    def part(self, source: str, target: str) -> Part:
+        """The part of a target that a training on ``source`` was measured on."""
+        apart = f"all:{target}" in self.config.content and target not in sources(source)
+        return "all" if apart else "test"
+
+
+def known_pairs(
+    studies: Sequence[tuple[Study, StudyConfig]],
+    *,
+    stems: Sequence[str] = (),
+    control: str = "none",
+    images: int = IMAGES,
+    data_dir: Path | None = None,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
+    """A row for each pair of domains, stem and setting, over architectures and paired seeds.
+
+    Args:
+        studies: one or several, of images of one size.
+        stems: by default all of the studies but the control.
+        control: the stem that gains are measured from.
+        images: at most so many of each domain for the features.
+        data_dir: the folder of the files of ``digits``.
+        device: where the stems run.
+
+    Returns:
+        ``suite``, settings, ``stem``, ``source``, ``target``, ``base`` and ``shift`` (the target
+        without its shift, and the kind of shift, or ``none``), ``gain`` in points, ``deviation``
+        between seeds, ``seeds``, and the columns of :data:`FEATURES`.
+
+    Raises:
+        InputError: no study, rows, stem or control as asked for; images that are others here, or
+            of several sizes.
+    """
+    sizes = {str(study.folder): config.image_size for study, config in studies}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{folder} {size}" for folder, size in sizes.items())
+        raise InputError(f"studies of images of several sizes cannot be joined ({told})")
+    measured = [_Measured(study, config, data_dir) for study, config in studies]
+    there = list(dict.fromkeys(stem for one in measured for stem in one.rows["stem"]))
+    for stem in (control, *stems):
+        if stem not in there:
+            raise InputError(f"stem {stem!r} is not in the studies; they have {', '.join(there)}")
+    chosen = list(stems) or [stem for stem in there if stem != control]
+    if not [stem for stem in chosen if stem != control]:
+        raise InputError(f"the studies have no stem beside {control}; nothing can gain by it")
+    tables = [
+        _pairs_of(one, chosen, control, images, device or torch.device("cpu"))
+        for one in measured
+        if {control, *chosen} & set(one.rows["stem"]) > {control}
+    ]
+    pairs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if pairs.empty:
+        raise InputError(
+            f"no case of the studies has both {control} and {' or '.join(chosen)}; train them on "
+            "the same sources and seeds"
+        )
+    twice = ["suite", *(name for name in KEYS if name in pairs), "stem", "source", "target"]
+    return pairs.drop_duplicates(twice, ignore_index=True)
+
+
+def _pairs_of(
+    one: _Measured, stems: Sequence[str], control: str, images: int, device: torch.device
+) -> pd.DataFrame:
+    gains = differences(one.rows[one.rows["stem"].isin([control, *stems])], "stem", control)
+    keys = ["suite", *(name for name in KEYS if name in gains), "stem", "source", "target"]
+    gains["gain"] = 100 * gains["difference"]
+    by_seed = gains.groupby([*keys, "seed"], sort=False, dropna=False)["gain"].mean()
+    over_seeds = by_seed.groupby(level=keys, sort=False, dropna=False)
+    pairs = pd.DataFrame(
+        {"gain": over_seeds.mean(), "deviation": over_seeds.std(), "seeds": over_seeds.count()}
+    ).reset_index()
+    shifts = [parse_shifted(target) for target in pairs["target"]]
+    pairs["base"] = [base for base, _, _ in shifts]
+    pairs["shift"] = [shift or "none" for _, shift, _ in shifts]
+    views = Views(one.suite, images, device)
+    records = []
+    with meter(f"images of {one.suite.name}", len(pairs)) as progress:
+        for source, target, stem in zip(
+            pairs["source"], pairs["target"], pairs["stem"], strict=True
+        ):
+            part = one.part(source, target)
+            records.append(views.features(sources(source), target, part, stem, control))
+            progress.advance()
+    pairs["suite"] = [name.removesuffix(ENDING) for name in pairs["suite"]]
+    return pairs.join(pd.DataFrame(records, columns=list(FEATURES), index=pairs.index))
