@@ -24,6 +24,7 @@ from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun, progress_of
 from nasneurn.studies.units import Place
+from nasneurn.training.protocol import BUDGETS
 
 SCRIPT = Path(__file__).with_name("tiny_bench.py")
 #: What is another in each run of the same training, or when a run changes the tests' checkout.
@@ -520,3 +521,16 @@ def test_a_compiled_training_gives_the_same_rows(
     fast = study_run(config, tmp_path / "fast", compiled=True).run()
     assert len(compiled) == 1
     same_results(plain, fast)
+
+
+def test_rows_call_their_protocol_as_it_is_called_now(
+    finished: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    run = study_run(tiny_config(), tmp_path / "out")
+    monkeypatch.setitem(BUDGETS, "quick", run.config.protocol)
+    study = run.run()
+    assert set(study.accuracy["protocol"]) == {"quick"}
+    assert set(finished.accuracy["protocol"]) != {"quick"}
+    rest = [table.drop(columns="protocol") for table in (study.accuracy, finished.accuracy)]
+    pd.testing.assert_frame_equal(*rest)

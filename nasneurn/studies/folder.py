@@ -21,6 +21,7 @@ from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.locks import Locks
 from nasneurn.studies.saved import predictions_path, read_predictions
 from nasneurn.studies.store import Outcomes, Store
+from nasneurn.studies.training_unit import Training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,8 +156,11 @@ class Study:
         units = config.units(outcomes)
         identities = [unit.identity for unit in units]
         derived = config.derived(outcomes)
+        called = {unit.identity: unit.way for unit in units if isinstance(unit, Training)}
         for name, columns in TABLES.items():
             rows = derived.get(name) or outcomes.rows(name, identities)
+            if name == "accuracy":  # what a protocol is called may have changed since
+                rows = [{**row, **called.get(row["training"], {})} for row in rows]
             if rows or name in ("accuracy", "history") or self.has(name):
                 self._write(name, rows, columns)
         found = outcomes.rows("found", identities)

@@ -123,9 +123,10 @@ class Training(Settings):
         }
 
     @property
-    def protocol_label(self) -> str:
-        """The protocol in a few words."""
-        return protocol_label(self.budget, self.protocol)
+    def way(self) -> dict[str, str]:
+        """The columns that say how it is trained and selected, the protocol in a few words."""
+        label = protocol_label(self.budget, self.protocol)
+        return {"protocol": label, "selection": self.protocol.selection}
 
     @property
     def shares_out(self) -> bool:
