@@ -18,7 +18,11 @@ DataDir = Annotated[
 Suite = Annotated[str, typer.Option(help="builtin, digits, digits-resized or a folder.")]
 SuiteOrUsual = Annotated[
     str | None,
-    typer.Option("--suite", help="builtin (if not given), digits, digits-resized or a folder."),
+    typer.Option(
+        "--suite",
+        help="builtin (if not given), digits, digits-resized or a folder; +shifts after it adds "
+        "shifted test images as targets.",
+    ),
 ]
 ImageSize = Annotated[
     int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
