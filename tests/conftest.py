@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import nasneurn  # noqa: F401  # before torch, since it says how torch's threads wait
+# Before torch is imported: the cores are shared out among the workers, and threads wait in turn.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if WORKERS > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+import nasneurn  # noqa: E402, F401
 
 #: What a folder of real data must hold for the tests marked ``real_data``.
 REAL_FILES = [
