@@ -94,8 +94,9 @@ def draw_rescued(table: pd.DataFrame) -> Figure:
     axis.set_xlabel("% of the target's test images")
     stems, few = " or ".join(dict.fromkeys(table["stem"])), table["seeds"].min()
     of = f"in most of {few} seeds" if few > 1 else "one seed"
-    axis.set_title(
-        f"Rescued: wrong without a stem and right with {stems}, {of};\nlost: the other way round"
+    figure.suptitle(
+        f"Rescued: wrong without a stem and right with {stems}, {of};\nlost: the other way round",
+        fontsize=10,
     )
     figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -41,15 +41,20 @@ IN_PERCENT = ("accuracy", "ece")
 
 
 def shift_drawings(tables: Tables, rows: pd.DataFrame, stems: Sequence[str]) -> Drawings:
-    """Distances, statistics, spectra, separability and calibration of one kind of training."""
-    drawings: Drawings = {
+    """Distances, separability and calibration of one kind of training."""
+    return {
         "distances": partial(_distances, tables, rows, stems),
-        "statistics": partial(_statistics, tables, stems),
-        "spectra": partial(_spectra, tables["spectra"], stems),
         "separability": partial(_separability, tables, rows, stems),
         "calibration": partial(_calibration, tables["calibration"], rows, stems),
     }
-    return drawings
+
+
+def image_drawings(tables: Tables, stems: Sequence[str]) -> Drawings:
+    """Statistics and spectra of the images alone."""
+    return {
+        "statistics": partial(_statistics, tables, stems),
+        "spectra": partial(_spectra, tables["spectra"], stems),
+    }
 
 
 def arrows(table: pd.DataFrame) -> list[str]:
@@ -143,7 +148,7 @@ def reliability_drawing(table: pd.DataFrame, stems: Sequence[str], source: str) 
     targets = list(dict.fromkeys(own["target"]))
     across = min(4, len(targets))
     down = -(-len(targets) // across)
-    figure = Figure(figsize=(1.0 + 2.6 * across, 1.2 + 2.6 * down), layout="constrained")
+    figure = Figure(figsize=(1.0 + 2.6 * across, 1.5 + 2.7 * down), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     colours: dict[str, Any] = level_colours(stems)
     for axis, target in zip(axes.ravel(), targets, strict=False):

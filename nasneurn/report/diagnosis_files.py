@@ -11,7 +11,7 @@ from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.files import written_atomically
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
-from nasneurn.report.diagnosis_figures import reliability_drawing, shift_drawings
+from nasneurn.report.diagnosis_figures import image_drawings, reliability_drawing, shift_drawings
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
 from nasneurn.report.style import write_figure
@@ -43,12 +43,14 @@ def write_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
 
 
 def _drawings(found: Diagnosis) -> Drawings:
-    drawings: Drawings = {}
+    drawings = image_drawings(found.tables, found.chosen.stems)
     kinds = list(found.chosen.kinds())
     for own, rows in kinds[:DRAWN]:
-        suffix = _suffix(own) if len(kinds) > 1 else ""
+        several = len(kinds) > 1
         for name, draw in _of_kind(found, own, rows).items():
-            drawings[name + suffix] = draw
+            drawings[name + (_suffix(own) if several else "")] = (
+                partial(_titled, draw, ", ".join(own.values())) if several else draw
+            )
     for sheet in found.sheets:
         own = {name: sheet.columns[name] for name in found.chosen.keys}
         names = {name: sheet.columns[name] for name in ("source", "target", "stem")}
@@ -90,6 +92,14 @@ def _part(table: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
         if name in table:
             table = table[table[name].astype(str) == value]
     return table
+
+
+def _titled(draw: Callable[[], Figure], kind: str) -> Figure:
+    """A figure whose title names the kind of training."""
+    figure = draw()
+    figure.suptitle(f"{figure.get_suptitle()}\n{kind}", fontsize=11)
+    figure.set_figheight(figure.get_figheight() + 0.2)
+    return figure
 
 
 def _suffix(names: Mapping[str, str]) -> str:

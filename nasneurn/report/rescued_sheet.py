@@ -31,7 +31,11 @@ def draw_sheet(sheet: Sheet) -> Figure:
 
     source, target = sheet.columns["source"], sheet.columns["target"]
     where = f"{source}, itself" if source == target else f"{source} → {target}"
-    write(0.15, 0.3, f"{where}, stem {sheet.columns['stem']}", size=11, weight="bold", va="center")
+    kind = [
+        value for name, value in sheet.columns.items() if name not in ("source", "target", "stem")
+    ]
+    title = f"{where}, stem {sheet.columns['stem']}, {', '.join(kind)}"
+    write(0.15, 0.3, title, size=11, weight="bold", va="center")
     told = "right class: answer without → with the stem"
     if sheet.examples[0].before is not None:
         told += "; blue speaks for the right class, red against it"
