@@ -147,7 +147,7 @@ BUDGETS = {
         selection="last",
         batch_size=32,
         learning_rate=1e-4,
-        scaling="none",
+        scaling="half",
     ),
 }
 
