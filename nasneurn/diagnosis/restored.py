@@ -15,9 +15,6 @@ from nasneurn.studies.saved import weights_path
 from nasneurn.studies.starting_weights import statistics_of
 from nasneurn.studies.training_unit import Training
 
-#: The first letters of the names of a stem's own state in a file of weights.
-STEM = "stem."
-
 
 def saved_weights(folder: Path, training: str, target: str) -> Path | None:
     """The file of a training's weights, or of those that were selected for a target."""
@@ -52,10 +49,8 @@ def restored(path: Path, handle: SuiteHandle, device: torch.device) -> nn.Sequen
             training.image_size,
             training.adaptation,
         )
-    own = {name.removeprefix(STEM): state.pop(name) for name in list(state) if _is_of(stem, name)}
     try:
         body.load_state_dict(state)
-        stem.load_state_dict(own)
     except RuntimeError as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: weights of another network ({told})") from None
@@ -63,8 +58,3 @@ def restored(path: Path, handle: SuiteHandle, device: torch.device) -> nn.Sequen
     for weight in network.parameters():
         weight.requires_grad_(False)
     return network
-
-
-def _is_of(stem: nn.Module, name: str) -> bool:
-    """Whether a name is of the stem's own state; a network may have a layer called stem too."""
-    return name.startswith(STEM) and name.removeprefix(STEM) in stem.state_dict()

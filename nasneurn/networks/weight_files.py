@@ -131,13 +131,13 @@ def fitted(
     fresh = tuple(head for head in heads if _other_classes(given, wanted, head))
     apart = {name for head in fresh for name in (*given, *wanted) if _is_in(name, head)}
     given = {name: value for name, value in given.items() if name not in apart}
-    # Old files lack what counts the batches of a batch norm; those of a study have a stem's state.
+    # Old files lack what counts the batches of a batch norm.
     missing = [
         name
         for name in wanted
         if name not in given and name not in apart and not name.endswith("num_batches_tracked")
     ]
-    unexpected = [name for name in given if name not in wanted and not name.startswith("stem.")]
+    unexpected = [name for name in given if name not in wanted]
     shapes = [
         f"{name} is {tuple(value.shape)}, must be {tuple(wanted[name].shape)}"
         for name, value in given.items()

@@ -76,22 +76,21 @@ def read_predictions(path: Path) -> "pd.DataFrame":
     return frame
 
 
-def save_weights(path: Path, network: "nn.Module", stem: "nn.Module", training: "Training") -> None:
+def save_weights(path: Path, network: "nn.Module", training: "Training") -> None:
     """Write the state of a network as safetensors, under the names that the network itself has.
 
-    The names of a stem's own state, where it has any, begin with ``stem.``; the file's metadata has
-    the training as JSON, under ``training``.
+    The file's metadata has the training as JSON, under ``training``: stem and scaling, which have
+    no weights, can be made from that.
 
     Raises:
         InputError: the file cannot be written.
     """
     from safetensors.torch import save_file
 
-    state = {
-        **network.state_dict(),
-        **{f"stem.{name}": value for name, value in stem.state_dict().items()},
+    whole = {
+        name: value.detach().clone().contiguous().cpu()
+        for name, value in network.state_dict().items()
     }
-    whole = {name: value.detach().clone().contiguous().cpu() for name, value in state.items()}
     about = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
     with written_atomically(path) as draft:
         save_file(whole, draft, metadata=about)

@@ -227,13 +227,13 @@ class _Work:
             if self._place.save_predictions:
                 save_predictions(predictions_path(self._place.folder, identity), answered)
             if self._place.save_weights:
-                stem, body = network.children()
+                _, body = network.children()
                 oracle = selection if isinstance(selection, OracleSelection) else None
                 for target in self._training.targets if oracle else ("",):
                     if oracle:
                         oracle.restore(network, target)
                     path = weights_path(self._place.folder, identity, target)
-                    save_weights(path, body, stem, self._training)
+                    save_weights(path, body, self._training)
         except InputError as error:
             print(f"nasneurn: not saved: {error}", file=sys.stderr)
 

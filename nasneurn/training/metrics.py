@@ -47,6 +47,7 @@ class Metrics:
 def metrics(given: Answers) -> Metrics:
     """All numbers of :class:`Metrics`, by torchmetrics.
 
+    >>> import numpy as np
     >>> right = Answers(np.float32([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))
     >>> metrics(right).accuracy, metrics(right).macro_f1
     (1.0, 1.0)
