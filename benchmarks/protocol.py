@@ -2,13 +2,13 @@
 
     python benchmarks/protocol.py [--out FILE.csv] [--quick]
 
-The recipe: a torchvision dataset that gives PIL images, ``Resize``, ``ToTensor``, a ``DataLoader``
-with two workers, the network as it is made, ``torch.optim.Adam`` and a plain loop with PyTorch's
-own number of threads; with RandConv its formula is written in the loop. Ours is ``nasneurn bench
---protocol single-source-digits`` with as many workers as there are cores, started from the shell;
-what it needs once (imports, reading images, the tests on all targets) counts as `start_s`. A pass
-over the images is 50 steps here, and the share of held-out images that are measured after it is
-the protocol's. Ways take turns, and the least of each counts.
+The recipe: a torchvision dataset that gives PIL images, ``Resize``, ``ToTensor``, ``Normalize``, a
+``DataLoader`` with two workers, the network as it is made, ``torch.optim.Adam`` and a plain loop
+with PyTorch's own number of threads; with RandConv its formula is written in the loop. Ours is
+``nasneurn bench --protocol single-source-digits`` with as many workers as there are cores, started
+from the shell; what it needs once (imports, reading images, the tests on all targets) counts as
+`start_s`. A pass over the images is 50 steps here, and the share of held-out images that are
+measured after it is the protocol's. Ways take turns, and the least of each counts.
 
 Ways: "nasneurn"; "nasneurn, bf16", the same with ``--precision bf16``; "steps alone", loss,
 gradients and fused Adam on one batch, as many processes at once as there are cores; "recipe"; "two
@@ -74,7 +74,10 @@ class Digits(VisionDataset):
     """Images in memory, given as PIL images as torchvision's MNIST does."""
 
     def __init__(self, suite: str, source: str, size: int) -> None:
-        steps = [transforms.Resize((32, 32)), transforms.ToTensor()]
+        steps = [
+            transforms.Resize((32, 32)), transforms.ToTensor(),
+            transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+        ]  # fmt: skip
         super().__init__(root="", transform=transforms.Compose(steps))
         split = load_suite(suite, size=size).images(source, "train")
         self.images, self.labels = split.images[:IMAGES], split.labels[:IMAGES]
@@ -91,13 +94,13 @@ def plain(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def random_convolutions(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """RandConv: three mixtures of images that are standardized by 0.5 and 0.5, which agree."""
-    answers, centred = [], (images - 0.5) / 0.5
+    """RandConv of images from -1 to 1: three mixtures, and the divergence of the answers."""
+    answers = []
     for _ in range(3):
         side, alpha = random.choice((1, 3, 5, 7)), random.random()
         kernel = torch.randn(3, 3, side, side) / (side * math.sqrt(3))
-        mixed = alpha * centred + (1 - alpha) * F.conv2d(centred, kernel, padding=side // 2)
-        answers.append(network(mixed * 0.5 + 0.5))
+        convolved = F.conv2d(images, kernel, padding=side // 2)
+        answers.append(network(alpha * images + (1 - alpha) * convolved))
     shares = [F.softmax(answer, dim=1) for answer in answers]
     mean = torch.clamp(sum(shares) / 3, 1e-7, 1).log()
     divergence = sum(F.kl_div(mean, share, reduction="batchmean") for share in shares) / 3
