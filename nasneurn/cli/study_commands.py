@@ -28,8 +28,12 @@ def status_command(folder: Folder) -> None:
 
 def figures_command(folder: Folder) -> None:
     """Make the tables and figures of a study again from its rows, without training."""
-    from nasneurn.api import load_study
+    from nasneurn.api import load_study, read_config
     from nasneurn.report.remake import remake
 
-    for path in remake(load_study(folder)):
+    study = load_study(folder)
+    outcomes = study.store.outcomes()
+    if outcomes.done:  # also what a killed run finished, or one whose images have changed since
+        study.gather(read_config(study.config_path), outcomes)
+    for path in remake(study):
         typer.echo(path)

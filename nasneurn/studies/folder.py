@@ -1,5 +1,6 @@
 """The folder of a study: its configuration, its store, and the tables made from that."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ class Study:
     row for each training and target; ``classes.csv``, a row for each class of these;
     ``history.csv``, a row for each epoch; ``failures.csv``; of a search ``evolution.csv``, a row
     for each candidate, and ``architecture.json``, what was found; ``tables/`` and ``figures/``.
+    ``unplanned.csv`` has the rows of finished trainings that the configuration does not have.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -173,6 +175,17 @@ class Study:
         ]
         if failures or self.failures_path.exists():
             self._write("failures", failures, FAILURES)
+        others = outcomes.rows("accuracy", [*(outcomes.done.keys() - set(identities))])
+        if others or self.has("unplanned"):
+            self._write("unplanned", others, ACCURACY)
+        if others:
+            count = len({row.get("training") for row in others})
+            print(
+                f"nasneurn: {self.folder}: {count} finished trainings are not of this study as it "
+                f"is now (of other images or another version); {self.table_path('unplanned')} "
+                "has their rows",
+                file=sys.stderr,
+            )
 
     def _write(self, name: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
         import pandas as pd

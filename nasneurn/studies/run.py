@@ -5,16 +5,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from nasneurn import engines
 from nasneurn.configuration import read_yaml
-from nasneurn.domains import Part, load_suite
+from nasneurn.domains import load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
+from nasneurn.studies.sameness import check_images_of, refuse_another, refuse_orphans
 from nasneurn.studies.saved import tell_unsaved
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
@@ -87,6 +87,12 @@ class StudyRun:
     ) -> None:
         self.study = Study(out)
         self.execution = execution
+        self.suite = load_suite(
+            config.suite,
+            data_dir=execution.data_dir,
+            size=config.image_size,
+            splits=Path(config.splits) if config.splits else None,
+        )
         self.config = self._agreed(config, extend)
         foreign = [name for name in self.config.code if name not in config.code]
         if foreign and not trust_code:
@@ -95,18 +101,13 @@ class StudyRun:
                 f"({', '.join(foreign)}); say --trust-code if you trust it"
             )
         self.device = choose_device(execution.device)
-        self.suite = load_suite(
-            self.config.suite,
-            data_dir=execution.data_dir,
-            size=self.config.image_size,
-            splits=Path(self.config.splits) if self.config.splits else None,
-        )
         if execution.machines.several and execution.chosen_engine != "here":
             raise InputError("several --devices train one supernet at a time: not with --workers")
 
     def _agreed(self, config: StudyConfig, extend: bool) -> StudyConfig:
         path = self.study.config_path
         if not path.exists():
+            refuse_orphans(self.study.folder, config, self.study.store.outcomes())
             return config
         kind = read_yaml(path).get("kind")
         if kind != config.kind:
@@ -121,15 +122,8 @@ class StudyRun:
         config = config.model_copy(update={"content": known})
         ours = config.on_axes_of(before) if extend else config
         hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
-        self._refuse_another(before, ours, hint)
+        refuse_another(self.study.folder, before, ours, self.suite, hint)
         return config.added_to(before) if extend else config
-
-    def _refuse_another(self, before: StudyConfig, ours: StudyConfig, hint: str = "") -> None:
-        if before != ours:
-            raise InputError(
-                f"{self.study.folder} holds another study "
-                f"({'; '.join(before.differences(ours))}); choose another --out{hint}"
-            )
 
     def left(self, outcomes: Outcomes) -> list[Unit]:
         """The units that are not done, and have not failed unless these are tried again."""
@@ -153,7 +147,7 @@ class StudyRun:
         outcomes = self.study.store.outcomes()
         self._tell_unsaved(outcomes)
         if self.left(outcomes):
-            self._check_content()
+            check_images_of(self.study.folder, self.config, self.suite)
             self.config.check(self.suite)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
@@ -188,21 +182,10 @@ class StudyRun:
             self.config.write(path, environment())
             return
         now = self._on_disk()
-        self._refuse_another(now, self.config.on_axes_of(now))
+        refuse_another(self.study.folder, now, self.config.on_axes_of(now), self.suite)
         whole = self.config.added_to(now)
         if whole != now:
             whole.write(path, environment())
-
-    def _check_content(self) -> None:
-        """Refuse images that are not those of the configuration, as of a file from elsewhere."""
-        for name, digest in self.config.content.items():
-            part, _, domain = name.partition(":")
-            found = self.suite.digest(domain, cast(Part, part))
-            if found != digest:
-                raise InputError(
-                    f"the images of {name} are not those of the study ({digest} -> {found}); "
-                    "bring these back, or choose another --out"
-                )
 
     def _on_disk(self) -> StudyConfig:
         return type(self.config).read(self.study.config_path)

@@ -1,0 +1,113 @@
+"""Whether what is to be run is the study that a folder holds, on the images that it began with."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from nasneurn.domains import Part, Suite
+from nasneurn.errors import InputError
+from nasneurn.studies.config import UNKNOWN, StudyConfig
+from nasneurn.studies.store import Outcomes
+
+#: What follows a refusal for the sake of images.
+REMEDY = (
+    "bring these back, or choose another --out; what is finished stays, and `nasneurn figures` "
+    "shows it"
+)
+
+
+def refuse_another(
+    folder: Path, before: StudyConfig, ours: StudyConfig, suite: Suite, hint: str = ""
+) -> None:
+    """Refuse a study that differs from that of its folder; of changed images the domains are named.
+
+    Args:
+        folder: where the study is.
+        before: the study that it holds.
+        ours: the study that is to be run there.
+        suite: the domains that there are now.
+        hint: the end of the message where it is not about images.
+
+    Raises:
+        InputError: they differ.
+    """
+    if before == ours:
+        return
+    refuse_gone(folder, before, suite.domains)
+    refuse_changed(folder, before.content, ours.content)
+    differences = before.differences(ours)
+    told = [one for one in differences if not one.startswith("content.")] or differences
+    raise InputError(f"{folder} holds another study ({'; '.join(told)}); choose another --out{hint}")
+
+
+def refuse_gone(folder: Path, before: StudyConfig, domains: Collection[str]) -> None:
+    """Refuse to go on without a domain that a study learns from or tests on.
+
+    Raises:
+        InputError: one is not there.
+    """
+    gone = _once(_domain(part) for part in before.content if _domain(part) not in domains)
+    if gone:
+        raise InputError(f"{folder} is of domains that are gone: {', '.join(gone)}; {REMEDY}")
+
+
+def refuse_changed(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse images that are not those of a study.
+
+    Args:
+        folder: where the study is.
+        before: the digests of its parts, by ``part:domain``.
+        now: those of what there is; parts of which it is not known do not count.
+
+    Raises:
+        InputError: with each domain that has changed, and its digests.
+    """
+    changed = {
+        part: f"{part} {digest} -> {now[part]}"
+        for part, digest in before.items()
+        if part in now and now[part] != digest and UNKNOWN not in (digest, now[part])
+    }
+    if changed:
+        domains = ", ".join(_once(map(_domain, changed)))
+        raise InputError(
+            f"the images of {domains} are not those of the study in {folder} "
+            f"({', '.join(changed.values())}); {REMEDY}"
+        )
+
+
+def check_images_of(folder: Path, config: StudyConfig, suite: Suite) -> None:
+    """Refuse images that are not those of a configuration, as of a file from elsewhere.
+
+    Raises:
+        InputError: with each domain that is gone or has changed.
+    """
+    refuse_gone(folder, config, suite.domains)
+    parts = {name: name.partition(":")[0] for name in config.content}
+    now = {
+        name: suite.digest(_domain(name), cast(Part, part))
+        for name, part in parts.items()
+    }  # fmt: skip
+    refuse_changed(folder, config.content, now)
+
+
+def refuse_orphans(folder: Path, config: StudyConfig, outcomes: Outcomes) -> None:
+    """Refuse to begin a study in a folder that holds results of one without its configuration.
+
+    Raises:
+        InputError: units are finished there that this study does not have.
+    """
+    ours = {unit.identity for unit in config.units(outcomes)}
+    others = len(outcomes.done.keys() - ours)
+    if others:
+        raise InputError(
+            f"{folder} has no config.yaml, and its store {others} finished units of another "
+            "study or of other images; bring the file back, or choose another --out"
+        )
+
+
+def _domain(part: str) -> str:
+    return part.partition(":")[2]
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    return sorted(set(names))

@@ -1,0 +1,158 @@
+"""A folder study whose images change, or whose domains go: refused, and nothing finished is lost."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pets
+import pytest
+
+from nasneurn.cli.study_commands import figures_command
+from nasneurn.errors import InputError
+from nasneurn.studies.bench_config import BenchConfig, plan_bench
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.store import Outcomes
+from nasneurn.studies.training_unit import Training
+
+CHANGES = {"epochs": 1, "batch_size": 8, "train_images": None}
+
+
+def planned(root: Path, **options: Any) -> BenchConfig:
+    """Each domain as a source, as the same command plans it again."""
+    pets.fresh(root)
+    usual: dict[str, Any] = {
+        "models": ["digits_convnet"],
+        "stems": ["none"],
+        "algorithms": ["erm"],
+        "suite": str(root),
+        "image_size": 16,
+        "splits": None,
+        "data_dir": None,
+        "sources_named": ["all"],
+        "targets": ["all"],
+        "seeds": ["1"],
+        "budget": "quick",
+        "precision": "32",
+        "device": "cpu",
+        "changes": CHANGES,
+    }
+    return plan_bench(**{**usual, **options})
+
+
+def run(config: BenchConfig, out: Path, **options: Any) -> StudyRun:
+    return StudyRun(config, out, Execution(device="cpu"), **options)
+
+
+def finish_all(study: Study, config: BenchConfig, units: slice = slice(None)) -> None:
+    """Put rows into the store as trainings do, in no time."""
+    for unit in config.units(Outcomes())[units]:
+        assert isinstance(unit, Training)
+        rows = [
+            {**unit.columns, "suite": "pets", "target": target, "accuracy": 0.5, "n": 4}
+            for target in unit.targets
+        ]
+        study.store.finish(unit.identity, {"accuracy": rows}, {"title": unit.title})
+
+
+@pytest.fixture
+def root(tmp_path: Path, fresh_cache: Path) -> Path:
+    folder = pets.make_pets(tmp_path / "pets")
+    shutil.copytree(folder / "photo", folder / "clip")
+    return folder
+
+
+@pytest.fixture
+def study(root: Path, tmp_path: Path) -> Study:
+    """Run to the end: three trainings, measured on three domains."""
+    config = planned(root)
+    run(config, tmp_path / "out")._write_config()
+    study = Study(tmp_path / "out")
+    finish_all(study, config)
+    run(config, study.folder).run()
+    assert len(study.accuracy) == 9
+    return study
+
+
+def files_of(study: Study) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in study.folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("extend", [False, True])
+def test_an_image_that_is_gone_is_refused_and_nothing_is_written(
+    study: Study, root: Path, extend: bool
+) -> None:
+    before = files_of(study)
+    (root / "photo" / "cat" / "0.png").unlink()
+    with pytest.raises(InputError, match=r"images of photo are not .*train:photo") as told:
+        run(planned(root), study.folder, extend=extend)
+    assert "clip" not in str(told.value)
+    assert files_of(study) == before
+
+
+def test_all_domains_that_changed_are_named(study: Study, root: Path) -> None:
+    for domain in ("photo", "sketch"):
+        (root / domain / "cat" / "0.png").unlink()
+    with pytest.raises(InputError, match="images of photo, sketch are not"):
+        run(planned(root), study.folder)
+
+
+@pytest.mark.parametrize("extend", [False, True])
+def test_a_domain_that_is_gone_is_named_and_takes_no_other_with_it(
+    study: Study, root: Path, extend: bool
+) -> None:
+    before = files_of(study)
+    shutil.rmtree(root / "photo")
+    with pytest.raises(InputError, match="domains that are gone: photo;"):
+        run(planned(root), study.folder, extend=extend)
+    assert files_of(study) == before
+
+
+def test_a_configuration_that_lost_its_domain_is_refused(study: Study, root: Path) -> None:
+    config = BenchConfig.read(study.config_path)
+    shutil.rmtree(root / "photo")
+    shutil.rmtree(study.folder / "store")
+    pets.fresh(root)
+    with pytest.raises(InputError, match="domains that are gone: photo;"):
+        run(config, study.folder).run()
+
+
+def test_what_is_finished_is_shown_though_the_images_changed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, study = planned(root), Study(tmp_path / "out")
+    run(config, study.folder)._write_config()
+    finish_all(study, config, slice(0, 2))  # and killed before the tables
+    (root / "photo" / "cat" / "0.png").unlink()
+    with pytest.raises(InputError, match="`nasneurn figures` shows it"):
+        run(planned(root), study.folder)
+    monkeypatch.setattr("nasneurn.report.remake.remake", lambda study: [])
+    figures_command(study.folder)
+    assert len(study.accuracy) == 6
+
+
+def test_results_without_their_configuration_are_not_written_over(study: Study, root: Path) -> None:
+    (root / "photo" / "cat" / "0.png").unlink()
+    study.config_path.unlink()
+    before = files_of(study)
+    with pytest.raises(InputError, match=r"no config.yaml, and its store 3 finished units"):
+        run(planned(root), study.folder)
+    assert files_of(study) == before
+
+
+def test_a_lost_configuration_is_written_again(study: Study, root: Path) -> None:
+    study.config_path.unlink()
+    run(planned(root), study.folder).run()
+    assert len(study.accuracy) == 9
+
+
+def test_rows_of_no_planned_training_stay_in_sight(
+    study: Study, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after an update that makes trainings others, or a configuration edited by hand."""
+    config = BenchConfig.read(study.config_path)
+    fewer = config.model_copy(update={"seeds": (7,)})
+    study.gather(fewer, study.store.outcomes())
+    assert study.accuracy.empty
+    assert len((study.folder / "unplanned.csv").read_text().splitlines()) == 10
+    assert "3 finished trainings are not of this study as it is now" in capsys.readouterr().err
