@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 ACCURACY = (
     "training", "suite", "architecture", "choices", "weights", "stem", "applied_stem", "algorithm",
     "source", "target", "seed", "protocol", "selection", "scaling", "input_mean", "input_std",
-    "accuracy", "n", "macro_f1", "nll", "ece", "held_out_accuracy", "epochs", "best_epoch",
-    "params", "flops", "adaptation", "batch", "seconds", "device", "precision", "torch", "nasneurn",
-    "commit",
+    "accuracy", "chance", "n", "macro_f1", "nll", "ece", "held_out_accuracy", "epochs",
+    "best_epoch", "params", "flops", "adaptation", "batch", "seconds", "device", "precision",
+    "torch", "nasneurn", "commit",
 )  # fmt: skip
 #: ``history.csv``: a row for each training and epoch.
 HISTORY = (
@@ -46,13 +46,13 @@ QUALITY = (
 CONTROL = ("space", "source", "stem", "seed", "method", "evaluations", "best")
 
 #: Columns that tables written before they were there lack; an empty cell stands for such rows.
-LATER = frozenset({"selection", "macro_f1", "nll", "ece"})
+LATER = frozenset({"selection", "chance", "macro_f1", "nll", "ece"})
 
 #: The columns that hold numbers; every other one is text.
 NUMBERS = frozenset(
     {
-        "accuracy", "alone", "best", "best_epoch", "ece", "epoch", "epochs", "evaluations", "flops",
-        "generation", "held_out_accuracy", "hypervolume", "latency", "loss", "macro_f1", "n", "nll",
+        "accuracy", "alone", "best", "best_epoch", "chance", "ece", "epoch", "epochs",
+        "evaluations", "flops", "generation", "held_out_accuracy", "hypervolume", "latency", "loss", "macro_f1", "n", "nll",
         "params", "raw", "recalibrated", "seconds", "seed",
     }
 )  # fmt: skip

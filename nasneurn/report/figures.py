@@ -1,5 +1,6 @@
 """All figures of a study, made from its rows."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import cross_domain, designs, levels, split
+from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable
 from nasneurn.analysis.hypervolumes import hypervolumes
 from nasneurn.analysis.literature import beside_literature
@@ -59,12 +61,14 @@ def write_figures(
     for own, part in split(designs(rows), factor) if len(rows) else ():
         suffix = _suffix(own)
         for name, draw in _comparisons(part, factor, control).items():
-            drawings[name + suffix] = partial(_with_selection, draw, part)
+            drawings[name + suffix] = partial(_with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
-        drawings["literature"] = partial(draw_literature, literature)
+        drawings["literature"] = partial(_with_notes, partial(draw_literature, literature), rows)
     for own, part in split(designs(history), factor) if len(history) else ():
-        drawings["curves" + _suffix(own)] = partial(draw_curves, part, factor, control)
+        drawings["curves" + _suffix(own)] = partial(
+            _with_notes, partial(draw_curves, part, factor, control), _of_setting(rows, own)
+        )
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
         drawings["search"] = partial(draw_evolution, evolution)
@@ -92,13 +96,22 @@ def _comparisons(rows: pd.DataFrame, factor: str, control: str) -> Drawings:
     return drawings
 
 
-def _with_selection(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
-    """A figure whose title says how weights were selected, where that must be known."""
-    figure, told = draw(), selection_of(rows)
+def _with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
+    """A figure whose title says what must be known: the selection, and trainings near chance."""
+    figure = draw()
+    width = max(30, int(13 * figure.get_figwidth()))
+    notes = [line for line in (selection_of(rows), chance_note(rows)) if line]
+    told = [line for note in notes for line in textwrap.wrap(note, width)]
     if told:
-        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), told])), fontsize=11)
-        figure.set_figheight(figure.get_figheight() + 0.25)
+        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), *told])), fontsize=11)
+        figure.set_figheight(figure.get_figheight() + 0.25 * len(told))
     return figure
+
+
+def _of_setting(rows: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    for name, value in own.items():
+        rows = rows[rows[name].astype(str) == value] if name in rows else rows
+    return rows
 
 
 def _suffix(own: Mapping[str, str]) -> str:

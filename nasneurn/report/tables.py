@@ -14,6 +14,7 @@ from nasneurn.analysis.cells import (
     split,
     varied,
 )
+from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import RANDOM, comparable, compare
 from nasneurn.analysis.literature import DIFFERS, beside_literature
 from nasneurn.analysis.methods import PLAIN, with_methods
@@ -70,7 +71,12 @@ def tables(
         return {}
     rows = designs(rows)
     across, within = cross_domain(rows), same_domain(rows)
-    told = (seeds_of(rows), selection_of(rows), own_accuracy(rows, factor, control))
+    told = (
+        seeds_of(rows),
+        selection_of(rows),
+        own_accuracy(rows, factor, control),
+        chance_note(rows),
+    )
     about = "; ".join(filter(None, told))
     found = {
         "accuracy": ReportTable(
@@ -110,7 +116,7 @@ def tables(
             found["methods"] = ReportTable(
                 "Each algorithm with each stem against plain training without one (percentage "
                 f"points) on domains not trained on: means over cells, {randomness(table)}; "
-                f"{seeds_of(rows)}.",
+                f"{'; '.join(filter(None, [seeds_of(rows), chance_note(rows)]))}.",
                 in_percent(table),
             )
     literature = beside_literature(rows)

@@ -18,6 +18,7 @@ from nasneurn.analysis.cells import (
     split,
     varied,
 )
+from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.report.captions import ORACLE_SELECTION, randomness, seeds_of
 from nasneurn.report.tables import in_percent
@@ -112,7 +113,7 @@ def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     if comparable(chosen, factor, control):
         # Of all settings at once, since Holm's correction is over the whole table.
         compared = in_percent(compare(chosen, factor, control))
-    views = []
+    views: list[RenderableType] = []
     for own, part in split(rows, factor):
         ours = compared
         for name, value in own.items():
@@ -121,7 +122,8 @@ def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
         view = _view(part, cross_domain(part) if abroad else part, ours, factor, control)
         view.title = ", ".join(told)
         views.append(view)
-    return Group(*views)
+    note = chance_note(rows)
+    return Group(*views, *([Text(note)] if note else []))
 
 
 def _view(

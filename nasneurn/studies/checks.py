@@ -1,5 +1,6 @@
 """What is told before the first training: that it cannot run as planned."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,9 @@ from nasneurn.studies.parts import check_oracle_target, selecting_targets, teste
 
 if TYPE_CHECKING:
     from nasneurn.studies.config import StudyConfig
+
+#: Trainings of fewer steps are warned of.
+FEW_STEPS = 50
 
 
 def check_images(config: "StudyConfig", suite: Suite) -> None:
@@ -61,6 +65,26 @@ def check_images(config: "StudyConfig", suite: Suite) -> None:
     for target in selecting_targets(config.targets, config.protocol):
         check_oracle_target(suite, target)
         rows_of(suite, target, config.protocol)
+    told = few_steps(config, suite)
+    if told:
+        print(f"nasneurn: {told}", file=sys.stderr)
+
+
+def few_steps(config: "StudyConfig", suite: Suite) -> str:
+    """What to say of trainings so short that they may stay near chance; nothing of others."""
+    counts = {
+        source: config.protocol.passes_and_steps(
+            sum(len(rows_of(suite, domain, config.protocol)[0]) for domain in sources(source))
+        )[1]
+        for source in config.sources
+    }
+    source = min(counts, key=lambda name: counts[name])
+    if counts[source] >= FEW_STEPS:
+        return ""
+    return (
+        f"a training on {source} has {counts[source]} steps; under {FEW_STEPS}, networks may stay "
+        "near chance, and differences say nothing; more epochs or a smaller batch_size give more"
+    )
 
 
 def check_stem_of(stem: Choice, image_size: int) -> None:

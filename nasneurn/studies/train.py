@@ -269,6 +269,7 @@ class _Work:
                 "input_mean": self._statistics.mean_text,
                 "input_std": self._statistics.deviation_text,
                 "accuracy": found.accuracy,
+                "chance": found.chance,
                 "n": sum(one.n for one in found.classes),
                 "macro_f1": found.macro_f1,
                 "nll": found.nll,

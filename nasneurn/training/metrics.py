@@ -43,6 +43,12 @@ class Metrics:
     ece: float | None
     classes: tuple[ClassAccuracy, ...]
 
+    @property
+    def chance(self) -> float:
+        """The accuracy of always giving the commonest class, in [0, 1]."""
+        counts = [one.n for one in self.classes]
+        return max(counts) / sum(counts)
+
 
 def metrics(given: Answers) -> Metrics:
     """All numbers of :class:`Metrics`, by torchmetrics.

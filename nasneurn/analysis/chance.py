@@ -1,0 +1,85 @@
+"""Which trainings learned next to nothing: on images of their own source they are near chance.
+
+A difference between two networks that both guess says nothing, however many seeds it has.
+"""
+
+import numpy as np
+import pandas as pd
+
+from nasneurn.analysis.cells import same_domain
+from nasneurn.domains import SUITES
+
+#: A training is near chance where it gets less than this share of what chance leaves: of ten
+#: classes, less than 19% of the images right; of two, less than 55%.
+MARGIN = 0.1
+
+#: Always giving one class, where rows do not say what that gets: the suites with a name have ten
+#: classes of much the same size.
+_OF_TEN = 0.1
+
+#: What tells one training from another; tables may lack some.
+_TRAINING = (
+    "training", "suite", "protocol", "scaling", "selection", "architecture", "weights", "stem",
+    "algorithm", "source", "seed",
+)  # fmt: skip
+
+
+def near_chance(rows: pd.DataFrame) -> pd.DataFrame:
+    """The trainings among ``rows`` that are near chance on their own source: a row for each.
+
+    The accuracy is that on test images of the sources, else on held-out source images. Chance is
+    the column ``chance``, what always giving the commonest class gets; rows that lack it are judged
+    where their suite has a name, and others are not.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``, or some of them.
+
+    Returns:
+        The columns that tell trainings apart, ``own_accuracy`` and ``chance``, as shares.
+    """
+    keys = [name for name in _TRAINING if name in rows]
+    if rows.empty:
+        return pd.DataFrame(columns=[*keys, "own_accuracy", "chance"])
+    own = same_domain(rows)
+    judged = own.assign(own_accuracy=own["accuracy"], chance=_chance(own))
+    if "held_out_accuracy" in rows:
+        measured = set(map(tuple, own[keys].astype(str).to_numpy()))
+        others = rows[[tuple(row) not in measured for row in rows[keys].astype(str).to_numpy()]]
+        held_out = others.assign(own_accuracy=others["held_out_accuracy"], chance=_chance(others))
+        judged = pd.concat([judged, held_out]) if len(others) else judged
+    means = judged.groupby(keys, sort=False, dropna=False)[["own_accuracy", "chance"]].mean()
+    near = means["own_accuracy"] < means["chance"] + MARGIN * (1 - means["chance"])
+    return means[near].reset_index()
+
+
+def chance_note(rows: pd.DataFrame) -> str:
+    """What must stand beside every number of such trainings; nothing where there are none.
+
+    >>> row = {"suite": "builtin", "source": "a", "target": "a", "stem": "none", "seed": 0}
+    >>> chance_note(pd.DataFrame([{**row, "accuracy": 0.12}]))
+    'near chance on the own source: 1 of 1 trainings (a, none: 12.0%)'
+    """
+    found = near_chance(rows)
+    if found.empty:
+        return ""
+    keys = [name for name in _TRAINING if name in rows]
+    trainings = len(rows[keys].drop_duplicates())
+    names = [
+        name for name in ("architecture", "source", "stem") if name in found
+        and (name != "architecture" or rows[name].nunique() > 1)
+    ]  # fmt: skip
+    listed = [
+        f"{', '.join(map(str, group))}: {100 * accuracy:.1f}%"
+        for group, accuracy in found.groupby(names, sort=False)["own_accuracy"].mean().items()
+    ]
+    more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
+    told = "; ".join(listed[:3]) + more
+    return f"near chance on the own source: {len(found)} of {trainings} trainings ({told})"
+
+
+def _chance(rows: pd.DataFrame) -> "pd.Series[float]":
+    """What chance gets on each row; NaN where that cannot be known."""
+    suites = rows["suite"] if "suite" in rows else [""] * len(rows)
+    usual = [_OF_TEN if str(suite).partition("+")[0] in SUITES else np.nan for suite in suites]
+    chance = pd.Series(usual, index=rows.index, dtype=float)
+    return rows["chance"].astype(float).fillna(chance) if "chance" in rows else chance

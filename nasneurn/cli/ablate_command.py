@@ -1,0 +1,90 @@
+"""``nasneurn ablate``: the forms of NeuRN beside each other."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasneurn.cli.bench_commands import DryRun, Models
+from nasneurn.cli.options import (
+    BudgetOrUsual,
+    Changes,
+    DataDir,
+    Device,
+    Engine,
+    PrecisionName,
+    ProtocolName,
+    RetryFailed,
+    Seeds,
+    Sources,
+    SuiteOrUsual,
+    Targets,
+    Workers,
+    changes_of,
+    execution,
+)
+
+
+def ablate_command(
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="patch, scope, mode, border, placement, scale, colour, phase, order; commas "
+            "between; by default all."
+        ),
+    ] = None,
+    models: Models = None,
+    protocol: ProtocolName = None,
+    suite: SuiteOrUsual = None,
+    sources: Sources = None,
+    targets: Targets = None,
+    seeds: Seeds = None,
+    budget: BudgetOrUsual = None,
+    changes: Changes = None,
+    precision: PrecisionName = "auto",
+    workers: Workers = 1,
+    engine: Engine = None,
+    retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
+    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/ablate"),
+    device: Device = "auto",
+    data_dir: DataDir = None,
+) -> None:
+    """Train networks behind the forms of NeuRN, and compare each with plain NeuRN and with none.
+
+    Without options: a small network from one built-in domain, three seeds, in some minutes. The
+    same command continues where it was stopped, and with other groups adds them to the folder.
+    """
+    from nasneurn.questions import ablate, ablation_run
+
+    where = execution(
+        workers=workers,
+        engine=engine,
+        device=device,
+        data_dir=data_dir,
+        retry_failed=retry_failed,
+    )
+    options: dict[str, Any] = {
+        "models": models,
+        "protocol": protocol,
+        "suite": suite,
+        "sources": sources,
+        "targets": targets or "all",
+        "seeds": ",".join(seeds) if seeds else None,
+        "budget": budget,
+        "changes": changes_of(changes),
+        "precision": precision,
+        "out": out,
+        "execution": where,
+    }
+    if dry_run:
+        from nasneurn.cli.bench_commands import run_and_print
+
+        run_and_print(ablation_run(groups or "all", **options, read_images=False), dry_run=True)
+        return
+    from nasneurn.report.ablation_files import summary
+
+    found = ablate(groups or "all", **options)
+    for line in summary(found):
+        typer.echo(line)
+    typer.echo(f"written to {out}")

@@ -1,0 +1,144 @@
+"""What is written and said of an ablation: tables against both controls, and one figure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nasneurn.analysis.cells import cross_domain
+from nasneurn.analysis.comparisons import comparable, compare
+from nasneurn.analysis.intervals import holm
+from nasneurn.files import written_atomically
+from nasneurn.report.captions import seeds_of
+from nasneurn.report.style import NEUTRAL, level_colours, write_figure
+from nasneurn.report.tables import in_percent
+from nasneurn.studies.ablations import NONE, PLAIN, rows_of_variants
+from nasneurn.studies.folder import Study
+
+#: The controls, in the order of the panels.
+CONTROLS = (PLAIN.label, NONE.label)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A finished ablation.
+
+    Attributes:
+        study: the study, whose ``accuracy`` has all rows.
+        overall: a row for each variant and control: the difference of accuracy over all domains
+            that were not trained on, paired by seed; accuracies are shares.
+        pairs: the same for each source and target.
+        responses: what the variants answer to test images.
+    """
+
+    study: Study
+    overall: pd.DataFrame
+    pairs: pd.DataFrame
+    responses: pd.DataFrame
+
+
+def ablation_of(study: Study, responses: pd.DataFrame) -> Ablation:
+    """The comparisons of a study of variants."""
+    rows = rows_of_variants(study.accuracy)
+    across = cross_domain(rows)
+    return Ablation(
+        study, _compared(across, ()), _compared(across, ("source", "target")), responses
+    )
+
+
+def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
+    """Each variant against each control, over seeds, by Holm's method over the whole table."""
+    groups = rows.drop_duplicates("variant").set_index("variant")["group"]
+    parts = [
+        compare(rows, "variant", control, by, random="seeds").assign(against=control)
+        for control in CONTROLS
+        if len(rows) and comparable(rows, "variant", control)
+    ]
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
+    table.insert(0, "group", table["variant"].map(groups))
+    table.insert(2, "against", table.pop("against"))
+    return table
+
+
+def write_ablation(found: Ablation) -> list[Path]:
+    """Write the tables, in percentage points, and the figure into the study's folder."""
+    tables = {
+        "tables/ablation.csv": in_percent(found.overall) if len(found.overall) else found.overall,
+        "tables/ablation_pairs.csv": in_percent(found.pairs) if len(found.pairs) else found.pairs,
+        "responses.csv": found.responses,
+    }
+    written = []
+    for name, table in tables.items():
+        path = found.study.folder / name
+        with written_atomically(path) as draft:
+            table.to_csv(draft, index=False)
+        written.append(path)
+    if len(found.overall):
+        told = seeds_of(found.study.accuracy)
+        path = found.study.folder / "figures" / "ablation.png"
+        written.append(write_figure(lambda: draw_ablation(found.overall, told), path))
+    return written
+
+
+def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
+    """A dot with its interval for each variant, by group; a panel for each control."""
+    controls = [one for one in CONTROLS if one in set(overall["against"])]
+    lines = overall[["group", "variant"]].drop_duplicates()
+    # A control is a line of the other's panel alone.
+    lines = pd.concat([lines[lines["group"] == "control"], lines[lines["group"] != "control"]])
+    groups = list(dict.fromkeys(lines["group"]))
+    colours = level_colours(groups, "control")
+    heights = _heights(lines)
+    figure = Figure(figsize=(10.0, 1.6 + 0.27 * -min(heights.values())), layout="constrained")
+    axes = figure.subplots(1, len(controls), sharey=True, squeeze=False)[0]
+    for axis, control in zip(axes, controls, strict=True):
+        own = overall[overall["against"] == control]
+        for row in own.to_dict(orient="records"):
+            height, colour = heights[row["variant"]], colours[row["group"]]
+            if row["random"]:
+                axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, lw=2, c=colour)
+            axis.plot(100 * row["difference"], height, "o", ms=5, c=colour)
+        axis.axvline(0, color=NEUTRAL, lw=1)
+        axis.set_xlabel(f"accuracy less that of {control}\n(percentage points)")
+        axis.set_ylim(min(heights.values()) - 0.7, 0.7)
+    axes[0].set_yticks(list(heights.values()), list(heights))
+    for label, group in zip(axes[0].get_yticklabels(), lines["group"], strict=True):
+        label.set_color(colours[group])
+    figure.suptitle(
+        f"Forms of NeuRN, means over domains not trained on, {seeds}; 95% intervals over seeds",
+        fontsize=11,
+    )
+    return figure
+
+
+def _heights(lines: pd.DataFrame) -> dict[str, float]:
+    """A height for each variant, with a gap between groups."""
+    heights, place, before = {}, 0.0, None
+    for group, variant in zip(lines["group"], lines["variant"], strict=True):
+        if before is not None:
+            place -= 1.0 if group == before else 1.6
+        heights[variant], before = place, group
+    return heights
+
+
+def summary(found: Ablation) -> Iterator[str]:
+    """A line for each variant: its difference from both controls."""
+    for (group, variant), own in found.overall.groupby(["group", "variant"], sort=False):
+        told = [
+            f"{100 * row['difference']:+.1f} against {row['against']}" + _interval(row)
+            for row in own.to_dict(orient="records")
+        ]
+        yield f"{group}: {variant}: {', '.join(told)}"
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    if not row["random"]:
+        return ""
+    low, high, p = row["low"], row["high"], row["p_holm"]
+    return f" ({100 * low:+.1f} to {100 * high:+.1f}; Holm's p {p:.2g})"
