@@ -23,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from nasneurn.errors import InputError
+from nasneurn.plain_values import Options, is_plain
 
 T = TypeVar("T")
 
@@ -74,20 +75,12 @@ def parse_value(text: str) -> Any:
     """
     try:
         value = yaml.load(text, _Values)
-        plain = _is_plain(value)
+        plain = is_plain(value)
     except (yaml.YAMLError, ValueError, RecursionError):
         plain = False
     if not plain:
         raise InputError(f"{text!r} is no value: a number, a word, true, or a [list]")
     return value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -130,7 +123,7 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    options: dict[str, Any] = {}
+    options: Options = {}
 
     @classmethod
     def parse(cls, text: str) -> "Choice":
@@ -203,6 +196,7 @@ class Registry(Generic[T]):
         makers: callables by name; their arguments are the options.
         hidden: arguments that the code gives and no option sets.
         elsewhere: names that are looked for here, and where to find them, in one line.
+        later: by name, options that came later: they count in hashes where they are given.
     """
 
     def __init__(
@@ -211,8 +205,10 @@ class Registry(Generic[T]):
         makers: Mapping[str, Callable[..., T]],
         hidden: Sequence[str] = (),
         elsewhere: Mapping[str, str] | None = None,
+        later: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.what = what
+        self._later = later or {}
         self._elsewhere = elsewhere or {}
         self._makers = dict(makers)
         self._hidden = frozenset(hidden)
@@ -311,8 +307,13 @@ class Registry(Generic[T]):
         return chosen
 
     def filled(self, choice: Choice) -> dict[str, Any]:
-        """The choice as plain data with every option, for the hash that names a training."""
-        options = {**self.defaults(choice.name), **choice.options}
+        """The choice as plain data with every option, for the hash that names a training.
+
+        Without those that came later, where they are not given: it is the same thing as before.
+        """
+        later = self._later.get(choice.name, ())
+        options = {k: v for k, v in self.defaults(choice.name).items() if k not in later}
+        options |= choice.options
         return {"name": choice.name, "options": {key: options[key] for key in sorted(options)}}
 
     def create(self, choice: "str | Choice", **given: Any) -> T:

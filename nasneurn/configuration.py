@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import read_text, written_atomically
+from nasneurn.plain_values import is_plain
+
+#: Letters of a wrong value that a message shows.
+TOLD = 120
 
 
 def first_fault(error: ValidationError) -> str:
@@ -19,7 +23,16 @@ def first_fault(error: ValidationError) -> str:
     if first["type"] in ("missing", "extra_forbidden"):
         return f"{where}: {first['msg'].lower()}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"{where} is {first['input']!r}: {reason[:1].lower()}{reason[1:]}"
+    return f"{where} is {_told(first['input'])}: {reason[:1].lower()}{reason[1:]}"
+
+
+def _told(value: Any) -> str:
+    """A value in some words, however long or deep it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
 
 
 class Settings(BaseModel):
@@ -64,7 +77,7 @@ class Configuration(Settings):
         """Write the configuration as YAML, with the versions that it ran on."""
         content = {**self.model_dump(mode="json"), "environment": dict(environment)}
         with written_atomically(path) as draft:
-            draft.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+            draft.write_bytes(_yaml(content))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -97,13 +110,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read, or holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: not a readable configuration ({reason})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration: it holds no fields")
+    for field, value in content.items():
+        if not (isinstance(field, str) and is_plain(value)):
+            raise InputError(
+                f"{path}: {field}: must hold numbers, words, lists and fields alone: no dates, "
+                "and nothing that holds itself"
+            )
     return content
+
+
+def _yaml(content: dict[str, Any]) -> bytes:
+    try:
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
+    except UnicodeEncodeError:  # half a character, as the name of a folder may hold
+        return yaml.safe_dump(content, sort_keys=False).encode()
 
 
 def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:

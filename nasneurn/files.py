@@ -1,7 +1,10 @@
-"""Files that are either whole or absent, whoever else writes them at the same time."""
+"""Files that are either whole or absent, whoever else writes them; and those that are read."""
 
+import errno
+import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,3 +33,30 @@ def written_atomically(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def opened(path: Path) -> io.BufferedReader:
+    """Open a regular file to read; a named pipe would let the reader wait for ever.
+
+    Raises:
+        OSError: it cannot be read, or is something else than a file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        OSError: as :func:`opened`.
+        UnicodeDecodeError: it is in no UTF-8.
+    """
+    with opened(path) as file:
+        return file.read().decode("utf-8-sig")

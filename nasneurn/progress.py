@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,8 +17,17 @@ from rich.progress import (
 
 from nasneurn.interruption import check_interrupted
 
+
+def plain_console(**options: Any) -> Console:
+    """A console to which brackets and colons in names are letters like others.
+
+    Names of folders, classes and units come from data: ``[/nope]`` is no markup in them.
+    """
+    return Console(markup=False, emoji=False, **options)
+
+
 #: Progress goes to stderr, so that stdout holds results alone.
-console = Console(stderr=True)
+console = plain_console(stderr=True)
 
 #: Seconds between two plain lines of the same work.
 PLAIN_INTERVAL = 10.0
@@ -71,11 +81,11 @@ def meter(description: str, total: int, *, shown: bool = True) -> Iterator[Meter
         yield Meter(description, total, None, shown)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
         yield Meter(description, total, bar, True)

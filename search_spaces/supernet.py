@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from search_spaces.checkpointing import TimedCheckpoint
+from search_spaces.checkpointing import TimedCheckpoint, readable_state
 from search_spaces.errors import SpaceError
 from search_spaces.interface import activate, checked_architecture, choices, freeze
 from search_spaces.nni_fixes import LocalExperiment, SeededRandomOneShot
@@ -68,7 +68,9 @@ def train_supernet(
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / "training.ckpt"
-    resume = {"ckpt_path": str(state)} if state.exists() else {}
+    resume: dict[str, Any] = {}
+    if readable_state(state):
+        resume = {"ckpt_path": str(state), "weights_only": True}
     values = choices(space)
     strategy = SeededRandomOneShot(lambda batch: checked_architecture(values, path_of(batch)))
     with quiet(*CHATTY):

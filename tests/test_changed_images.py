@@ -1,4 +1,4 @@
-"""A folder study whose images change, or whose domains go: refused, and nothing finished is lost."""
+"""A folder study whose images change or domains go: refused, and nothing finished is lost."""
 
 import shutil
 from pathlib import Path
@@ -57,7 +57,7 @@ def finish_all(study: Study, config: BenchConfig, units: slice = slice(None)) ->
 
 @pytest.fixture
 def root(tmp_path: Path, fresh_cache: Path) -> Path:
-    folder = pets.make_pets(tmp_path / "pets")
+    folder: Path = pets.make_pets(tmp_path / "pets")
     shutil.copytree(folder / "photo", folder / "clip")
     return folder
 

@@ -116,9 +116,9 @@ def print_inventory(entries: list[Entry], *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
-    from rich.console import Console
+    from nasneurn.progress import plain_console
 
-    Console().print(as_table(entries))
+    plain_console().print(as_table(entries))
     for entry in entries:
         if entry.problem is not None:
             print(f"{entry.suite} {entry.domain}: {entry.problem}")

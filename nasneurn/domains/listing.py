@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from nasneurn.domains.file_hashes import content_digest
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 from nasneurn.paths import cache_dir
+from nasneurn.rows import JOINT
 
 #: Raise it when the files of kept listings change.
 LISTING_VERSION = 1
@@ -124,6 +126,8 @@ def _scan(root: Path) -> Listing:
             f"{root}: holds {len(domains)} domains ({found}); it must hold at least 2, as {LAYOUT}"
         )
     found_in = {domain: _folders(root / domain) for domain in domains}
+    _check_names(root, "domain", domains)
+    _check_names(root, "class", {name for names in found_in.values() for name in names})
     classes = tuple(sorted({name for names in found_in.values() for name in names}))
     for domain in domains:
         if not found_in[domain]:
@@ -145,6 +149,25 @@ def _scan(root: Path) -> Listing:
         }
         files = {domain: _files(domain, classes, scanned[domain]) for domain in domains}
     return Listing(root, classes, files)
+
+
+def _check_names(root: Path, what: str, names: Iterable[str]) -> None:
+    """Refuse names that a table or another machine would not give back as they are.
+
+    Raises:
+        InputError: with the name, as Python writes it.
+    """
+    same: dict[str, str] = {}
+    for name in sorted(names):
+        reason = ""
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            reason = "is not text in UTF-8, or holds control characters"
+        elif what == "domain" and JOINT in name:
+            reason = f"holds {JOINT!r}, which joins the names of several domains"
+        elif (other := same.setdefault(unicodedata.normalize("NFC", name), name)) != name:
+            reason = f"looks like {other!a}, with its letters composed otherwise"
+        if reason:
+            raise InputError(f"{str(root)!a}: the {what} {name!a} {reason}; rename it")
 
 
 def _images(folder: Path) -> list[tuple[str, int, int]]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from nasneurn.choices import suggestion
 from nasneurn.domains.listing import Listing
 from nasneurn.errors import InputError
+from nasneurn.files import read_text
 
 #: What a row is for: flags, as an image of PACS's test list may be in another list too.
 TRAIN, VAL, TEST, NAMED = 1, 2, 4, 8
@@ -137,7 +138,7 @@ class _Places:
 
 def _text(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8-sig").splitlines()
+        return read_text(file).splitlines()
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:

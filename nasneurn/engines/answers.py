@@ -2,23 +2,36 @@
 
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a piece of work gave no result: in one line, and as a traceback."""
+    """Why a piece of work gave no result: in one line, and as a traceback.
+
+    ``passing`` is what another try may not meet: an error of input or output, as of a full disk.
+    """
 
     error: str
     details: str = ""
+    passing: bool = False
 
     @classmethod
     def of(cls, error: BaseException, where: str = "") -> "Failure":
         """What is kept of an exception; ``where`` is said before it."""
         line = " ".join(f"{where}{type(error).__name__}: {error}".split())
-        return cls(line, "".join(traceback.format_exception(error)))
+        passing = any(isinstance(one, OSError) for one in _causes(error))
+        return cls(line, "".join(traceback.format_exception(error)), passing)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def packed(what: str, value: Any) -> bytes | Failure:

@@ -1,12 +1,13 @@
 """What a person may name for a network, as plain data: enough to build it again."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.found import FoundArchitecture, choices_name
+from nasneurn.plain_values import Name, Options
 
 #: How a library's network is made to take images for which it was not made: to ``fit``, its first
 #: strides may be lost; ``as-published``, they stay.
@@ -29,12 +30,18 @@ class Architecture(Settings):
         found: the record of a found architecture.
     """
 
-    name: str
+    name: Name
     library: Literal["timm", "torchvision", "design", "own", "found"]
     model: str = ""
     version: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     found: FoundArchitecture | None = None
+
+    @model_validator(mode="after")
+    def _has_its_record(self) -> Self:
+        if (self.library == "found") != (self.found is not None):
+            raise ValueError("a found architecture, and no other, must have the record `found`")
+        return self
 
     @property
     def choices(self) -> str:

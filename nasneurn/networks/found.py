@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings, first_fault
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import read_text, written_atomically
 from nasneurn.networks.spaces import SpaceChoice, list_spaces
+from nasneurn.plain_values import Name, Options, Seed, Size
 
 
 def choices_name(choices: Mapping[str, Any]) -> str:
@@ -37,19 +38,19 @@ class FoundArchitecture(Settings):
         supernet: the hash that names its supernet.
     """
 
-    name: str
-    space: str
-    settings: dict[str, Any]
-    choices: dict[str, Any]
+    name: Name
+    space: Name
+    settings: Options
+    choices: Options
     stem: Choice = Choice(name="none")
     searched_stem: str = "none"
     suite: str = ""
     source: str = ""
-    seed: int = 0
+    seed: Seed = 0
     selected_under: str = "clean"
     held_out_accuracy: float | None = None
-    flops: int = 0
-    params: int = 0
+    flops: Size = 0
+    params: Size = 0
     supernet: str = ""
 
     @property
@@ -76,7 +77,7 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
             this package without ``trust_code``.
     """
     try:
-        records = json.loads(path.read_text(encoding="utf-8-sig"))
+        records = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: cannot be read as found architectures ({reason})") from None

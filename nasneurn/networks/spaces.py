@@ -10,6 +10,7 @@ from pydantic import Field
 from nasneurn.choices import imported, suggestion
 from nasneurn.configuration import Settings
 from nasneurn.errors import InputError
+from nasneurn.plain_values import Name, Options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,8 +103,8 @@ def space_class(name: str) -> "type[ModelSpace]":
 class SpaceChoice(Settings):
     """A space with the arguments of its constructor, as plain data; the stem is apart."""
 
-    space: str
-    settings: dict[str, Any] = Field(default_factory=dict)
+    space: Name
+    settings: Options = Field(default_factory=dict)
 
     @classmethod
     def sized(
@@ -155,7 +156,7 @@ class SpaceChoice(Settings):
             if stem is None:
                 return made(**self.settings)
             return Stemmed(lambda: made(**self.settings), stem)
-        except (TypeError, ValueError, AssertionError, KeyError) as error:
+        except Exception as error:  # of settings that cannot be meant, torch and NNI raise anything
             told = " ".join(str(error).split()) or type(error).__name__
             raise InputError(f"space {self.space!r} cannot be built: {told}") from error
 

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nasneurn.errors import InputError
+from nasneurn.files import opened
 from nasneurn.networks.weights import SUFFIXES, file_label
 
 Weights = dict[str, Tensor]
@@ -47,7 +48,7 @@ def digest_of(path: Path) -> str:
                 f"{path}: has {size / 1e9:.0f} GB, more than this machine's memory of "
                 f"{room / 1e9:.0f} GB"
             )
-        with path.open("rb") as file:
+        with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from nasneurn.analysis.gain_model import GainModel
 from nasneurn.configuration import Settings, first_fault
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import read_text, written_atomically
 
 Values = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def read_model(path: Path | None) -> ModelFile:
         )
     path = path or PACKAGED
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         if isinstance(content, dict) and content.get("version") != VERSION:
             raise InputError(
                 f"{path}: a model of version {content.get('version')!r}, and this is {VERSION}; "

@@ -74,6 +74,8 @@ def contact_sheet(suite: Suite, out: Path, stem: str = "neurn") -> Path:
                 )
                 axes.imshow(image, interpolation="nearest")
                 axes.set_axis_off()
+    for text in figure.texts:  # names of folders, in which a dollar sign begins no formula
+        text.set_parse_math(False)
     with written_atomically(out) as draft:
         figure.savefig(draft, format="png", dpi=150)
     return out

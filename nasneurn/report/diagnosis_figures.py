@@ -107,6 +107,7 @@ def _spectra(table: pd.DataFrame, stems: Sequence[str]) -> Figure:
             )  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(lambda y, _: f"{y:.0e}")
         axis.xaxis.set_major_locator(mpl.ticker.FixedLocator([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2]))
         axis.xaxis.set_major_formatter(lambda x, _: f"1/{round(1 / x)}")
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())

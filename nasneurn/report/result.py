@@ -5,13 +5,14 @@ import json
 from rich.console import Console
 
 from nasneurn.analysis.rank_correlation import rank_correlations
+from nasneurn.progress import plain_console
 from nasneurn.report.terminal import overall_view, quality_view
 from nasneurn.studies.folder import Study
 
 
 def print_study(study: Study, console: Console | None = None) -> None:
     """Print what each stem does to accuracy across domains, what was found, and where files are."""
-    console = console or Console()
+    console = console or plain_console()
     console.print(overall_view(study.accuracy))
     if study.has("quality"):
         console.print(quality_view(rank_correlations(study.quality), study.control))

@@ -21,6 +21,9 @@ STYLE: Any = {
     "grid.color": "0.92",
     "axes.axisbelow": True,
     "legend.frameon": False,
+    # Names come from data: a dollar sign in one begins no formula.
+    "text.parse_math": False,
+    "text.usetex": False,
 }
 
 DPI = 150

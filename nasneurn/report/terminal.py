@@ -20,6 +20,7 @@ from nasneurn.analysis.cells import (
 )
 from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable, compare
+from nasneurn.progress import plain_console
 from nasneurn.report.captions import ORACLE_SELECTION, randomness, seeds_of
 from nasneurn.report.tables import in_percent
 
@@ -46,7 +47,7 @@ def print_plan(
     plan: Sequence[PlannedTrainings], workers: int, console: Console | None = None
 ) -> None:
     """Print the trainings that are left, and how long they take at most."""
-    console = console or Console()
+    console = console or plain_console()
     table = Table(title="Trainings that are left")
     table.add_column("architecture")
     table.add_column("images are met")
@@ -85,7 +86,7 @@ def print_status(
         failures: the title and the error of each unit that failed.
         console: where to print; standard output if not given.
     """
-    console = console or Console()
+    console = console or plain_console()
     table = Table(title=title)
     table.add_column("")
     for heading in ("all", "done", "failed", "left"):

@@ -3,10 +3,10 @@
 from typing import Literal
 
 import pandas as pd
-from pydantic import PositiveInt
 
 from nasneurn.choices import Choice
 from nasneurn.networks.architectures import Architecture
+from nasneurn.plain_values import Count
 from nasneurn.search.quality_units import Paths
 from nasneurn.search.search_config import SearchConfig
 from nasneurn.search.supernet_unit import Supernet
@@ -20,7 +20,7 @@ class QualityConfig(SearchConfig):
     """A search, so many architectures of each supernet trained alone, and the same as its paths."""
 
     kind: Literal["search-quality"] = "search-quality"
-    architectures: PositiveInt = 12
+    architectures: Count = 12
 
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """The search's; after a supernet, its paths and the trainings of the sample."""

@@ -13,6 +13,7 @@ import numpy as np
 from nasneurn.configuration import Settings
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, choices_name
+from nasneurn.plain_values import Count
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.seeds import stream
 from nasneurn.studies.training_unit import identity_of
@@ -31,7 +32,7 @@ class Paths(Settings):
     """
 
     supernet: Supernet
-    architectures: int
+    architectures: Count
 
     @cached_property
     def identity(self) -> str:

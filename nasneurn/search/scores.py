@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from nasneurn.files import opened
+
 
 class Scores(dict[str, float]):
     """Numbers by the name of an architecture, one JSON line each."""
@@ -11,11 +13,13 @@ class Scores(dict[str, float]):
         super().__init__()
         self._path = path
         if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with opened(path) as file:
+                lines = file.read().decode(errors="replace").splitlines()
+            for line in lines:
                 try:
                     name, score = json.loads(line)
                     self[str(name)] = float(score)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, OverflowError, RecursionError):
                     continue  # the last line of a run that was killed while writing
 
     def add(self, name: str, score: float) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import PositiveInt
-
 from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, split_list
 from nasneurn.domains import Suite
@@ -12,6 +10,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import FoundArchitecture
 from nasneurn.networks.spaces import SpaceChoice, list_spaces
+from nasneurn.plain_values import Limit, Name, Options, Some
 from nasneurn.rows import sources
 from nasneurn.search.stem_choices import candidates_of, parse_search_stems
 from nasneurn.search.supernet_budgets import SupernetBudget, space_budget
@@ -40,12 +39,12 @@ class SearchConfig(StudyConfig):
     AXES: ClassVar[tuple[str, ...]] = (*StudyConfig.AXES, "weights")
 
     kind: Literal["search", "search-quality"] = "search"
-    space: str
-    settings: dict[str, Any]
+    space: Name
+    settings: Options
     supernet: SupernetBudget
-    weights: tuple[Weights, ...] = ("inherited",)
-    max_flops: PositiveInt | None = None
-    max_params: PositiveInt | None = None
+    weights: Some[Weights] = ("inherited",)
+    max_flops: Limit | None = None
+    max_params: Limit | None = None
     select_under: Literal["clean", "shifts"] = "clean"
     objective: Literal["accuracy", "flops", "params", "latency"] = "accuracy"
 

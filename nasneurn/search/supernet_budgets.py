@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from nasneurn.choices import check_known
 from nasneurn.configuration import Settings
+from nasneurn.plain_values import Count, Name
 from nasneurn.training.protocol import Optimization
 
 
@@ -26,21 +27,21 @@ class SupernetBudget(Settings):
         selection_images: at most so many held-out source images score it.
     """
 
-    steps: PositiveInt
-    batch_size: int = Field(ge=2)
-    accumulate: PositiveInt = 1
-    sampling: str = "uniform"
+    steps: Count
+    batch_size: int = Field(ge=2, lt=2**31)
+    accumulate: Count = 1
+    sampling: Name = "uniform"
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat = 0.01
     schedule: Literal["cosine", "constant"] = "cosine"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ema: float = Field(default=0.0, ge=0, lt=1)
-    shift: NonNegativeInt
-    population: PositiveInt
-    generations: PositiveInt
-    parents: PositiveInt
-    calibration_images: PositiveInt
-    selection_images: PositiveInt
+    shift: int = Field(ge=0, le=1024)
+    population: Count
+    generations: Count
+    parents: Count
+    calibration_images: Count
+    selection_images: Count
 
     @property
     def optimization(self) -> Optimization:

@@ -3,11 +3,10 @@
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import PositiveInt
-
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.spaces import SpaceChoice
+from nasneurn.plain_values import ImageSize, Limit, Name, Seed, Some
 from nasneurn.rows import JOINT
 from nasneurn.search.stem_choices import candidates_of
 from nasneurn.search.supernet_budgets import SupernetBudget
@@ -28,17 +27,17 @@ class Supernet(Settings):
         supernet: how much is spent.
     """
 
-    suite: str
-    image_size: int
+    suite: Name
+    image_size: ImageSize
     space: SpaceChoice
     stem: Choice
-    sources: tuple[str, ...]
+    sources: Some[Name]
     content: dict[str, str]
-    seed: int
+    seed: Seed
     protocol: Protocol
     supernet: SupernetBudget
-    max_flops: PositiveInt | None = None
-    max_params: PositiveInt | None = None
+    max_flops: Limit | None = None
+    max_params: Limit | None = None
     select_under: Literal["clean", "shifts"] = "clean"
     objective: Literal["accuracy", "flops", "params", "latency"] = "accuracy"
     precision: Precision = "32"

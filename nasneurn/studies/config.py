@@ -10,6 +10,7 @@ from nasneurn.configuration import Configuration
 from nasneurn.domains import Suite, load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
+from nasneurn.plain_values import ImageSize, Name, Seed, Some
 from nasneurn.rows import JOINT, sources
 from nasneurn.studies.parts import LEAVE_ONE_OUT, left_out, parts_used, selecting_targets
 from nasneurn.studies.store import Outcomes
@@ -43,16 +44,16 @@ class StudyConfig(Configuration):
     AXES: ClassVar[tuple[str, ...]] = ("stems", "algorithms", "sources", "seeds")
 
     kind: str
-    suite: str
-    image_size: int
+    suite: Name
+    image_size: ImageSize
     splits: str | None = None
     content: dict[str, str]
-    stems: tuple[Choice, ...]
-    algorithms: tuple[Choice, ...] = (Choice(name="erm"),)
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    seeds: tuple[int, ...]
-    budget: str
+    stems: Some[Choice]
+    algorithms: Some[Choice] = (Choice(name="erm"),)
+    sources: Some[Name]
+    targets: Some[Name]
+    seeds: Some[Seed]
+    budget: Name
     protocol: Protocol
     precision: Precision = "32"
     adaptation: Adapting = "fit"

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from nasneurn.errors import InputError
+from nasneurn.files import opened
 
 #: Seconds between two signs of life of a process.
 HEARTBEAT = 15.0
@@ -269,7 +270,7 @@ class Locks:
 def _look(path: Path) -> _Seen | None:
     """What there is in the place of a lock; None if nothing."""
     try:
-        with path.open("rb") as file:  # opening asks a network file system for the latest
+        with opened(path) as file:  # opening asks a network file system for the latest
             owner = Owner.read(file.read())
             status = os.fstat(file.fileno())
     except FileNotFoundError:

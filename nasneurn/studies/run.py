@@ -126,8 +126,15 @@ class StudyRun:
         return config.added_to(before) if extend else config
 
     def left(self, outcomes: Outcomes) -> list[Unit]:
-        """The units that are not done, and have not failed unless these are tried again."""
-        failed = {} if self.execution.retry_failed else outcomes.failed
+        """The units that are not done, and have not failed unless these are tried again.
+
+        Errors of input and output, as of a full disk, are tried again without being asked to.
+        """
+        failed = {
+            unit
+            for unit, record in outcomes.failed.items()
+            if not (self.execution.retry_failed or record.get("passing") is True)
+        }
         return [
             unit
             for unit in self.config.units(outcomes)
@@ -242,7 +249,10 @@ class StudyRun:
             self.study.store.finish(unit.identity, result.tables, about)
             self._tidy(unit)
             return
-        self.study.store.fail(unit.identity, result.error, result.details, about)
+        tried_again = {"passing": True} if result.passing else {}
+        self.study.store.fail(
+            unit.identity, result.error, result.details, {**about, **tried_again}
+        )
         print(f"nasneurn: failed: {unit.title}: {result.error}", file=sys.stderr)
 
     def _tidy(self, unit: Unit) -> None:

@@ -37,7 +37,9 @@ def refuse_another(
     refuse_changed(folder, before.content, ours.content)
     differences = before.differences(ours)
     told = [one for one in differences if not one.startswith("content.")] or differences
-    raise InputError(f"{folder} holds another study ({'; '.join(told)}); choose another --out{hint}")
+    raise InputError(
+        f"{folder} holds another study ({'; '.join(told)}); choose another --out{hint}"
+    )
 
 
 def refuse_gone(folder: Path, before: StudyConfig, domains: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasneurn.errors import InputError
+from nasneurn.files import opened
 
 #: What is kept of a unit: ``unit``, ``status``, ``time``, its ``tables`` or ``error``, and more.
 Record = dict[str, Any]
@@ -146,7 +147,7 @@ class Store:
         try:
             if path.stat().st_size == reading.end:
                 return True
-            with path.open("rb") as file:
+            with opened(path) as file:
                 file.seek(max(0, reading.end - len(reading.last)))
                 content = file.read()
         except FileNotFoundError:

@@ -19,12 +19,22 @@ from nasneurn.errors import InputError
 from nasneurn.progress import Meter
 from nasneurn.training.fine_tuning import Body
 from nasneurn.training.images import ShuffledBatches
+from nasneurn.training.memory import out_of_memory
 from nasneurn.training.module import ClassificationModule
 from nasneurn.training.protocol import Optimization
 from search_spaces.quiet import quiet
 
 #: Seconds between two looks at the loss; each waits for the device.
 LOOK_SECONDS = 1.0
+
+
+class UnfitState(Exception):
+    """A saved state that is whole, and that this training cannot go on from."""
+
+    def __init__(self, path: Path, error: BaseException) -> None:
+        super().__init__(f"{path}: {error}")
+        self.path = path
+        self.error = error
 
 
 class StepMonitor(pl.Callback):
@@ -41,9 +51,12 @@ class StepMonitor(pl.Callback):
         self._note = ""
         self._finite: Tensor | None = None
         self._looked = -math.inf
+        #: Whether training goes on, from its beginning or from a state that fits it.
+        self.begun = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count what a resumed run did before."""
+        self.begun = True
         self._meter.advance(trainer.fit_loop.batch_idx + 1)
 
     def on_train_batch_end(
@@ -117,6 +130,7 @@ def fit(
 
     Raises:
         InputError: the loss is not finite.
+        UnfitState: training cannot go on from ``resume_from``.
     """
     steps = len(loader) // trainer_options.get("accumulate_grad_batches", 1)
     module = ClassificationModule(optimization, algorithm, steps, seed, body)
@@ -125,6 +139,7 @@ def fit(
         with torch.no_grad(), evaluating(network):
             classes = network(loader.data.pixels(np.arange(2))).shape[1]
         module.prepare(Task(loader.data, classes, loader.sources, steps))
+    monitor = StepMonitor(progress, optimization.learning_rate)
     with quiet("pytorch_lightning", "lightning_fabric"):
         trainer = pl.Trainer(
             max_epochs=1,
@@ -132,9 +147,14 @@ def fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[StepMonitor(progress, optimization.learning_rate), *callbacks],
+            callbacks=[monitor, *callbacks],
             accelerator=device.type,
             devices=1,
             **trainer_options,
         )
-        trainer.fit(module, loader, ckpt_path=resume_from)
+        try:
+            trainer.fit(module, loader, ckpt_path=resume_from, weights_only=bool(resume_from))
+        except Exception as error:
+            if resume_from is not None and not monitor.begun and not out_of_memory(error):
+                raise UnfitState(resume_from, error) from error
+            raise

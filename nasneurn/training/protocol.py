@@ -7,13 +7,12 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
 )
 
 from nasneurn.choices import check_known, split_list
 from nasneurn.configuration import Settings
+from nasneurn.plain_values import Count
 
 
 @dataclass(frozen=True)
@@ -78,20 +77,20 @@ class Protocol(Settings):
         layer_decay: the rate of each layer is this times that of the next.
     """
 
-    train_images: PositiveInt | None
+    train_images: Count | None
     drawn: Literal["random", "first"] = "random"
     hold_out: float = Field(default=0.15, gt=0, lt=1)
-    epochs: PositiveInt
-    steps: PositiveInt | None = None
+    epochs: Count
+    steps: Count | None = None
     selection: Literal["held_out", "last", "oracle"] = "held_out"
-    patience: PositiveInt = 5
-    batch_size: int = Field(ge=2)
+    patience: Count = 5
+    batch_size: int = Field(ge=2, lt=2**31)
     balanced: bool = False
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    shift: NonNegativeInt = 0
+    shift: int = Field(default=0, ge=0, le=1024)
     scaling: Literal["source", "half", "none", "weights"] = "source"
     frozen: Annotated[tuple[str, ...], BeforeValidator(_patterns)] = ()
     head_rate: PositiveFloat = 1.0
