@@ -3,19 +3,20 @@
     python benchmarks/algorithms.py [--algorithms erm,randconv] [--batch 32] [--out FILE.csv]
 
 A step is what a training does: loss, gradients, Adam, hooks; of the network of the literature on
-digits, on 32 x 32 images. The algorithms take turns, so that what else runs on the machine meets
-them alike; the least time of each counts. ``ada`` is measured between its phases; the images that a
-phase makes are measured by themselves, as one ascent of a batch.
+digits, on 32 x 32 images. Processor time is measured, of all threads, and the algorithms take
+turns, so that what else runs on the machine changes little; the least time of each counts. ``ada``
+is measured between its phases; the images that a phase makes are measured by themselves, as one
+ascent of a batch.
 
-Columns: `algorithm`, `batch`, `threads`, `repeats`, `ms` (least), `ratio` (over `erm`), `passes`
-(of a batch through the network, forward and back), `augment_ms` (the images alone, where it makes
-some), `load` (the machine's load average when the run began, over its cores).
+Columns: `algorithm`, `batch`, `threads`, `repeats`, `ms` (least processor time), `ratio` (over
+`erm`), `passes` (of a batch through the network, forward and back), `augment_ms` (the images alone,
+where it makes some), `load` (the machine's load average when the run began, over its cores).
 """
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import torch
@@ -69,15 +70,15 @@ def ascent_of(data: DeviceImages, batch: int) -> Callable[[], None]:
 
 
 def least(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    """The least milliseconds of each, taking turns."""
+    """The least milliseconds of processor time of each, taking turns."""
     for way in ways.values():
         way()
     times = dict.fromkeys(ways, float("inf"))
     for _ in range(repeats):
         for name, way in ways.items():
-            begun = perf_counter()
+            begun = process_time()
             way()
-            times[name] = min(times[name], 1000 * (perf_counter() - begun))
+            times[name] = min(times[name], 1000 * (process_time() - begun))
     return times
 
 

@@ -28,7 +28,7 @@ from time import perf_counter
 
 import torch
 from benchmark_rows import load, report
-from side_by_side import busy, measure, milliseconds, serve
+from side_by_side import busy, measure, serve, times
 from torch.nn import functional as F
 
 from nasneurn.networks.convnet import digits_convnet
@@ -75,7 +75,7 @@ def steps(seconds: float) -> Callable[[], float]:
         optimizer.step()
 
     step()
-    return lambda: milliseconds(step, seconds)
+    return lambda: times(step, seconds)["ms"]
 
 
 def step(setting: str, processes: int, seconds: float) -> float:

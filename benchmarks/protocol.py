@@ -13,14 +13,16 @@ measured after it is the protocol's. Ways take turns, and the least of each coun
 Ways: "nasneurn"; "nasneurn, bf16", the same with ``--precision bf16``; "steps alone", loss,
 gradients and fused Adam on one batch, as many processes at once as there are cores; "recipe"; "two
 recipes", as many of them at once as there are cores, each with one thread and no workers for the
-images; "limit", what the arithmetic and the weights that Adam reads and writes would take at the
-speed of a large matrix product and of a copy on all cores.
+images; "limit", what the arithmetic, and the weights that Adam reads and writes, would take at the
+speed of the faster of a large matrix product and a large convolution, and of a copy.
 
 Columns: `algorithm`, `way`, `at_once` (trainings), `threads` (of each), `steps` (measured, of
 each), `ms` (of the machine for one step of one training: those at once share it), `start_s`
 (beside the steps, of one command), `training_min` (minutes for 10,000 steps of one training, of
-those at once, without the start), `ratio` (the recipe's `ms` over these), `load` (the machine's
-load average when the run began, over its cores).
+those at once, without the start), `ratio` (the `ms` of "recipe" over these), `cpu_ms` (processor
+time for one step of one training, of all its threads, which other work on the machine changes
+little; of ours it is what a longer study takes beyond a shorter one), `cpu_ratio` (the `cpu_ms` of
+"two recipes" over these), `load` (the machine's load average when the run began, over its cores).
 """
 
 import argparse
@@ -29,17 +31,19 @@ import json
 import math
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from benchmark_rows import load, report
 from PIL import Image
-from side_by_side import measure, milliseconds, serve
+from side_by_side import measure, serve, times
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -53,7 +57,7 @@ from nasneurn.networks import create_network
 
 COLUMNS = (
     "algorithm", "way", "at_once", "threads", "steps", "ms", "start_s", "training_min", "ratio",
-    "load",
+    "cpu_ms", "cpu_ratio", "load",
 )  # fmt: skip
 BATCH = 32
 #: Images to train on: a pass is 50 steps.
@@ -135,13 +139,10 @@ def recipe(algorithm: str, suite: tuple[str, str, int], workers: int, seconds: f
 
     for _ in range(3):
         step()
-    start, steps = perf_counter() - begun, [0]
-
-    def counted() -> None:
-        steps[0] += 1
-        step()
-
-    return {"ms": milliseconds(counted, seconds), "steps": steps[0], "start_s": start}
+    start = perf_counter() - begun
+    found = times(step, seconds)
+    # The processor time of the loader's own processes is not known here.
+    return {**found, "cpu_ms": None if workers else found["cpu_ms"], "start_s": start}
 
 
 # ---------------------------------------------------------------- this project's way
@@ -155,21 +156,21 @@ def steps_alone(algorithm: str, seconds: float) -> dict:
     optimizer = torch.optim.AdamW(network.parameters(), 1e-4, weight_decay=0.0, fused=True)
     images = torch.rand(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
     labels = torch.arange(BATCH) % 10
-    steps = [0]
 
     def step() -> None:
         optimizer.zero_grad()
         made.loss(network, images, labels, F.cross_entropy).backward()
         optimizer.step()
-        steps[0] += 1
 
     step()
-    return {"ms": milliseconds(step, seconds), "steps": steps[0], "start_s": ""}
+    return times(step, seconds)
 
 
-def study(algorithm: str, suite: tuple[str, str, int], steps: int, precision: str) -> dict:
-    """Milliseconds of a step of the trainings of a study, one for each core."""
-    begun = perf_counter()
+def study(
+    algorithm: str, suite: tuple[str, str, int], steps: int, precision: str
+) -> tuple[dict, float]:
+    """A step of the trainings of a study, one for each core, and all its processor time in ms."""
+    begun, before = perf_counter(), processor_time()
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [sys.executable, "-m", "nasneurn", "bench", "--protocol", "single-source-digits",
@@ -185,16 +186,33 @@ def study(algorithm: str, suite: tuple[str, str, int], steps: int, precision: st
     # The first pass of each begins before the other's, and has what is made at the first step.
     later = [float(row["seconds"]) for row in passes if int(row["epoch"]) > 1]
     later = later or [float(row["seconds"]) for row in passes]
-    of_a_pass = min(steps, IMAGES // BATCH)
-    ms = 1000 * sum(later) / len(later) / of_a_pass
-    return {"ms": ms, "steps": steps, "start_s": spent - ms * steps / 1000}
+    ms = 1000 * sum(later) / len(later) / min(steps, IMAGES // BATCH)
+    told = {"ms": ms / CORES, "cpu_ms": None, "steps": steps, "start_s": spent - ms * steps / 1000}
+    return told, processor_time() - before
+
+
+def processor_time() -> float:
+    """Milliseconds of processor time of all processes that were started here and have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (spent.ru_utime + spent.ru_stime)
+
+
+def our_way(
+    algorithm: str, suite: tuple[str, str, int], steps: int, precision: str, short: int
+) -> dict:
+    """A study as it is measured: its processor time beyond that of a short one, if there is one."""
+    told, whole = study(algorithm, suite, steps, precision)
+    if short:
+        _, start = study(algorithm, suite, short, precision)
+        told["cpu_ms"] = (whole - start) / (steps - short) / CORES
+    return told
 
 
 # ---------------------------------------------------------------- the limit
 
 
 def limit(algorithm: str, seconds: float) -> dict:
-    """What a step would take on all cores by its arithmetic and by the weights that Adam moves."""
+    """What a step would take by its arithmetic and by the weights that Adam moves."""
     network, made = create_network("digits_convnet"), create_algorithm(algorithm)
     with FlopCounterMode(display=False) as counter:
         images, labels = torch.rand(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
@@ -202,21 +220,28 @@ def limit(algorithm: str, seconds: float) -> dict:
     side = 2048
     left, right, product = (torch.rand(side, side) for _ in range(3))
     torch.mm(left, right, out=product)
-    ms = milliseconds(lambda: torch.mm(left, right, out=product), seconds)
-    operations = 2 * side**3 / ms
-    source, copy = torch.rand(2, 2**26)
-    ms = milliseconds(lambda: copy.copy_(source), seconds)
-    moved = 2 * source.nbytes / ms
+    products = times(lambda: torch.mm(left, right, out=product), seconds)
+    layer = nn.Conv2d(256, 256, 3, padding=1).to(memory_format=torch.channels_last)
+    maps = torch.rand(BATCH, 256, 32, 32).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        convolutions = times(lambda: layer(maps), seconds)
+    done = 2 * layer.weight.numel() * maps.numel() / 256
+    source, copy = torch.rand(2, 2**25)
+    copies = times(lambda: copy.copy_(source), seconds)
     # Weight, gradient and both moments are read; weight and both moments are written.
     state = 7 * 4 * sum(one.numel() for one in network.parameters())
-    arithmetic, memory = counter.get_total_flops() / operations, state / moved
-    print(
-        f"{algorithm}: {counter.get_total_flops() / 1e9:.2f} GFLOP a step at "
-        f"{operations / 1e6:.0f} GFLOP/s, {arithmetic:.1f} ms; "
-        f"{state / 1e6:.0f} MB of Adam at {moved / 1e6:.1f} GB/s, {memory:.1f} ms",
-        file=sys.stderr,
-    )
-    return {"ms": arithmetic + memory, "steps": "", "start_s": ""}
+    needed = counter.get_total_flops()
+    limits = {}
+    for name in ("ms", "cpu_ms"):
+        operations = max(2 * side**3 / products[name], done / convolutions[name])
+        moved = 2 * source.nbytes / copies[name]
+        limits[name] = needed / operations + state / moved
+        print(
+            f"{algorithm}, {name}: {needed / 1e9:.2f} GFLOP a step at {operations / 1e6:.0f} "
+            f"GFLOP/s, {state / 1e6:.0f} MB of Adam at {moved / 1e6:.1f} GB/s",
+            file=sys.stderr,
+        )
+    return limits
 
 
 # ---------------------------------------------------------------- all ways
@@ -233,63 +258,67 @@ def line(told: str) -> None:
         serve([lambda: recipe(algorithm, tuple(suite), workers, seconds)])
 
 
-def together(
-    way: str, algorithm: str, suite: tuple, processes: int, workers: int, threads: int, s: float
+def at_once(
+    way: str, algorithm: str, suite: tuple, processes: int, workers: int, seconds: float
 ) -> dict:
-    """The mean of processes that are measured at once, for the machine."""
-    variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": None}
-    told = [way, algorithm, suite, workers, s]
+    """The mean of processes that are measured at once, the clock's for the machine."""
+    variables = {"OMP_NUM_THREADS": str(CORES // processes), "OMP_WAIT_POLICY": None}
+    told = [way, algorithm, suite, workers, seconds]
     answers = next(measure(__file__, told, processes, variables))
-    mean = sum(one["ms"] for one in answers) / processes
-    return {**answers[0], "ms": mean / processes}
+    means = {
+        name: sum(one[name] for one in answers) / processes
+        for name in ("ms", "cpu_ms")
+        if answers[0][name] is not None
+    }
+    return {**answers[0], **means, "ms": means["ms"] / processes}
 
 
-def rows(suite: tuple[str, str, int], quick: bool) -> Iterator[dict]:
-    seconds, repeats = (0.2, 1) if quick else (6.0, 2)
+def rows(suite: tuple[str, str, int], repeats: int, quick: bool) -> Iterator[dict]:
+    seconds, short = (0.2, 0) if quick else (6.0, IMAGES // BATCH)
     for algorithm, steps in (("erm", 350), ("randconv", 150)):
         steps = 2 if quick else steps
-
-        def ours(precision: str, name: str = algorithm, steps: int = steps) -> dict:
-            found = study(name, suite, steps, precision)
-            return {**found, "ms": found["ms"] / CORES}
-
-        def others(
-            way: str, processes: int, workers: int, threads: int, name: str = algorithm
-        ) -> dict:
-            return together(way, name, suite, processes, workers, threads, seconds)
-
-        ways: dict[str, tuple[int, int, Callable[[], dict]]] = {
-            "nasneurn": (CORES, 1, lambda ours=ours: ours("32")),
-            "recipe": (1, CORES, lambda others=others: others("recipe", 1, 2, CORES)),
-            "two recipes": (CORES, 1, lambda others=others: others("recipe", CORES, 0, 1)),
-            "steps alone": (CORES, 1, lambda others=others: others("steps alone", CORES, 0, 1)),
-            "limit": (1, CORES, lambda others=others: others("limit", 1, 0, CORES)),
+        told = (algorithm, suite)
+        ways: dict[str, tuple[int, Callable[[], dict]]] = {
+            "nasneurn": (CORES, partial(our_way, *told, steps, "32", short)),
+            "recipe": (1, partial(at_once, "recipe", *told, 1, 2, seconds)),
+            "two recipes": (CORES, partial(at_once, "recipe", *told, CORES, 0, seconds)),
+            "steps alone": (CORES, partial(at_once, "steps alone", *told, CORES, 0, seconds)),
+            "limit": (CORES, partial(at_once, "limit", *told, CORES, 0, seconds)),
         }
         if algorithm == "erm":
-            ways["nasneurn, bf16"] = (CORES, 1, lambda ours=ours: ours("bf16"))
-        found: dict[str, dict] = {}
+            ways["nasneurn, bf16"] = (CORES, partial(our_way, *told, steps, "bf16", short))
+        found: dict[str, list[dict]] = {way: [] for way in ways}
         for number in range(repeats):
-            for way, (_, _, do) in ways.items():
-                if number and way not in ("nasneurn", "recipe", "two recipes"):
-                    continue
-                answer = do()
-                print(f"{algorithm}, {way}: {answer['ms']:.2f} ms", file=sys.stderr)
-                if way not in found or answer["ms"] < found[way]["ms"]:
-                    found[way] = answer
-        for way, (at_once, threads, _) in ways.items():
-            ms, start = found[way]["ms"], found[way]["start_s"]
+            for way, (_, do) in ways.items():
+                if number == 0 or way in ("nasneurn", "recipe", "two recipes"):
+                    found[way].append(do())
+                    print(f"{algorithm}, {way}: {found[way][-1]}", file=sys.stderr)
+        ms, cpu = (
+            {way: min((one[name] or math.inf) for one in all_of) for way, all_of in found.items()}
+            for name in ("ms", "cpu_ms")
+        )
+        for way, (processes, _) in ways.items():
+            one = found[way][0]
+            start = min(told.get("start_s", math.inf) for told in found[way])
             yield {
-                "algorithm": algorithm, "way": way, "at_once": at_once, "threads": threads,
-                "steps": found[way]["steps"], "ms": round(ms, 2),
-                "start_s": start if start == "" else round(start, 1),
-                "training_min": round(ms * WHOLE / 60_000, 2),
-                "ratio": round(found["recipe"]["ms"] / ms, 2),
+                "algorithm": algorithm, "way": way, "at_once": processes,
+                "threads": CORES // processes, "steps": one.get("steps", ""),
+                "ms": round(ms[way], 2), "start_s": shown(start, 1),
+                "training_min": round(ms[way] * WHOLE / 60_000, 2),
+                "ratio": round(ms["recipe"] / ms[way], 2), "cpu_ms": shown(cpu[way], 2),
+                "cpu_ratio": shown(cpu["two recipes"] / cpu[way] or math.inf, 2),
             }  # fmt: skip
+
+
+def shown(value: float, digits: int) -> float | str:
+    """Rounded; what is not known is left empty."""
+    return round(value, digits) if math.isfinite(value) else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="two steps on the built-in digits")
     parser.add_argument("--line", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -297,8 +326,8 @@ def main() -> None:
         line(options.line)
         return
     before = load()
-    suite = BUILT_IN if options.quick else REAL
-    found = [{**row, "load": before} for row in rows(suite, options.quick)]
+    suite, repeats = (BUILT_IN, 1) if options.quick else (REAL, options.repeats)
+    found = [{**row, "load": before} for row in rows(suite, repeats, options.quick)]
     report(found, COLUMNS, "A step of single-source-digits", options.out)
 
 

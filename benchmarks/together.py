@@ -14,8 +14,10 @@ Each is measured as one process with all cores and as one process for each core,
 
 Columns: `network`, `way`, `together` (trainings in one computation), `processes`, `threads` (of
 each), `ms` (of the machine, for one step of one training), `gain` (the `ms` of "one" with a process
-for each core, which is what a study with as many workers does, over these), `load` (the machine's
-load average when the run began, over its cores).
+for each core, which is what a study with as many workers does, over these), `cpu_ms` and `cpu_gain`
+(the same of the processor time of all threads, for one step of one training, which other work on
+the machine changes little), `load` (the machine's load average when the run began, over its
+cores).
 """
 
 import argparse
@@ -29,15 +31,19 @@ from pathlib import Path
 import timm
 import torch
 from benchmark_rows import load, report
-from side_by_side import measure, milliseconds, serve
+from side_by_side import measure, serve, times
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
 
 from nasneurn.networks.convnet import digits_convnet
 
-COLUMNS = ("network", "way", "together", "processes", "threads", "ms", "gain", "load")
+COLUMNS = (
+    "network", "way", "together", "processes", "threads", "ms", "gain", "cpu_ms", "cpu_gain",
+    "load",
+)  # fmt: skip
 BATCH, CLASSES, SIZE = 32, 10, 32
+MEASURED = ("ms", "cpu_ms")
 CORES = os.cpu_count() or 1
 #: One that is bound by arithmetic, and one that is bound by what each operation costs beside it.
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -166,8 +172,8 @@ def batches(count: int, batch: int) -> tuple[Tensor, Tensor]:
     return images, torch.randint(CLASSES, (count, batch), generator=generator)
 
 
-def timed(network: str, way: str, count: int, seconds: float) -> Callable[[], float]:
-    """What measures the milliseconds of a step of one training."""
+def timed(network: str, way: str, count: int, seconds: float) -> Callable[[], dict]:
+    """What measures the milliseconds of a step of all."""
     weights, losses = WAYS[way](made(network, count))
     optimizer = torch.optim.Adam(weights, 1e-4, fused=True)
     images, labels = batches(count, BATCH)
@@ -178,7 +184,7 @@ def timed(network: str, way: str, count: int, seconds: float) -> Callable[[], fl
         optimizer.step()
 
     step()
-    return lambda: milliseconds(step, seconds) / count
+    return lambda: times(step, seconds)
 
 
 def cells(quick: bool) -> list[tuple[str, str, int]]:
@@ -193,19 +199,22 @@ def cells(quick: bool) -> list[tuple[str, str, int]]:
 
 def rows(quick: bool) -> Iterator[dict]:
     seconds = 0.1 if quick else 2.5
-    times: dict[tuple, float] = {}
+    found: dict[tuple, tuple[float, float]] = {}
     for processes in {1, CORES}:
         threads = CORES // processes
         variables = {"OMP_NUM_THREADS": str(threads)}
         answers = measure(__file__, [cells(quick), seconds], processes, variables)
-        for cell, found in zip(cells(quick), answers, strict=True):
-            times[(*cell, processes, threads)] = sum(found) / processes**2
-            print(*cell, processes, sum(found) / processes**2, file=sys.stderr)
-    for (network, way, count, processes, threads), ms in sorted(times.items()):
+        for cell, each in zip(cells(quick), answers, strict=True):
+            ms, cpu = (sum(one[name] for one in each) / processes / cell[2] for name in MEASURED)
+            found[(*cell, processes, threads)] = ms / processes, cpu
+            print(*cell, processes, ms / processes, cpu, file=sys.stderr)
+    for (network, way, count, processes, threads), (ms, cpu) in sorted(found.items()):
+        usual = found[network, "one", 1, CORES, 1]
         yield {
             "network": network, "way": way, "together": count, "processes": processes,
             "threads": threads, "ms": round(ms, 2),
-            "gain": round(times[network, "one", 1, CORES, 1] / ms, 2),
+            "gain": round(usual[0] / ms, 2), "cpu_ms": round(cpu, 2),
+            "cpu_gain": round(usual[1] / cpu, 2),
         }  # fmt: skip
 
 
