@@ -5,11 +5,13 @@ A table holds text as it was written: an architecture may be called ``1``, ``01`
 """
 
 import csv
+import io
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasneurn.errors import InputError
+from nasneurn.files import read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 #: ``accuracy.csv``: a row for each training and target.
 ACCURACY = (
     "training", "suite", "architecture", "choices", "weights", "stem", "applied_stem", "algorithm",
-    "source", "target", "seed", "protocol", "selection", "scaling", "input_mean", "input_std",
+    "source", "target", "seed", "protocol", "selection", "placement", "mix_weight", "scaling",
+    "input_mean", "input_std",
     "accuracy", "chance", "n", "macro_f1", "nll", "ece", "held_out_accuracy", "epochs",
     "best_epoch", "params", "flops", "adaptation", "batch", "seconds", "device", "precision",
     "torch", "nasneurn", "commit",
@@ -46,14 +49,15 @@ QUALITY = (
 CONTROL = ("space", "source", "stem", "seed", "method", "evaluations", "best")
 
 #: Columns that tables written before they were there lack; an empty cell stands for such rows.
-LATER = frozenset({"selection", "chance", "macro_f1", "nll", "ece"})
+LATER = frozenset({"selection", "placement", "mix_weight", "chance", "macro_f1", "nll", "ece"})
 
 #: The columns that hold numbers; every other one is text.
 NUMBERS = frozenset(
     {
         "accuracy", "alone", "best", "best_epoch", "chance", "ece", "epoch", "epochs",
-        "evaluations", "flops", "generation", "held_out_accuracy", "hypervolume", "latency", "loss", "macro_f1", "n", "nll",
-        "params", "raw", "recalibrated", "seconds", "seed",
+        "evaluations", "flops", "generation", "held_out_accuracy", "hypervolume", "latency",
+        "loss", "macro_f1", "mix_weight", "n",
+        "nll", "params", "raw", "recalibrated", "seconds", "seed",
     }
 )  # fmt: skip
 
@@ -84,13 +88,15 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            widths = sorted({len(line) for line in csv.reader(file) if line})
+        text = read_text(path)
+        widths = sorted({len(line) for line in csv.reader(io.StringIO(text, newline="")) if line})
         if len(widths) > 1:  # pandas would fill such a line up, or take its first cell for a name
             raise ValueError(f"its lines have {' or '.join(map(str, widths))} cells")
-        headings = pd.read_csv(path, nrows=0).columns
+        headings = next(filter(None, csv.reader(io.StringIO(text, newline=""))), [])
+        if len(set(headings)) < len(headings):  # pandas would give the second another name
+            raise ValueError("a heading stands there twice")
         table = pd.read_csv(
-            path,
+            io.StringIO(text, newline=""),
             dtype={name: str for name in headings if name not in NUMBERS},
             keep_default_na=False,
             na_values={name: ["", "nan"] for name in headings if name in NUMBERS},
@@ -116,5 +122,8 @@ def _numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
         return column.astype(float)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column
-    wrong = column[pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()]
+    read = pd.to_numeric(column.astype(str), errors="coerce")
+    wrong = column[read.isna() & column.notna()]
+    if wrong.empty:  # more digits than a whole number of pandas has
+        return read.astype(float)
     raise InputError(f"{path}: column {column.name} must hold numbers, not {wrong.iloc[0]!r}")

@@ -17,9 +17,13 @@ CASE = ("architecture", "source", "target", "seed")
 #: What makes two rows those of one cell.
 CELL = ("architecture", "source")
 #: Columns whose values are never mixed.
-SETTINGS = ("suite", "protocol", "scaling", "selection", "weights", "algorithm", "stem")
+SETTINGS = (
+    "suite", "protocol", "scaling", "selection", "weights", "placement", "algorithm", "stem",
+)  # fmt: skip
 #: The selection that looks at targets; a table of such rows says so.
 ORACLE = "oracle"
+#: Where stems stand in rows that do not say so.
+FRONT = "front"
 
 #: A search that chooses its stem has two columns for it; each can be compared.
 _STEMS = ("stem", "applied_stem")
@@ -53,7 +57,7 @@ def designs(rows: pd.DataFrame) -> pd.DataFrame:
     stems have in common, and are compared by, is the space. One that stands under several stems,
     sources or seeds, as in a study of its own, keeps its name.
     """
-    rows = _pretrained(rows)
+    rows = _in_front(_pretrained(rows))
     if not {"architecture", "source", "stem", "seed"} <= set(rows):
         return rows
     spaces: dict[str, str] = {}
@@ -77,11 +81,20 @@ def _pretrained(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(weights=rows["weights"].mask(tagged, "pretrained"))
 
 
+def _in_front(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a placement in each where any says one."""
+    if "placement" not in rows:
+        return rows
+    return rows.assign(placement=rows["placement"].fillna("").replace("", FRONT))
+
+
 def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
     """The columns of :data:`SETTINGS` that ``rows`` have, but for the one that is compared."""
     passed = {*(_STEMS if factor in _STEMS else (factor,))}
     if not by_oracle(rows):
         passed.add("selection")
+    if "placement" in rows and set(_in_front(rows)["placement"]) == {FRONT}:
+        passed.add("placement")
     return [name for name in SETTINGS if name in rows and name not in passed]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from alignment.errors import AlignmentError
+from nasneurn.cli.ablate_command import ablate_command
 from nasneurn.cli.advise_command import advise_command, predict_command
 from nasneurn.cli.align_command import align_command
 from nasneurn.cli.bench_commands import bench_command, experiment_command
@@ -40,6 +41,7 @@ app.command("figures")(figures_command)
 app.command("align")(align_command)
 app.command("predict")(predict_command)
 app.command("advise")(advise_command)
+app.command("ablate")(ablate_command)
 app.command("diagnose")(diagnose_command)
 app.command("correlate")(correlate_command)
 app.add_typer(data_app, name="data")

@@ -53,6 +53,13 @@ StartingWeights = Annotated[
         "--weights", help="What networks start from: scratch, pretrained or a file; commas between."
     ),
 ]
+Placements = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Where stems stand: front (if not given), concatenate, mix, after_first, training, "
+        "testing; commas between."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
 ]
@@ -64,6 +71,7 @@ def bench_command(
     protocol: ProtocolName = None,
     weights: StartingWeights = None,
     stems: Stems = None,
+    placements: Placements = None,
     algorithms: Algorithms = None,
     suite: SuiteOrUsual = None,
     image_size: ImageSize = None,
@@ -121,6 +129,7 @@ def bench_command(
             protocol=protocol,
             weights=weights or "scratch",
             stems=stems or "none,neurn",
+            placements=placements or "front",
             algorithms=algorithms or "erm",
             suite=suite,
             image_size=image_size,

@@ -10,9 +10,8 @@ from torch import nn
 from nasneurn.domains import SuiteHandle
 from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network
-from nasneurn.studies.inputs import standardized_stem
+from nasneurn.studies.placing import PREFIX, assembled, inputs_of
 from nasneurn.studies.saved import weights_path
-from nasneurn.studies.starting_weights import statistics_of
 from nasneurn.studies.training_unit import Training
 
 
@@ -38,23 +37,25 @@ def restored(path: Path, handle: SuiteHandle, device: torch.device) -> nn.Sequen
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
-    known = statistics_of(training) if training.protocol.scaling == "weights" else None
-    stem, _ = standardized_stem(
-        training.applied_stem, handle, training.sources, training.protocol, device, known
-    )
+    inputs, classes = inputs_of(training, handle, device), len(handle.open().classes)
     with torch.random.fork_rng(devices=[]):
         body, _ = create_network(
-            training.architecture,
-            len(handle.open().classes),
-            training.image_size,
-            training.adaptation,
+            training.architecture, classes, training.image_size, training.adaptation
         )
+    network = assembled(training, inputs, body, classes)
+    front = {name.removeprefix(PREFIX): state.pop(name) for name in list(state) if _is_front(name)}
     try:
+        network[0].load_state_dict(front)
         body.load_state_dict(state)
     except RuntimeError as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: weights of another network ({told})") from None
-    network = nn.Sequential(stem, body).to(memory_format=torch.channels_last).to(device).eval()
+    network = network.to(memory_format=torch.channels_last).to(device).eval()
     for weight in network.parameters():
         weight.requires_grad_(False)
     return network
+
+
+def _is_front(name: str) -> bool:
+    """Whether weights of that name are of what stands before the body."""
+    return name.startswith(PREFIX)

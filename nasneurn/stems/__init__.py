@@ -14,6 +14,7 @@ from nasneurn.stems.conformance import check_stem
 from nasneurn.stems.edges import sobel
 from nasneurn.stems.functional import FunctionStem, from_function
 from nasneurn.stems.neural_response import NeuRN, neurn
+from nasneurn.stems.neurn_variants import neurn_grey, neurn_resized, neurn_scales
 from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
 from nasneurn.stems.registry import STEMS, create_stem, list_stems, register_stem
 
@@ -30,6 +31,9 @@ __all__ = [
     "local_contrast_norm",
     "local_response_norm",
     "neurn",
+    "neurn_grey",
+    "neurn_resized",
+    "neurn_scales",
     "register_stem",
     "sobel",
 ]

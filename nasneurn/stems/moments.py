@@ -15,6 +15,9 @@ BORDERS = {"reflect": "reflect", "zero": "constant", "replicate": "replicate"}
 SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
 
 
+#: A quantile of less than this, of the greatest sigma, is 0: its square would leave float32.
+_LEAST_QUANTILE = 1e-18
+
 #: Powers of two within which float32 and float64 scale without a subnormal or infinite factor.
 _LIMITS = {torch.float32: 126, torch.float64: 1022}
 
@@ -87,10 +90,17 @@ def _merge(
     return mean, a[1] + b[1] + delta * delta * (n * m / (n + m))
 
 
-def respond(sigma: Tensor, exponent: Tensor, scope: str, mode: str, eps: float) -> Tensor:
+def respond(
+    sigma: Tensor,
+    exponent: Tensor,
+    scope: str,
+    mode: str,
+    eps: float,
+    quantile: float | None = None,
+) -> Tensor:
     """The answer of a mode from what :func:`deviations` gives."""
     if mode == "contrast":
-        return _contrast(sigma, exponent, scope)
+        return _contrast(sigma, exponent, scope, quantile)
     response = sigma * exponent.exp2()
     if mode == "local":
         return response
@@ -101,11 +111,35 @@ def respond(sigma: Tensor, exponent: Tensor, scope: str, mode: str, eps: float) 
     return (1.0 / (c * response + eps)).masked_fill(blank, 0.0)
 
 
-def _contrast(sigma: Tensor, exponent: Tensor, scope: str) -> Tensor:
+def _contrast(sigma: Tensor, exponent: Tensor, scope: str, quantile: float | None) -> Tensor:
     if scope != "channel":
         # Planes come to the exponent of the greatest of them; a blank one may have any.
         blank = sigma.detach().amax((2, 3), keepdim=True) == 0
         greatest = exponent.masked_fill(blank, -math.inf).amax(SCOPES[scope], keepdim=True)
         sigma = sigma * (exponent - greatest).clamp(max=0.0).exp2()
+    if quantile is not None:
+        return _clipped(sigma, _quantile(sigma, scope, quantile))
     c = sigma.amax(SCOPES[scope], keepdim=True)
     return sigma / c.masked_fill(c == 0, 1.0)
+
+
+def _clipped(sigma: Tensor, c: Tensor) -> Tensor:
+    """min(sigma / c, 1), and where c is 0 its limit: 1 for any contrast, 0 for none."""
+    none = c < _LEAST_QUANTILE
+    shares = (sigma / c.masked_fill(none, 1.0)).clamp(max=1.0)
+    return torch.where(none, (sigma > 0).to(sigma.dtype), shares)
+
+
+def _quantile(sigma: Tensor, scope: str, quantile: float) -> Tensor:
+    """The quantile over a scope, linear between two values; NaN where there is one."""
+    dims = SCOPES[scope]
+    values = sigma.flatten(dims[0])
+    place = quantile * (values.shape[-1] - 1)
+    below = math.floor(place)
+    # A high quantile is among the few greatest; topk counts a NaN as the greatest of all.
+    top = values.topk(values.shape[-1] - below, dim=-1).values
+    c = top[..., -1]
+    if place > below:
+        c = torch.lerp(c, top[..., -2], place - below)
+    c = torch.where(top[..., 0].isnan(), top[..., 0], c)
+    return c.reshape(*sigma.shape[: dims[0]], *(1 for _ in dims))

@@ -1,5 +1,7 @@
 """Neural Response Normalization: the function and the module."""
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -7,31 +9,48 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
+from nasneurn.stems.leading import as_batch, is_traced, like_given, recorded
 from nasneurn.stems.moments import BORDERS, SCOPES, deviations, respond
 from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
-__all__ = ["NeuRN", "neurn"]
+__all__ = ["Border", "Mode", "NeuRN", "Scope", "neurn"]
 
-_MODES = ("contrast", "reciprocal", "local")
+#: What lies outside the image.
+Border = Literal["reflect", "zero", "replicate"]
+#: Where the greatest deviation is looked for.
+Scope = Literal["image", "channel", "batch"]
+#: What is made of the deviations.
+Mode = Literal["contrast", "reciprocal", "local"]
+
+_MODES: tuple[str, ...] = get_args(Mode)
 _KERNEL_DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 
-def _check_options(k: int, border: str, scope: str, mode: str, eps: float) -> None:
+def _check_options(
+    k: int, border: str, scope: str, mode: str, eps: float, quantile: float | None
+) -> None:
     check_odd("k", k, 3)
     check_known("border", border, BORDERS)
     check_known("scope", scope, SCOPES)
     check_known("mode", mode, _MODES)
     check_number("eps", eps, lambda eps: eps > 0, "a positive number")
+    if quantile is not None:
+        check_number("quantile", quantile, lambda q: 0 < q < 1, "a number between 0 and 1, or null")
+        if mode != "contrast":
+            raise InputError(
+                f"quantile is {quantile!r} with mode={mode!r}; only the mode contrast has it"
+            )
 
 
 def neurn(
     x: Tensor,
     k: int = 3,
     *,
-    border: str = "reflect",
-    scope: str = "image",
-    mode: str = "contrast",
+    border: Border = "reflect",
+    scope: Scope = "image",
+    mode: Mode = "contrast",
     eps: float = 1e-3,
+    quantile: float | None = None,
 ) -> Tensor:
     r"""Neural Response Normalization: local contrast, as a share of the greatest in the image.
 
@@ -42,6 +61,12 @@ def neurn(
     - ``mode="reciprocal"``: 1 / (c * sigma + eps), the literal reading of a formula in
       circulation, made finite; at most 1 / eps, which at the default fits into float16;
     - ``mode="local"``: sigma alone.
+
+    With a ``quantile`` q, c is that quantile of sigma over ``scope`` instead of its maximum (linear
+    between two values), and the answer is min(sigma / c, 1): a few pixels of the greatest contrast
+    no longer decide on all others. The clip keeps the range of the paper's formula. Where c is 0,
+    as where fewer than a share of 1 - q of the patches have any contrast, the answer is the limit:
+    1 for any contrast, 0 for none.
 
     A blank image (with ``scope="channel"``, a blank channel) gives zeros and zero gradients in
     every mode; with ``border="zero"`` only black is blank, since any other shade has edges there.
@@ -61,20 +86,24 @@ def neurn(
     that are made by plain operations.
 
     Args:
-        x: images (N, C, H, W), of any floating point dtype. Half precision is computed in float32.
+        x: images (N, C, H, W), (C, H, W), (H, W), or with any further dimensions in front; of any
+            floating point dtype, or uint8, which is divided by 255. Half precision is computed in
+            float32.
         k: side of a patch, odd, at least 3.
         border: what lies outside the image: "reflect" (without repeating the edge), "zero" or
             "replicate".
         scope: where c is the maximum: "image" (over C, H, W), "channel" (over H, W), or "batch".
         mode: "contrast", "reciprocal" or "local".
         eps: the term that keeps "reciprocal" finite; the other modes do not use it.
+        quantile: of sigma, in place of its maximum; of the mode "contrast" alone.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
-        InputError: for an option that is not one of these, a tensor that is not floating point or
-            not (N, C, H, W), or an image too small for its reflected border.
+        InputError: for an option that is not one of these, a tensor that is neither floating point
+            nor uint8 or has fewer than two dimensions, or an image too small for its reflected
+            border.
 
     Source: arXiv 2505.06881, the section that defines NeuRN. Neither k nor the border is given
     there.
@@ -83,7 +112,10 @@ def neurn(
     >>> neurn(edge)[0, 0, 0]
     tensor([0., 0., 1., 1., 0., 0.])
     """
-    _check_options(k, border, scope, mode, eps)
+    _check_options(k, border, scope, mode, eps, quantile)
+    if is_traced(x):
+        return recorded(neurn, x, k, border, scope, mode, eps, quantile)
+    given, x = x, as_batch(x)
     check_images(x)
     least = k // 2 + 1 if border == "reflect" else 1
     if min(x.shape[2:]) < least:
@@ -92,10 +124,11 @@ def neurn(
             f"{least} x {least}"
         )
     if x.numel() == 0:
-        return x.clone()
+        return like_given(x.clone(), given)
     if _fits_kernel(x):
-        return _neurn_cpu(x, k, border, scope, mode, eps)
-    return respond(*deviations(widened(x), k, border), scope, mode, eps).to(x.dtype)
+        return like_given(_neurn_cpu(x, k, border, scope, mode, eps, quantile), given)
+    answer = respond(*deviations(widened(x), k, border), scope, mode, eps, quantile).to(x.dtype)
+    return like_given(answer, given)
 
 
 def _fits_kernel(x: Tensor) -> bool:
@@ -112,13 +145,18 @@ def _fits_kernel(x: Tensor) -> bool:
     )
 
 
-def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float) -> Tensor:
+def _neurn_cpu(
+    x: Tensor, k: int, border: str, scope: str, mode: str, eps: float, quantile: float | None
+) -> Tensor:
     from nasneurn.stems import neurn_cpu
 
     plain = x.float().contiguous()
     differentiated = torch.is_grad_enabled() and x.requires_grad
-    # Plain operations do the rest: a maximum over the batch, and the gradient of "reciprocal".
-    rest = mode != "local" and (scope == "batch" or (differentiated and mode == "reciprocal"))
+    # Plain operations do the rest: a maximum over the batch, a quantile, the gradient of
+    # "reciprocal".
+    rest = mode != "local" and (
+        scope == "batch" or quantile is not None or (differentiated and mode == "reciprocal")
+    )
     kernel_mode = "scaled" if rest else mode
     # Planes that share a maximum are one piece of work; those that need none are shared out.
     alone = scope == "channel" or kernel_mode in ("scaled", "local")
@@ -133,9 +171,9 @@ def _neurn_cpu(x: Tensor, k: int, border: str, scope: str, mode: str, eps: float
     else:
         response, exponent, _ = neurn_cpu.forward(plain, k, border, group, kernel_mode, eps)
     if rest:
-        response = respond(response, exponent, scope, mode, eps)
-    given: Tensor = response.to(x.dtype)
-    return given
+        response = respond(response, exponent, scope, mode, eps, quantile)
+    answer: Tensor = response.to(x.dtype)
+    return answer
 
 
 class NeuRN(nn.Module):
@@ -151,18 +189,20 @@ class NeuRN(nn.Module):
         self,
         k: int = 3,
         *,
-        border: str = "reflect",
-        scope: str = "image",
-        mode: str = "contrast",
+        border: Border = "reflect",
+        scope: Scope = "image",
+        mode: Mode = "contrast",
         eps: float = 1e-3,
+        quantile: float | None = None,
     ) -> None:
         super().__init__()
-        _check_options(k, border, scope, mode, eps)
+        _check_options(k, border, scope, mode, eps, quantile)
         self.k = k
         self.border = border
         self.scope = scope
         self.mode = mode
         self.eps = eps
+        self.quantile = quantile
 
     @property
     def mixes_images(self) -> bool:
@@ -170,10 +210,25 @@ class NeuRN(nn.Module):
         return self.scope == "batch"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize images (N, C, H, W)."""
-        return neurn(x, self.k, border=self.border, scope=self.scope, mode=self.mode, eps=self.eps)
+        """Normalize images (N, C, H, W), or as :func:`neurn` takes them."""
+        return neurn(
+            x,
+            self.k,
+            border=self.border,
+            scope=self.scope,
+            mode=self.mode,
+            eps=self.eps,
+            quantile=self.quantile,
+        )
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        raise InputError(
+            "torch.jit.script cannot take NeuRN: take torch.export or torch.compile, or "
+            "torch.jit.trace with images of the size that will be used"
+        )
 
     def extra_repr(self) -> str:
         """Options, for ``repr``."""
-        eps = f", eps={self.eps}" if self.mode == "reciprocal" else ""
-        return f"k={self.k}, border={self.border!r}, scope={self.scope!r}, mode={self.mode!r}{eps}"
+        more = f", eps={self.eps}" if self.mode == "reciprocal" else ""
+        more += "" if self.quantile is None else f", quantile={self.quantile}"
+        return f"k={self.k}, border={self.border!r}, scope={self.scope!r}, mode={self.mode!r}{more}"

@@ -13,6 +13,7 @@ from nasneurn.stems.colour import grey
 from nasneurn.stems.edges import sobel
 from nasneurn.stems.functional import from_function
 from nasneurn.stems.neural_response import NeuRN
+from nasneurn.stems.neurn_variants import neurn_grey, neurn_resized, neurn_scales
 from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
 
 __all__ = ["STEMS", "create_stem", "list_stems", "register_stem"]
@@ -24,7 +25,8 @@ def _none() -> nn.Module:
 
 def _checked(function: Callable[..., Tensor]) -> Callable[..., nn.Module]:
     """A maker whose options the function itself checks, on a batch of no images."""
-    return from_function(function, check=partial(function, torch.empty(0, 1, 1, 1)))
+    # Large ones, so that no patch is larger.
+    return from_function(function, check=partial(function, torch.empty(0, 1, 512, 512)))
 
 
 #: What makes each stem; its arguments are the options.
@@ -38,8 +40,12 @@ STEMS: Registry[nn.Module] = Registry(
         "local_contrast_norm": _checked(local_contrast_norm),
         "local_response_norm": _checked(local_response_norm),
         "sobel": _checked(sobel),
+        "neurn_grey": _checked(neurn_grey),
+        "neurn_scales": _checked(neurn_scales),
+        "neurn_resized": _checked(neurn_resized),
     },
     elsewhere={"randconv": "randconv is an algorithm: --algorithms randconv"},
+    later={"neurn": ("quantile",)},
 )
 
 

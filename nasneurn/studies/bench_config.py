@@ -6,10 +6,18 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from nasneurn.algorithms.conformance import check_algorithm
+from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.networks.architectures import Architecture, as_older_files_mean
 from nasneurn.networks.names import resolve_with_tags
+from nasneurn.networks.placement import (
+    FRONT,
+    Placement,
+    describe_placed,
+    parse_placements,
+)
 from nasneurn.networks.weights import PRETRAINED, WeightsChoice, parse_weights, pretrained_label
+from nasneurn.plain_values import Some
 from nasneurn.stems import STEMS
 from nasneurn.studies.config import StudyConfig, study_fields, training_of
 from nasneurn.studies.grids import GRID_AXES, Grid, grown
@@ -19,11 +27,12 @@ from nasneurn.training.protocol import protocol_named
 
 
 class BenchConfig(StudyConfig):
-    """A grid: each (seed, architecture, weights, source, stem, algorithm) is one training.
+    """A grid: each (seed, architecture, weights, source, stem, placement, algorithm) is a training.
 
     Attributes:
         architectures: an axis.
         weights: an axis: what each of these starts from.
+        placements: an axis: where stems stand; no stem stands in front alone.
         further: other grids that it was extended by, where they make no one product with it.
         tags: by the architecture's name, those of its pretrained weights; each is one training.
     """
@@ -31,8 +40,9 @@ class BenchConfig(StudyConfig):
     AXES: ClassVar[tuple[str, ...]] = (*GRID_AXES, "further")
 
     kind: Literal["bench"] = "bench"
-    architectures: tuple[Architecture, ...]
-    weights: tuple[WeightsChoice, ...] = (WeightsChoice(),)
+    architectures: Some[Architecture]
+    weights: Some[WeightsChoice] = (WeightsChoice(),)
+    placements: tuple[Placement, ...] = (FRONT,)
     further: tuple[Grid, ...] = ()
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
@@ -57,7 +67,9 @@ class BenchConfig(StudyConfig):
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """All trainings, seeds outermost, so that a table fills evenly."""
         trainings = [
-            training_of(self, architecture, stem, algorithm, source, seed, **start)
+            training_of(
+                self, architecture, stem, algorithm, source, seed, placement=placement, **start
+            )
             for seed in self.all_of("seeds")
             for grid in self.grids
             if seed in grid.seeds
@@ -65,6 +77,7 @@ class BenchConfig(StudyConfig):
             for start in self.starts(architecture, grid.weights)
             for source in grid.sources
             for stem in grid.stems
+            for placement in places(stem, grid.placements)
             for algorithm in grid.algorithms
         ]
         return list({training.identity: training for training in trainings}.values())
@@ -135,10 +148,25 @@ class BenchConfig(StudyConfig):
             check_architecture(architecture, suite, self.adaptation)
         for grid in self.grids:
             for architecture in grid.architectures:
+                for stem in grid.stems:
+                    for placement in places(stem, grid.placements):
+                        describe_placed(
+                            placement,
+                            stem,
+                            architecture,
+                            len(suite.classes),
+                            suite.size,
+                            self.adaptation,
+                        )
                 for start in self.starts(architecture, grid.weights):
                     first = (grid.stems[0], grid.algorithms[0], grid.sources[0], grid.seeds[0])
                     training = training_of(self, architecture, *first, **start)
                     check_start(training, len(suite.classes))
+
+
+def places(stem: Choice, placements: Sequence[Placement]) -> tuple[Placement, ...]:
+    """Where a stem is to stand; no stem is the same everywhere, and counts once."""
+    return (FRONT,) if stem.name == "none" else tuple(placements)
 
 
 def plan_bench(
@@ -148,6 +176,7 @@ def plan_bench(
     budget: str,
     changes: Mapping[str, Any],
     weights: str | Sequence[str] = "scratch",
+    placements: str | list[str] = FRONT,
     adaptation: str = "fit",
     trust_code: bool = False,
     **options: Any,
@@ -165,6 +194,7 @@ def plan_bench(
     return BenchConfig.checked(
         architectures=tuple(named),
         weights=chosen,
+        placements=parse_placements(placements),
         adaptation=adaptation,
         tags={one.name: tags for one, tags in named.items()},
         **study_fields(stems=STEMS.choose_all(stems), budget=budget, changes=changes, **options),

@@ -6,18 +6,21 @@ from typing import Any, Self
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.placement import FRONT, Placement
 from nasneurn.networks.weights import WeightsChoice
+from nasneurn.plain_values import Name, Seed, Some
 
 
 class Grid(Settings):
-    """Each (seed, architecture, weights, source, stem, algorithm) is one training."""
+    """Each (seed, architecture, weights, source, stem, placement, algorithm) is one training."""
 
-    architectures: tuple[Architecture, ...]
-    weights: tuple[WeightsChoice, ...] = (WeightsChoice(),)
-    stems: tuple[Choice, ...]
-    algorithms: tuple[Choice, ...] = (Choice(name="erm"),)
-    sources: tuple[str, ...]
-    seeds: tuple[int, ...]
+    architectures: Some[Architecture]
+    weights: Some[WeightsChoice] = (WeightsChoice(),)
+    stems: Some[Choice]
+    placements: tuple[Placement, ...] = (FRONT,)
+    algorithms: Some[Choice] = (Choice(name="erm"),)
+    sources: Some[Name]
+    seeds: Some[Seed]
 
     @classmethod
     def of(cls, study: Any) -> Self:

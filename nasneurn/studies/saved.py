@@ -11,7 +11,7 @@ from nasneurn.files import written_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
+    from torch import Tensor, nn
 
     from nasneurn.studies.training_unit import Training
     from nasneurn.training.evaluation import Answers
@@ -76,11 +76,16 @@ def read_predictions(path: Path) -> "pd.DataFrame":
     return frame
 
 
-def save_weights(path: Path, network: "nn.Module", training: "Training") -> None:
+def save_weights(
+    path: Path,
+    network: "nn.Module",
+    training: "Training",
+    further: Mapping[str, "Tensor"] | None = None,
+) -> None:
     """Write the state of a network as safetensors, under the names that the network itself has.
 
     The file's metadata has the training as JSON, under ``training``: stem and scaling, which have
-    no weights, can be made from that.
+    no weights, can be made from that. ``further`` are weights of what stands before the network.
 
     Raises:
         InputError: the file cannot be written.
@@ -89,7 +94,7 @@ def save_weights(path: Path, network: "nn.Module", training: "Training") -> None
 
     whole = {
         name: value.detach().clone().contiguous().cpu()
-        for name, value in network.state_dict().items()
+        for name, value in {**network.state_dict(), **(further or {})}.items()
     }
     about = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
     with written_atomically(path) as draft:

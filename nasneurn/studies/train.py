@@ -14,23 +14,24 @@ from torch import nn
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
-from nasneurn.networks.build import create_network, describe
+from nasneurn.networks.build import create_network
+from nasneurn.networks.placement import describe_placed
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
 from nasneurn.studies.inputs import (
     oracle_images,
     source_images,
-    standardized_stem,
     test_images,
 )
 from nasneurn.studies.parts import tested_part
+from nasneurn.studies.placing import PREFIX, assembled, inputs_of, mix_weight
 from nasneurn.studies.saved import (
     predictions_path,
     save_predictions,
     save_weights,
     weights_path,
 )
-from nasneurn.studies.starting_weights import body_of, start, statistics_of
+from nasneurn.studies.starting_weights import body_of, start
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
@@ -118,14 +119,8 @@ class _Work:
 
     def _network(self) -> tuple[nn.Module, str]:
         training = self._training
-        stem, self._statistics = standardized_stem(
-            training.applied_stem,
-            self._place.suite,
-            training.sources,
-            training.protocol,
-            self._device,
-            statistics_of(training) if training.protocol.scaling == "weights" else None,
-        )
+        inputs = inputs_of(training, self._place.suite, self._device)
+        self._statistics = inputs.statistics
         # After every stem the same weights, so that differences between stems are paired.
         torch.manual_seed(stream(training.seed, "weights"))
         body, adaptation = create_network(
@@ -139,8 +134,8 @@ class _Work:
         self._body = body_of(training, body, len(self._suite.classes))
         if told := start(training, self._body, len(self._suite.classes)):
             adaptation = f"{adaptation}, {told}"
-        network = nn.Sequential(stem, body).to(memory_format=torch.channels_last)
-        network = network.to(self._device)
+        network = assembled(training, inputs, body, len(self._suite.classes))
+        network = network.to(memory_format=torch.channels_last).to(self._device)
         if self._place.compiled:
             network.compile()
         return network, adaptation
@@ -207,12 +202,14 @@ class _Work:
         self, network: nn.Module, selection: HeldOutSelection | None
     ) -> dict[str, Answers]:
         training, answered = self._training, {}
+        self._mix_weights: dict[str, float | None] = {}
         for target in training.targets:
             if isinstance(selection, OracleSelection):
                 selection.restore(network, target)
             part = tested_part(self._suite, target, training.sources, training.protocol)
             images = test_images(self._place.suite, target, part, self._device)
             answered[target] = answers(network, images)
+            self._mix_weights[target] = mix_weight(network)
         return answered
 
     def _save(
@@ -227,13 +224,14 @@ class _Work:
             if self._place.save_predictions:
                 save_predictions(predictions_path(self._place.folder, identity), answered)
             if self._place.save_weights:
-                _, body = network.children()
+                front, body = network.children()
                 oracle = selection if isinstance(selection, OracleSelection) else None
                 for target in self._training.targets if oracle else ("",):
                     if oracle:
                         oracle.restore(network, target)
                     path = weights_path(self._place.folder, identity, target)
-                    save_weights(path, body, self._training)
+                    further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
+                    save_weights(path, body, self._training, further)
         except InputError as error:
             print(f"nasneurn: not saved: {error}", file=sys.stderr)
 
@@ -251,7 +249,9 @@ class _Work:
         best: dict[str, dict[str, float]],
     ) -> Iterator[Row]:
         training, versions = self._training, environment()
-        about = describe(
+        about = describe_placed(
+            training.placement,
+            training.applied_stem,
             training.architecture,
             len(self._suite.classes),
             training.image_size,
@@ -280,6 +280,7 @@ class _Work:
                 "params": about.params,
                 "flops": about.flops,
                 "adaptation": adaptation,
+                "mix_weight": self._mix_weights[target],
                 "batch": f"{self._part} x {self._halves}" if self._halves > 1 else str(self._part),
                 "seconds": sum(record["seconds"] for record in history),
                 "device": self._device.type,

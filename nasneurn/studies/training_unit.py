@@ -9,6 +9,8 @@ from nasneurn.algorithms import ALGORITHMS
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.architectures import Adapting, Architecture
+from nasneurn.networks.placement import FRONT, Placement
+from nasneurn.plain_values import ImageSize, Name, Seed, Some
 from nasneurn.rows import JOINT
 from nasneurn.stems import STEMS
 from nasneurn.studies.units import Place, Result
@@ -45,6 +47,7 @@ class Training(Settings):
             :class:`nasneurn.networks.weights.WeightsChoice`.
         weights_file: where that file lies, which is no part of the identity.
         stem: the stem of the study; ``search`` where the architecture's own was searched.
+        placement: where the stem stands, a key of :data:`nasneurn.networks.placement.PLACEMENTS`.
         algorithm: how the network is trained.
         sources: the domains that it learns from.
         targets: the domains that it is measured on.
@@ -56,17 +59,18 @@ class Training(Settings):
         adaptation: how the network of a library is made to take the images.
     """
 
-    suite: str
-    image_size: int
+    suite: Name
+    image_size: ImageSize
     architecture: Architecture
     weights: str = "scratch"
     weights_file: str | None = None
     stem: Choice
+    placement: Placement = FRONT
     algorithm: Choice = Choice(name="erm")
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
+    sources: Some[Name]
+    targets: Some[Name]
     content: dict[str, str]
-    seed: int
+    seed: Seed
     budget: str
     protocol: Protocol
     precision: Precision = "32"
@@ -89,6 +93,8 @@ class Training(Settings):
         content["applied_stem"] = STEMS.filled(self.applied_stem)
         content["stem"] = str(self.stem) if self.stem == SEARCHED else None
         content["algorithm"] = ALGORITHMS.filled(self.algorithm)
+        if self.placement == FRONT:  # where all stems once were
+            del content["placement"]
         # Whether it changes the network would take long to tell.
         if self.adaptation == "fit" and self.architecture.of_library:
             content["adaptation"] = "fit"
@@ -103,6 +109,8 @@ class Training(Settings):
     def title(self) -> str:
         """The training in words: ``resnet18, neurn, mnist, seed 0``."""
         words = [self.architecture.name, str(self.stem), self.source, f"seed {self.seed}"]
+        if self.placement != FRONT:
+            words[1] += f" {self.placement}"
         if self.weights != "scratch":
             words.insert(1, self.weights)
         if self.algorithm.name != "erm":
@@ -126,7 +134,11 @@ class Training(Settings):
     def way(self) -> dict[str, str]:
         """The columns that say how it is trained and selected, the protocol in a few words."""
         label = protocol_label(self.budget, self.protocol)
-        return {"protocol": label, "selection": self.protocol.selection}
+        return {
+            "protocol": label,
+            "selection": self.protocol.selection,
+            "placement": self.placement,
+        }
 
     @property
     def shares_out(self) -> bool:
