@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nasneurn.diagnosis.diagnose import Diagnosis
     from nasneurn.prediction.advice import Advice
     from nasneurn.prediction.predicting import Prediction
+    from nasneurn.report.study_content import StudyContent
     from nasneurn.report.ablation_files import Ablation
     from nasneurn.studies.run import Execution, StudyRun
 
@@ -280,3 +281,39 @@ def ablation_run(
     for plan in plans[1:]:
         config = plan.config.added_to(config)
     return StudyRun(config, Path(out), execution, extend=True)
+
+
+def report(
+    studies: Path | str | Sequence[Path | str],
+    *,
+    out: Path | str | None = None,
+    format: str = "html",
+    trust_code: bool = False,
+) -> "tuple[Path, list[StudyContent]]":
+    """Write one file that shows all of some studies; return its path and what it shows.
+
+    Nothing is trained. Of an unfinished study it shows what is done.
+
+    Args:
+        studies: the folder of one study, or of several.
+        out: the file; by default ``report.html`` in the study's folder, of several in this one.
+        format: ``html``, a page with figures; ``md`` or ``tex``, headline and tables.
+        trust_code: also import the code that studies name, to tell how far they are.
+
+    Raises:
+        InputError: a folder holds no study, a table of it is damaged, the format is unknown, or
+            the file cannot be written.
+    """
+    from nasneurn.choices import check_known
+    from nasneurn.report.page import FORMATS, write_report
+
+    check_known("format", format, FORMATS)
+    folders = [studies] if isinstance(studies, str | Path) else list(studies)
+    unique = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+    if not unique:
+        raise InputError("no study; name the folder of one or more")
+    loaded = [load_study(folder) for folder in unique]
+    read = [(study, read_config(study.config_path)) for study in loaded]
+    usual = (unique[0] if len(unique) == 1 else Path()) / f"report.{format}"
+    path = Path(out) if out is not None else usual
+    return path, write_report(read, path, format, trust_code=trust_code)

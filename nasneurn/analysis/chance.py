@@ -68,9 +68,10 @@ def chance_note(rows: pd.DataFrame) -> str:
         name for name in ("architecture", "source", "stem") if name in found
         and (name != "architecture" or rows[name].nunique() > 1)
     ]  # fmt: skip
+    means = found.groupby(names, sort=False)["own_accuracy"].mean().reset_index()
     listed = [
-        f"{', '.join(map(str, group))}: {100 * accuracy:.1f}%"
-        for group, accuracy in found.groupby(names, sort=False)["own_accuracy"].mean().items()
+        f"{', '.join(str(row[name]) for name in names)}: {100 * row['own_accuracy']:.1f}%"
+        for row in means.to_dict(orient="records")
     ]
     more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
     told = "; ".join(listed[:3]) + more

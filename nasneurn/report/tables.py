@@ -181,4 +181,4 @@ def latex(table: ReportTable) -> str:
     """A table as LaTeX, its caption a comment above it."""
     frame = table.frame.rename(columns=lambda name: str(name).replace("_", " "))
     text = frame.to_latex(index=False, escape=True, na_rep="--", float_format="{:.4g}".format)
-    return f"% {table.caption}\n{text}"
+    return f"% {' '.join(table.caption.split())}\n{text}"

@@ -1,0 +1,60 @@
+"""What each figure shows, in a sentence; the page has it below the figure, and instead of it."""
+
+#: By the beginning of a figure's name; the rest of the name is a setting, a source or a pair.
+CAPTIONS = {
+    "overall": "What each stem adds to accuracy on domains not trained on: bars are means with "
+    "their interval, marks are architectures.",
+    "effects": "Test accuracy on each pair of source and target, from the control (grey) to each "
+    "stem.",
+    "differences": "Accuracy less that of the control in percentage points, by architecture and "
+    "pair; blue is a gain, red a loss.",
+    "ranks": "Average rank on domains not trained on, 1 the best; what a bar joins does not "
+    "differ by Nemenyi's test.",
+    "literature": "Single-source digits, beside what the literature has published.",
+    "curves": "Held-out source accuracy over the epochs: mean and range of the seeds.",
+    "search": "Every candidate of the evolution by cost and held-out accuracy; the line is the "
+    "front, the star what was found.",
+    "hypervolume": "How far the front of the search has come, over its generations; more is "
+    "better.",
+    "architecture": "The architectures found, a block for each layer; colours are choices.",
+    "quality": "Accuracy of paths in the supernet beside the same networks trained alone.",
+    "distances": "Distances between source and target, in the images and in what the network's "
+    "last layer sees, without and with each stem.",
+    "statistics": "Intensity, contrast and spatial frequency of the images, before and after each "
+    "stem.",
+    "separability": "How far apart the classes are on the source, without and with each stem.",
+    "calibration": "How far answers are from being as sure as they should be.",
+    "spectra": "Power of the images over spatial frequency, before and after each stem.",
+    "reliability": "How often answers are right, over how sure the network is; the diagonal is "
+    "ideal.",
+    "confusions": "Confusion matrices: true classes by the classes that were answered.",
+    "layers": "How alike the layers of networks without and with the stem are (linear CKA).",
+    "corruptions": "Accuracy under corruptions of five severities.",
+    "rescued": "Share of images that are right with the stem alone, and without it alone.",
+    "images": "Images that the stem rescues and loses, with what the network looks at where that "
+    "was computed.",
+}
+
+
+def caption_of(name: str) -> str:
+    """What a figure of this name shows; of an unknown one its name in words.
+
+    >>> caption_of("my_figure")
+    'My figure.'
+    """
+    fitting = [key for key in CAPTIONS if name == key or name.startswith((f"{key}-", f"{key}_"))]
+    if not fitting:
+        return f"{title_of(name)}."
+    key = max(fitting, key=len)
+    rest = name[len(key) :].strip("-_")
+    return f"{CAPTIONS[key].removesuffix('.')} ({rest})." if rest else CAPTIONS[key]
+
+
+def title_of(name: str) -> str:
+    """The name of a table or figure as a heading.
+
+    >>> title_of("same_domain"), title_of("overall-scratch")
+    ('Same domain', 'Overall, scratch')
+    """
+    text = name.replace("-", ", ", 1).replace("_", " ")
+    return text[:1].upper() + text[1:]

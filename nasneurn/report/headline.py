@@ -1,0 +1,101 @@
+"""What a study came to, in plain words; every number is one of its tables'."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from nasneurn.analysis.cells import designs, varied
+from nasneurn.analysis.chance import MARGIN, chance_note
+from nasneurn.report.captions import seeds_of, selection_of
+from nasneurn.report.tables import ReportTable
+
+#: Below this, a corrected p-value is called clear.
+CLEAR = 0.05
+
+#: Which comparisons make the headline, the first that there is, and where accuracy is measured.
+COMPARISONS = {
+    "overall": "on domains not trained on",
+    "same_domain": "on the source's own test images",
+}
+
+
+def headline(
+    rows: pd.DataFrame, tables: Mapping[str, ReportTable], factor: str = "stem"
+) -> list[str]:
+    """A sentence for each thing that is compared, then what must be known to believe them.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``.
+        tables: those that :func:`~nasneurn.report.tables.tables` makes of the rows.
+        factor: the column whose values are compared.
+    """
+    if rows.empty:
+        return ["No training is finished yet."]
+    name = next((name for name in COMPARISONS if name in tables), None)
+    if name is None:
+        levels = list(dict.fromkeys(map(str, rows[factor])))
+        lines = [
+            f"Nothing is compared: {_trainings(rows)}, with {factor} {', '.join(levels)}; the "
+            "accuracies are in the tables."
+        ]
+    else:
+        table = tables[name].frame
+        own = [column for column in varied(designs(rows), factor) if column in table]
+        lines = [
+            _sentence(row, factor, own, COMPARISONS[name], len(table))
+            for row in table.to_dict(orient="records")
+        ]
+    return [*lines, *_reserves(rows)]
+
+
+def _trainings(rows: pd.DataFrame) -> str:
+    keys = [
+        name
+        for name in ("architecture", "weights", "stem", "algorithm", "source", "seed")
+        if name in rows
+    ]
+    count = len(rows[keys].drop_duplicates())
+    return "this is a single training" if count == 1 else f"{count} trainings"
+
+
+def _sentence(
+    row: Mapping[Hashable, Any], factor: str, own: list[str], where: str, comparisons: int
+) -> str:
+    difference = row["difference"]
+    way = "more" if difference > 0 else "less" if difference < 0 else "more or less"
+    setting = f" ({', '.join(f'{name} {row[name]}' for name in own)})" if own else ""
+    text = (
+        f"{row[factor]}{setting}: {row['mean']:.1f}% right {where}, "
+        f"{abs(difference):.1f} points {way} than without ({row['control_mean']:.1f}%)"
+    )
+    if not row["random"] or pd.isna(row["low"]):
+        return f"{text}; too little was trained for an interval or a test."
+    corrected = f"after Holm's correction over {comparisons} comparisons"
+    if comparisons == 1:
+        corrected = "the only comparison, so that no correction is due"
+    verdict = "no clear difference"
+    if row["p_holm"] < CLEAR:
+        verdict = "a clear gain" if difference > 0 else "a clear loss"
+    over = row["random"]
+    if over == "cells":
+        over = f"{row['cells']} cells (a network and a source each)"
+    return (
+        f"{text}: {verdict}. The 95% interval over {over} is {row['low']:+.1f} to "
+        f"{row['high']:+.1f} points, p = {row['p_holm']:.2g} ({corrected})."
+    )
+
+
+def _reserves(rows: pd.DataFrame) -> list[str]:
+    lines = []
+    if seeds_of(rows) == "one seed":
+        lines.append("All of one seed: how much of this is chance of the seed cannot be told.")
+    if selection_of(rows):
+        lines.append(f"Weights: {selection_of(rows)}; such accuracies are higher than honest ones.")
+    note = chance_note(rows)
+    if note:
+        lines.append(
+            f"Caution, {note}. They got less than {100 * MARGIN:.0f}% of what chance leaves; "
+            "what they add to a mean or a difference says nothing."
+        )
+    return lines
