@@ -311,8 +311,8 @@ def test_wrong_options(options, words):
 @pytest.mark.parametrize(
     ("x", "options", "words"),
     [
-        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), {}, "torch.uint8; a floating point tensor"),
-        (torch.zeros(3, 8, 8), {}, r"shape \(3, 8, 8\); four dimensions"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.int64), {}, "torch.int64; a floating point tensor"),
+        (torch.zeros(8), {}, r"shape \(8,\); \(H, W\) at the least"),
         (np.zeros((1, 1, 8, 8)), {}, "ndarray; a tensor"),
         (torch.zeros(1, 1, 8, 2), {"k": 5}, "8 x 2; k=5 with border='reflect' needs at least 3"),
         (torch.zeros(1, 1, 0, 4), {"border": "zero"}, "0 x 4"),

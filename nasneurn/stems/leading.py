@@ -28,8 +28,7 @@ def as_batch(x: Tensor) -> Tensor:
         )
     if x.ndim < 2:
         raise InputError(f"images have shape {tuple(x.shape)}; (H, W) at the least is needed")
-    if x.dtype == torch.uint8:
-        x = x.to(torch.float32) / FULL
+    x = as_floats(x)
     if x.ndim == 4:
         return x
     if x.ndim == 2:
@@ -60,11 +59,17 @@ def recorded(function: Callable[..., Tensor], x: Any, *options: Any) -> Tensor:
     What a graph holds is called as it is when the graph runs, so the kernel stays in use.
 
     Args:
-        function: what is called; all but its first two arguments are given by name.
+        function: what is called.
         x: what stands for the images.
-        options: the function's further arguments, in its order.
+        options: the function's further arguments, in its order; from the third on by name.
     """
-    others = list(signature(function).parameters)[2:]
-    named = dict(zip(others, options[1:], strict=True))
-    node: Any = x.tracer.create_proxy("call_function", function, (x, options[0]), named)
+    named = dict(zip(list(signature(function).parameters)[2:], options[1:], strict=False))
+    node: Any = x.tracer.create_proxy("call_function", function, (x, *options[:1]), named)
     return node  # type: ignore[no-any-return]
+
+
+def as_floats(x: Tensor) -> Tensor:
+    """Images as they are, but uint8 as float32 from 0 to 1."""
+    if is_traced(x):
+        return recorded(as_floats, x)
+    return x.to(torch.float32) / FULL if x.dtype == torch.uint8 else x
