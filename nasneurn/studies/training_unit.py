@@ -120,7 +120,7 @@ class Training(Settings):
     @property
     def columns(self) -> dict[str, Any]:
         """The columns that rows of results, epochs and failures have in common."""
-        return {
+        columns = {
             "training": self.identity,
             "architecture": self.architecture.name,
             "weights": self.weights,
@@ -129,6 +129,7 @@ class Training(Settings):
             "source": self.source,
             "seed": self.seed,
         }
+        return columns if self.placement == FRONT else {**columns, "placement": self.placement}
 
     @property
     def way(self) -> dict[str, str]:
