@@ -13,9 +13,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
+    from nasneurn.analysis.gain_correlation import correlate
     from nasneurn.api import align, bench, load_study, search
     from nasneurn.domains import load_suite
     from nasneurn.errors import InputError
+    from nasneurn.models.exporting import export
+    from nasneurn.models.loading import load_model
+    from nasneurn.models.with_stem import with_stem
     from nasneurn.networks import (
         create_network,
         create_space,
@@ -25,9 +29,9 @@ if TYPE_CHECKING:
         register_network,
         register_space,
     )
-    from nasneurn.questions import diagnose
+    from nasneurn.programs.shown import ShownStudy as Study
+    from nasneurn.questions import ablate, advise, diagnose, predict
     from nasneurn.stems import NeuRN, create_stem, list_stems, neurn, register_stem
-    from nasneurn.studies.folder import Study
     from nasneurn.studies.run import Execution
 
     __version__: str
@@ -36,28 +40,37 @@ _HOME = {
     "Execution": "nasneurn.studies.run",
     "InputError": "nasneurn.errors",
     "NeuRN": "nasneurn.stems",
-    "Study": "nasneurn.studies.folder",
+    "Study": "nasneurn.programs.shown",
+    "ablate": "nasneurn.questions",
+    "advise": "nasneurn.questions",
     "align": "nasneurn.api",
     "bench": "nasneurn.api",
+    "correlate": "nasneurn.analysis.gain_correlation",
     "create_algorithm": "nasneurn.algorithms",
     "create_network": "nasneurn.networks",
     "create_space": "nasneurn.networks",
     "create_stem": "nasneurn.stems",
     "diagnose": "nasneurn.questions",
+    "export": "nasneurn.models.exporting",
     "list_algorithms": "nasneurn.algorithms",
     "list_networks": "nasneurn.networks",
     "list_spaces": "nasneurn.networks",
     "list_stems": "nasneurn.stems",
+    "load_model": "nasneurn.models.loading",
     "load_study": "nasneurn.api",
     "load_suite": "nasneurn.domains",
     "neurn": "nasneurn.stems",
+    "predict": "nasneurn.questions",
     "read_found": "nasneurn.networks",
     "register_algorithm": "nasneurn.algorithms",
     "register_network": "nasneurn.networks",
     "register_space": "nasneurn.networks",
     "register_stem": "nasneurn.stems",
     "search": "nasneurn.api",
+    "with_stem": "nasneurn.models.with_stem",
 }
+#: What is called otherwise in its home.
+_THERE = {"Study": "ShownStudy"}
 
 __all__ = [
     "Execution",
@@ -65,26 +78,33 @@ __all__ = [
     "NeuRN",
     "Study",
     "__version__",
+    "ablate",
+    "advise",
     "align",
     "bench",
+    "correlate",
     "create_algorithm",
     "create_network",
     "create_space",
     "create_stem",
     "diagnose",
+    "export",
     "list_algorithms",
     "list_networks",
     "list_spaces",
     "list_stems",
+    "load_model",
     "load_study",
     "load_suite",
     "neurn",
+    "predict",
     "read_found",
     "register_algorithm",
     "register_network",
     "register_space",
     "register_stem",
     "search",
+    "with_stem",
 ]
 
 
@@ -94,7 +114,7 @@ def __getattr__(name: str) -> Any:
 
         return version("nasneurn")
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        return getattr(import_module(_HOME[name]), _THERE.get(name, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

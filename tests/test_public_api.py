@@ -9,12 +9,13 @@ import pytest
 import nasneurn
 
 NAMES = [
-    "Execution", "InputError", "NeuRN", "Study", "__version__", "align", "bench",
-    "create_algorithm", "create_network", "create_space", "create_stem", "diagnose",
-    "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_study", "load_suite",
-    "neurn",
+    "Execution", "InputError", "NeuRN", "Study", "__version__", "ablate", "advise", "align",
+    "bench", "correlate", "create_algorithm", "create_network", "create_space", "create_stem",
+    "diagnose", "export",
+    "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_model", "load_study",
+    "load_suite", "neurn", "predict",
     "read_found", "register_algorithm", "register_network", "register_space", "register_stem",
-    "search",
+    "search", "with_stem",
 ]  # fmt: skip
 
 #: A user's file, and what mypy must find its expressions to be.
@@ -30,16 +31,21 @@ reveal_type(nasneurn.bench("digits_convnet", seeds=2))
 reveal_type(nasneurn.search("spos").accuracy)
 reveal_type(nasneurn.align("all"))
 reveal_type(nasneurn.create_network("resnet18"))
+reveal_type(nasneurn.with_stem(torch.nn.Conv2d(3, 8, 3), "neurn"))
+reveal_type(nasneurn.load_model("x.safetensors"))
+nasneurn.NeuRN(border="reflekt")
 """
 TYPES = [
     "str",
     "torch._tensor.Tensor",
     "torch.nn.modules.module.Module",
     "tuple[str, ...]",
-    "nasneurn.studies.folder.Study",
+    "nasneurn.programs.shown.ShownStudy",
     "pandas.core.frame.DataFrame",
     "alignment.outcome.Alignment",
     "torch.nn.modules.module.Module",
+    "torch.nn.modules.conv.Conv2d",
+    "nasneurn.models.loading.TrainedModel",
 ]
 
 
@@ -71,3 +77,4 @@ def test_type_checkers_see_the_types(tmp_path: Path) -> None:
     )  # fmt: skip
     found = [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
     assert found == TYPES, done.stdout
+    assert "has incompatible type \"Literal['reflekt']\"" in done.stdout

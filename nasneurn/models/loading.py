@@ -1,0 +1,151 @@
+"""Trained networks from their files of weights: images to logits, in one call."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from nasneurn.errors import InputError
+from nasneurn.networks.build import create_network
+from nasneurn.networks.placement import FRONT
+from nasneurn.stems import STEMS
+from nasneurn.stems.leading import as_floats
+from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of
+from nasneurn.studies.training_unit import Training
+from nasneurn.training.scaling import Standardize, Statistics
+
+__all__ = ["TrainedModel", "load_model"]
+
+#: The device that numbers are computed on where a file holds none.
+CPU = torch.device("cpu")
+
+
+class TrainedModel(nn.Module):
+    """A trained network with its stem and the scaling of its input: images to logits.
+
+    Images are (N, 3, S, S), float from 0 to 1 or uint8, as they come from a file; nothing else is
+    to be done to them.
+
+    Attributes:
+        classes: the names of the classes, in the order of the logits.
+        image_size: side of the images that it was trained on.
+        training_unit: what it was trained by.
+        network: stem and scaling first, then the network.
+    """
+
+    def __init__(
+        self, network: nn.Sequential, classes: tuple[str, ...], training: Training
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.classes = classes
+        self.image_size = training.image_size
+        self.training_unit = training
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        logits: Tensor = self.network(as_floats(images))
+        return logits
+
+    def extra_repr(self) -> str:
+        """What it is, for ``repr``."""
+        return f"{self.training_unit.title}; {len(self.classes)} classes, {self.image_size} pixels"
+
+
+def load_model(
+    path: Path | str, *, data_dir: Path | None = None, trust_code: bool = False
+) -> TrainedModel:
+    """The network of a file that ``--save-weights`` left, ready to be asked.
+
+    The file holds all that is needed. One of before files held the numbers of the input scaling,
+    and one whose stem is placed elsewhere than in front, need the images of the study again. A
+    found architecture is built by its search space, which needs NNI; ``nasneurn export`` makes a
+    file of it that needs nothing but PyTorch.
+
+    Args:
+        path: ``weights/<training>.safetensors`` in the folder of a study.
+        data_dir: the folder of the files of ``digits``, where images are needed.
+        trust_code: also import the code that the file names, as of a network of one's own.
+
+    Returns:
+        The model in evaluation mode, on the CPU: images (N, 3, S, S) to logits (N, classes). In
+        another process of the same machine it gives the very same logits.
+
+    Raises:
+        InputError: the file is none of saved weights, is of another version, or names code without
+            ``trust_code``; NNI is missing, or the images are.
+    """
+    path = Path(path)
+    about, state = _read(path)
+    try:
+        training = Training.model_validate_json(about["training"])
+        held = json.loads(about.get("model", "{}"))
+    except (KeyError, ValueError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: no model of this version of nasneurn ({told})") from None
+    code = [training.architecture.code, *(_code(one) for one in (training.applied_stem.name,))]
+    if (named := [one for one in code if one]) and not trust_code:
+        raise InputError(
+            f"{path} names code that is not of this package ({', '.join(named)}); "
+            "say trust_code if you trust the file and that code"
+        )
+    inputs, classes = _inputs(training, held, data_dir)
+    network = _built(path, training, inputs, len(classes), state)
+    model = TrainedModel(network, classes, training)
+    return model.requires_grad_(False).eval()
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, state
+    except (OSError, SafetensorError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
+
+
+def _code(name: str) -> str | None:
+    return name if ":" in name else None
+
+
+def _inputs(
+    training: Training, held: dict[str, list[float] | list[str]], data_dir: Path | None
+) -> tuple[Inputs, tuple[str, ...]]:
+    """The stem with its scaling, and the classes: from the file, or else from the images."""
+    if held and training.placement == FRONT:
+        statistics = Statistics(
+            tuple(float(one) for one in held["mean"]), tuple(float(one) for one in held["std"])
+        )
+        stem = STEMS.create(training.applied_stem)
+        if training.protocol.scaling != "none":
+            stem = nn.Sequential(stem, Standardize(statistics))
+        return Inputs(stem, statistics, stem), tuple(str(one) for one in held["classes"])
+    from nasneurn.domains import load_suite
+
+    suite = load_suite(training.suite, data_dir=data_dir, size=training.image_size)
+    return inputs_of(training, suite.handle, CPU), tuple(map(str, suite.classes))
+
+
+def _built(
+    path: Path, training: Training, inputs: Inputs, classes: int, state: dict[str, Tensor]
+) -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        body, _ = create_network(
+            training.architecture, classes, training.image_size, training.adaptation
+        )
+        network = assembled(training, inputs, body, classes)
+    front = {name.removeprefix(PREFIX): state.pop(name) for name in list(state) if _is_front(name)}
+    try:
+        network[0].load_state_dict(front)
+        body.load_state_dict(state)
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: weights of another network ({told})") from None
+    return network.to(memory_format=torch.channels_last)
+
+
+def _is_front(name: str) -> bool:
+    return name.startswith(PREFIX)

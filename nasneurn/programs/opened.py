@@ -1,0 +1,90 @@
+"""Studies from their folders and files, and planned ones run."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasneurn.configuration import read_yaml
+from nasneurn.errors import InputError
+from nasneurn.programs.shown import ShownStudy
+from nasneurn.studies.folder import check_begun
+from nasneurn.studies.run import Execution, StudyRun
+
+if TYPE_CHECKING:
+    from nasneurn.studies.config import StudyConfig
+
+#: The configuration of each kind of study.
+KINDS = {
+    "bench": "nasneurn.studies.bench_config:BenchConfig",
+    "search": "nasneurn.search.search_config:SearchConfig",
+    "search-quality": "nasneurn.search.quality_config:QualityConfig",
+}
+
+
+def run_config(
+    path: Path | str,
+    *,
+    out: Path | str | None = None,
+    trust_code: bool = False,
+    execution: Execution | None = None,
+) -> StudyRun:
+    """The study of a ``config.yaml``, not yet run.
+
+    Args:
+        path: the file.
+        out: the folder of the results; by default that of the file.
+        trust_code: also import the code that the file names.
+
+    Raises:
+        InputError: the file is no configuration, its images are others here, or it names code
+            without ``trust_code``.
+    """
+    path = Path(path)
+    config = read_config(path)
+    if config.code and not trust_code:
+        raise InputError(
+            f"{path} names code that is not of this package ({', '.join(config.code)}); "
+            "say --trust-code if you trust the file and that code"
+        )
+    folder = path.parent if out is None else Path(out)
+    return StudyRun(config, folder, execution or Execution(), trust_code=trust_code)
+
+
+def read_config(path: Path) -> "StudyConfig":
+    """The configuration of a study of any kind.
+
+    Raises:
+        InputError: the file holds none.
+    """
+    kind = read_yaml(path).get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"{path}: kind is {kind!r}, must be one of {', '.join(KINDS)}")
+    module, _, name = KINDS[kind].partition(":")
+    config: StudyConfig = getattr(import_module(module), name).read(path)
+    return config
+
+
+def finish(run: StudyRun) -> ShownStudy:
+    """Run a planned study, and write its tables and figures.
+
+    Raises:
+        InputError: it cannot run, or nothing of it gave a result.
+    """
+    from nasneurn.report.remake import remake
+
+    study = ShownStudy(run.run().folder)
+    if study.accuracy.empty:
+        raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
+    remake(study)
+    return study
+
+
+def load_study(folder: Path | str) -> ShownStudy:
+    """The study of a folder, finished or not.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    study = ShownStudy(folder)
+    check_begun(study)
+    return study

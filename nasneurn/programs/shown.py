@@ -1,0 +1,65 @@
+"""A study that shows itself in a notebook."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from nasneurn.studies.folder import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class ShownStudy(Study):
+    """What a folder holds of a study, as files, as DataFrames, and as pictures."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far it is, and the accuracy of each stem."""
+        if not self.config_path.is_file():
+            return f"<b>Study</b> {escape(str(self.folder))}: not begun"
+        outcomes = self.store.outcomes()
+        told = f"{len(outcomes.done)} units done, {len(outcomes.failed)} failed"
+        head = f"<b>Study</b> {escape(str(self.folder))}<br><small>{told}</small>"
+        if not self.has("accuracy") or self.accuracy.empty:
+            return f"<div>{head}</div>"
+        from nasneurn.report.stem_means import stem_means
+
+        rows = "".join(
+            f"<tr><td>{escape(str(stem))}</td>"
+            + "".join(f"<td>{'' if share != share else f'{100 * share:.1f}'}</td>" for share in own)
+            + "</tr>"
+            for stem, *own in stem_means(self.accuracy).itertuples()
+        )
+        return (
+            f"<div>{head}<table><thead><tr><th>stem</th><th>other domains (%)</th>"
+            f"<th>own domain (%)</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+    def stem_means(self) -> "pd.DataFrame":
+        """Mean accuracy of each stem on other domains than its source, and on its own."""
+        from nasneurn.report.stem_means import stem_means
+
+        return stem_means(self.accuracy)
+
+    def plot_stems(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw :meth:`stem_means`.
+
+        Args:
+            ax: drawn into these axes; None makes a figure, which pyplot does not know of.
+        """
+        from nasneurn.report.stem_means import draw_stem_means
+
+        return draw_stem_means(self.accuracy, ax)
+
+    def plot_gains(self) -> "Figure":
+        """Draw what each stem gains on each pair of domains, in a figure of several panels."""
+        from nasneurn.report.comparison_figures import draw_effects
+
+        return draw_effects(self.accuracy)
+
+    def plot_curves(self) -> "Figure":
+        """Draw held-out accuracy over the epochs, in a figure of several panels."""
+        from nasneurn.report.curve_figure import draw_curves
+
+        return draw_curves(self.history)
