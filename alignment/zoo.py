@@ -163,7 +163,7 @@ def read_names(models: Iterable[str]) -> list[str]:
     In a text file, what follows a # is a comment.
 
     Raises:
-        AlignmentError: a file cannot be read.
+        AlignmentError: a file cannot be read, or a name is none.
     """
     names: list[str] = []
     for model in models:
@@ -172,12 +172,20 @@ def read_names(models: Iterable[str]) -> list[str]:
             names.append(model.strip())
             continue
         try:
+            if path.exists() and not path.is_file():  # a named pipe would let it wait for ever
+                raise OSError("not a file")
             lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise AlignmentError(f"{path}: cannot be read as a list of models ({error})") from error
         names += [name for line in lines if (name := _COMMENT.split(line)[0].strip())]
+    for name in names:
+        if len(name) > LONGEST:
+            raise AlignmentError(f"{name[:60]!r}... has {len(name)} letters, and names no model")
     return names
 
+
+#: Letters of the longest word that may name models, with a path or options.
+LONGEST = 1000
 
 #: A # that begins a comment, not one that stands between a file of architectures and a name in it.
 _COMMENT = re.compile(r"(?<!\.json)#")

@@ -1,5 +1,6 @@
 """What a person may name for a network, as plain data: enough to build it again."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -73,12 +74,18 @@ class Architecture(Settings):
         return hash(self.model_dump_json())
 
 
+def _listed(content: dict[str, Any], field: str) -> Sequence[Any]:
+    """What a field lists; nothing where it holds something else, which is refused later."""
+    value = content.get(field)
+    return value if isinstance(value, list | tuple) else ()
+
+
 def as_older_files_mean(content: Any) -> Any:
     """The fields of a study; one from before networks were fitted has them as published."""
     if not isinstance(content, dict) or "adaptation" in content:
         return content
-    grids = [one for one in (content, *(content.get("further") or ())) if isinstance(one, dict)]
-    named = [one for grid in grids for one in grid.get("architectures") or ()]
+    grids = [one for one in (content, *_listed(content, "further")) if isinstance(one, dict)]
+    named = [one for grid in grids for one in _listed(grid, "architectures")]
     if not any(isinstance(one, dict) and one.get("library") in LIBRARIES for one in named):
         return content
     return {**content, "adaptation": "as-published"}

@@ -11,6 +11,7 @@ from nasneurn.analysis.gain_model import GainModel
 from nasneurn.configuration import Settings, first_fault
 from nasneurn.errors import InputError
 from nasneurn.files import read_text, written_atomically
+from nasneurn.plain_values import Count, ImageSize, Size
 
 Values = npt.NDArray[np.float64]
 
@@ -82,11 +83,11 @@ class ModelFile(Settings):
         stems: what is known of each.
     """
 
-    version: int
+    version: Size
     nasneurn: str
     studies: tuple[str, ...]
-    image_size: int
-    images: int
+    image_size: ImageSize
+    images: Count
     stems: tuple[StemModel, ...]
 
     def of(self, stem: str) -> StemModel:

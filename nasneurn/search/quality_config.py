@@ -59,9 +59,9 @@ class QualityConfig(SearchConfig):
                 for training in self.alone(paths)
             }
             quality += [
-                {**row, "alone": alone[row["choices"]][0]["held_out_accuracy"]}
+                {**row, "alone": alone[row["choices"]][0].get("held_out_accuracy")}
                 for row in outcomes.rows("paths", [paths.identity])
-                if alone.get(row["choices"])
+                if alone.get(row.get("choices", ""))
             ]
             control += _evolution(supernet, outcomes)
             control += outcomes.rows("control", [paths.identity])
@@ -71,7 +71,7 @@ class QualityConfig(SearchConfig):
 def _evolution(supernet: Supernet, outcomes: Outcomes) -> list[Row]:
     """The best score of the evolution after each evaluation."""
     rows = outcomes.rows("evolution", [supernet.identity])
-    best = pd.Series([row["held_out_accuracy"] for row in rows], dtype=float).cummax()
+    best = pd.Series([row.get("held_out_accuracy") for row in rows], dtype=float).cummax()
     return [
         {**supernet.group, "method": "evolution", "evaluations": count, "best": value}
         for count, value in enumerate(best.tolist(), start=1)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from nasneurn.errors import InputError
 from nasneurn.files import opened
 
 
@@ -13,8 +14,12 @@ class Scores(dict[str, float]):
         super().__init__()
         self._path = path
         if path.exists():
-            with opened(path) as file:
-                lines = file.read().decode(errors="replace").splitlines()
+            try:
+                with opened(path) as file:
+                    lines = file.read().decode(errors="replace").splitlines()
+            except OSError as error:
+                told = error.strerror or error
+                raise InputError(f"{path}: cannot be read ({told})") from None
             for line in lines:
                 try:
                     name, score = json.loads(line)

@@ -99,7 +99,7 @@ class SearchConfig(StudyConfig):
         trainings = []
         for supernet in supernets:
             for row in outcomes.rows("found", [supernet.identity]):
-                found = FoundArchitecture.model_validate(row)
+                found = FoundArchitecture.checked(**row)
                 architecture = Architecture(name=found.name, library="found", found=found)
                 for weights in self.weights:
                     # What is inherited was trained with its supernet, by no other algorithm.

@@ -42,7 +42,7 @@ class BenchConfig(StudyConfig):
     kind: Literal["bench"] = "bench"
     architectures: Some[Architecture]
     weights: Some[WeightsChoice] = (WeightsChoice(),)
-    placements: tuple[Placement, ...] = (FRONT,)
+    placements: Some[Placement] = (FRONT,)
     further: tuple[Grid, ...] = ()
     tags: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 

@@ -106,10 +106,16 @@ class StudyConfig(Configuration):
         Args:
             learned: the domains that it learns from.
             tested: the part of each target that it is measured on.
+
+        Raises:
+            InputError: there is none of one, as in a file that was edited.
         """
         selecting = selecting_targets(tuple(tested), self.protocol)
         parts = [f"train:{domain}" for domain in dict.fromkeys((*learned, *selecting))]
         parts += [f"{part}:{target}" for target, part in tested.items()]
+        for part in parts:
+            if part not in self.content:
+                raise InputError(f"the configuration has no digest of {part!r} among its content")
         return {part: self.content[part] for part in parts}
 
 

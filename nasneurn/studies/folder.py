@@ -15,6 +15,7 @@ from nasneurn.rows import (
     EVOLUTION,
     FAILURES,
     HISTORY,
+    NUMBERS,
     QUALITY,
     read_rows,
 )
@@ -162,12 +163,12 @@ class Study:
         for name, columns in TABLES.items():
             rows = derived.get(name) or outcomes.rows(name, identities)
             if name == "accuracy":  # what a protocol is called may have changed since
-                rows = [{**row, **called.get(row["training"], {})} for row in rows]
+                rows = [{**row, **called.get(str(row.get("training")), {})} for row in rows]
             if rows or name in ("accuracy", "history") or self.has(name):
                 self._write(name, rows, columns)
         found = outcomes.rows("found", identities)
         if found:
-            write_found(self.found_path, [FoundArchitecture.model_validate(row) for row in found])
+            write_found(self.found_path, [FoundArchitecture.checked(**row) for row in found])
         failures = [
             {**unit.columns, "error": outcomes.failed[unit.identity]["error"]}
             for unit in units
@@ -192,11 +193,23 @@ class Study:
 
         further = dict.fromkeys(key for row in rows for key in row if key not in columns)
         table = pd.DataFrame(rows, columns=[*columns, *further])
+        mixed = [name for name in table if pd.api.types.is_object_dtype(table[name].dtype)]
+        for column in mixed:
+            table[column] = _of_one_kind(table[column], column in NUMBERS)
         with written_atomically(self.table_path(name)) as draft:
             table.to_csv(draft, index=False)
         if name == "accuracy":
             with written_atomically(self.folder / "accuracy.parquet") as draft:
                 table.to_parquet(draft, index=False)
+
+
+def _of_one_kind(column: "pd.Series[Any]", numbers: bool) -> "pd.Series[Any]":
+    """Text where text belongs, also what looks like a number; numbers, or gaps in their place."""
+    import pandas as pd
+
+    if numbers:
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    return column.map(lambda value: value if value is None or pd.isna(value) else str(value))
 
 
 def check_begun(study: Study) -> None:

@@ -17,7 +17,7 @@ class Grid(Settings):
     architectures: Some[Architecture]
     weights: Some[WeightsChoice] = (WeightsChoice(),)
     stems: Some[Choice]
-    placements: tuple[Placement, ...] = (FRONT,)
+    placements: Some[Placement] = (FRONT,)
     algorithms: Some[Choice] = (Choice(name="erm"),)
     sources: Some[Name]
     seeds: Some[Seed]

@@ -275,7 +275,7 @@ def _look(path: Path) -> _Seen | None:
             status = os.fstat(file.fileno())
     except FileNotFoundError:
         return None
-    except PermissionError:  # another user's, who keeps it to himself
+    except OSError:  # another user's, who keeps it to himself, or no file at all
         owner, status = None, path.stat()
     key = owner.token if owner else f"{status.st_ino}-{status.st_mtime_ns}"
     return _Seen(owner, key, status.st_mtime)

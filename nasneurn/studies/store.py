@@ -13,9 +13,13 @@ from typing import Any
 
 from nasneurn.errors import InputError
 from nasneurn.files import opened
+from nasneurn.plain_values import is_plain
 
 #: What is kept of a unit: ``unit``, ``status``, ``time``, its ``tables`` or ``error``, and more.
 Record = dict[str, Any]
+
+#: The one table whose rows hold lists and fields, as a found architecture does.
+FOUND = "found"
 
 #: What orders the records of one unit: the time, the file, the line.
 _Order = tuple[float, str, int]
@@ -245,9 +249,16 @@ def _record(line: bytes) -> Record | None:
 
 def _are_tables(tables: Any) -> bool:
     return isinstance(tables, dict) and all(
-        isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-        for rows in tables.values()
+        isinstance(rows, list) and all(_is_row(row, nested=name == FOUND) for row in rows)
+        for name, rows in tables.items()
     )
+
+
+def _is_row(row: Any, *, nested: bool) -> bool:
+    """Whether it is fields by name, of text and numbers alone unless ``nested``."""
+    if not isinstance(row, dict):
+        return False
+    return is_plain(row) if nested else not any(isinstance(v, dict | list) for v in row.values())
 
 
 def _told(numbers: Sequence[int]) -> str:
