@@ -26,6 +26,9 @@ from search_spaces.errors import SpaceError
 #: What a person can mend: told in one line, with exit code 2.
 INPUT_ERRORS = (InputError, SpaceError, AlignmentError)
 
+#: Letters of an error that are shown: a value in it may have any number.
+LONGEST = 2000
+
 app = typer.Typer(
     name="nasneurn",
     no_args_is_help=True,
@@ -97,5 +100,7 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"nasneurn: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    shown = line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    print(f"nasneurn: {shown}", file=sys.stderr)
     sys.exit(2)

@@ -69,7 +69,9 @@ def read_predictions(path: Path) -> "pd.DataFrame":
 
     try:
         table = parquet.read_table(path, columns=["target", "image", "label", "logits"])
-    except (OSError, pa.ArrowException) as error:
+        # Without what pandas wrote for itself beside the columns, which may be damaged, too.
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, pa.ArrowException) as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: no saved predictions can be read from it ({told})") from None
     frame: pd.DataFrame = table.to_pandas()

@@ -37,11 +37,11 @@ from nasneurn.studies.units import Place, Result, Row
 from nasneurn.training.devices import LIGHTNING_PRECISION
 from nasneurn.training.early_stopping import HeldOutSelection, OracleSelection
 from nasneurn.training.evaluation import Answers, accuracy, answers
-from nasneurn.training.fit import fit
+from nasneurn.training.fit import UnfitState, fit
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.memory import out_of_memory
 from nasneurn.training.metrics import Metrics, metrics
-from search_spaces.checkpointing import TimedCheckpoint
+from search_spaces.checkpointing import TimedCheckpoint, discard, readable_state
 
 #: Seconds of training that a killed study may lose.
 CHECKPOINT_SECONDS = 20.0
@@ -50,8 +50,17 @@ CHECKPOINT_SECONDS = 20.0
 def train_and_measure(training: Training, place: Place) -> Result:
     """Do a training; killed and called again, it continues and gives the same rows.
 
-    Where the memory does not hold a batch, it is halved once and gradients are accumulated.
+    Where the memory does not hold a batch, it is halved once and gradients are accumulated. A state
+    that does not fit the training, as of another version of a library, is given up.
     """
+    try:
+        return _within_memory(training, place)
+    except UnfitState as unfit:
+        discard(unfit.path, unfit.error)
+        return _within_memory(training, place)
+
+
+def _within_memory(training: Training, place: Place) -> Result:
     try:
         return _Work(training, place, halves=1).result()
     except (MemoryError, RuntimeError) as error:
@@ -169,7 +178,6 @@ class _Work:
         self._part = loader.part
         selection = self._selection(every)
         checkpoint = _checkpoint(self._training, self._place)
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with meter(self._place.title, count, shown=self._place.shown) as progress:
             fit(
                 network,
@@ -181,7 +189,7 @@ class _Work:
                 progress,
                 body=self._body,
                 callbacks=[selection, TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS)],
-                resume_from=checkpoint if checkpoint.exists() else None,
+                resume_from=readable_state(checkpoint),
                 precision=LIGHTNING_PRECISION[self._training.precision],
                 accumulate_grad_batches=self._halves,
             )
