@@ -74,7 +74,6 @@ def read_predictions(path: Path) -> "pd.DataFrame":
     except (OSError, ValueError, pa.ArrowException) as error:
         told = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: no saved predictions can be read from it ({told})") from None
-    frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
