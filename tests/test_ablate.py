@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nasneurn import cli
 from nasneurn.analysis.cells import settings
 from nasneurn.choices import Choice
+from nasneurn.diagnosis.restored import restored, saved_weights
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks import resolve_architectures
@@ -42,7 +43,7 @@ TINY: dict[str, Any] = {
     "changes": {"train_images": 100, "epochs": 1, "batch_size": 32},
     "targets": "optdigits,print",
     "seeds": 2,
-    "execution": Execution(device="cpu"),
+    "execution": Execution(device="cpu", save_weights=True, save_predictions=True),
 }
 
 
@@ -273,6 +274,7 @@ def test_every_variant_is_compared_with_both_controls(finished: Ablation) -> Non
 def test_differences_are_paired_by_seed(finished: Ablation) -> None:
     rows = finished.study.accuracy
     rows = rows[rows["target"] == "print"].set_index(["stem", "placement", "seed"])["accuracy"]
+    rows = rows.sort_index()
     own = rows["neurn", "concatenate"] - rows["neurn", "front"]
     table = finished.overall
     line = table[(table["variant"] == "beside the image") & (table["against"] == "plain NeuRN")]
@@ -280,6 +282,29 @@ def test_differences_are_paired_by_seed(finished: Ablation) -> None:
     p = stats.ttest_1samp(own, 0).pvalue
     if np.isfinite(p):
         assert line["p"].item() == pytest.approx(p)
+
+
+def test_saved_weights_give_the_same_answers_wherever_the_stem_stood(finished: Ablation) -> None:
+    study, handle = finished.study, load_suite("builtin").handle
+    rows = study.accuracy
+    rows = rows[(rows["target"] == "print") & (rows["seed"] == 1)]
+    test = handle.open().images("print", "test")
+    pixels = torch.from_numpy(np.ascontiguousarray(test.images.transpose(0, 3, 1, 2))) / 255
+    assert set(rows["placement"]) == set(PLACEMENTS)
+    for training in rows["training"]:
+        path = saved_weights(study.folder, training, "print")
+        assert path is not None
+        saved = study.predictions(training)
+        logits = np.stack(list(saved[saved["target"] == "print"]["logits"]))
+        answers = restored(path, handle, CPU)(pixels)
+        torch.testing.assert_close(answers, torch.from_numpy(logits), rtol=1e-4, atol=1e-5)
+
+
+def test_epochs_say_where_the_stem_stood(finished: Ablation) -> None:
+    history = finished.study.history
+    placements = history["placement"].replace("", "front")
+    assert set(placements) == set(PLACEMENTS)
+    assert len(history) == 2 * 8
 
 
 def test_the_files_of_an_ablation(finished: Ablation) -> None:
