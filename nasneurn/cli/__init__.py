@@ -16,6 +16,7 @@ from nasneurn.cli.bench_commands import bench_command, experiment_command
 from nasneurn.cli.correlate_command import correlate_command
 from nasneurn.cli.data_commands import app as data_app
 from nasneurn.cli.diagnose_command import diagnose_command
+from nasneurn.cli.export_command import export_command
 from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
@@ -47,6 +48,7 @@ app.command("predict")(predict_command)
 app.command("advise")(advise_command)
 app.command("ablate")(ablate_command)
 app.command("diagnose")(diagnose_command)
+app.command("export")(export_command)
 app.command("correlate")(correlate_command)
 app.command("report")(report_command)
 app.add_typer(data_app, name="data")

@@ -20,6 +20,8 @@ __all__ = ["TrainedModel", "load_model"]
 
 #: The device that numbers are computed on where a file holds none.
 CPU = torch.device("cpu")
+#: What a file holds of a model beside its training and weights: see ``about_model``.
+Held = dict[str, list[float] | list[str]]
 
 
 class TrainedModel(nn.Module):
@@ -78,13 +80,7 @@ def load_model(
             ``trust_code``; NNI is missing, or the images are.
     """
     path = Path(path)
-    about, state = _read(path)
-    try:
-        training = Training.model_validate_json(about["training"])
-        held = json.loads(about.get("model", "{}"))
-    except (KeyError, ValueError) as error:
-        told = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: no model of this version of nasneurn ({told})") from None
+    training, held, state = read_saved(path)
     code = [training.architecture.code, *(_code(one) for one in (training.applied_stem.name,))]
     if (named := [one for one in code if one]) and not trust_code:
         raise InputError(
@@ -92,9 +88,29 @@ def load_model(
             "say trust_code if you trust the file and that code"
         )
     inputs, classes = _inputs(training, held, data_dir)
-    network = _built(path, training, inputs, len(classes), state)
+    network = built(path, training, inputs, len(classes), state)
     model = TrainedModel(network, classes, training)
     return model.requires_grad_(False).eval()
+
+
+def read_saved(path: Path) -> tuple[Training, Held, dict[str, Tensor]]:
+    """The training of a file of weights, what else it holds of the model, and the weights.
+
+    Raises:
+        InputError: the file is none of saved weights, or of another version.
+    """
+    about, state = _read(path)
+    try:
+        return (
+            Training.model_validate_json(about["training"]),
+            json.loads(about.get("model", "{}")),
+            state,
+        )
+    except (KeyError, ValueError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{path}: no saved weights can be read from it ({told}); it may be of another version"
+        ) from None
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -112,7 +128,7 @@ def _code(name: str) -> str | None:
 
 
 def _inputs(
-    training: Training, held: dict[str, list[float] | list[str]], data_dir: Path | None
+    training: Training, held: Held, data_dir: Path | None
 ) -> tuple[Inputs, tuple[str, ...]]:
     """The stem with its scaling, and the classes: from the file, or else from the images."""
     if held and training.placement == FRONT:
@@ -129,9 +145,14 @@ def _inputs(
     return inputs_of(training, suite.handle, CPU), tuple(map(str, suite.classes))
 
 
-def _built(
+def built(
     path: Path, training: Training, inputs: Inputs, classes: int, state: dict[str, Tensor]
 ) -> nn.Sequential:
+    """The network of a training with its stem in front, and the weights in it.
+
+    Raises:
+        InputError: the weights are of another network.
+    """
     with torch.random.fork_rng(devices=[]):
         body, _ = create_network(
             training.architecture, classes, training.image_size, training.adaptation

@@ -82,11 +82,13 @@ def save_weights(
     network: "nn.Module",
     training: "Training",
     further: Mapping[str, "Tensor"] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> None:
     """Write the state of a network as safetensors, under the names that the network itself has.
 
     The file's metadata has the training as JSON, under ``training``: stem and scaling, which have
-    no weights, can be made from that. ``further`` are weights of what stands before the network.
+    no weights, can be made from that. ``further`` are weights of what stands before the network,
+    ``about`` further metadata.
 
     Raises:
         InputError: the file cannot be written.
@@ -97,9 +99,9 @@ def save_weights(
         name: value.detach().clone().contiguous().cpu()
         for name, value in {**network.state_dict(), **(further or {})}.items()
     }
-    about = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
+    known = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
     with written_atomically(path) as draft:
-        save_file(whole, draft, metadata=about)
+        save_file(whole, draft, metadata={**known, **(about or {})})
 
 
 def tell_unsaved(folder: Path, done: list[str], *, predictions: bool, weights: bool) -> None:

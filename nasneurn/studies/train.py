@@ -23,6 +23,7 @@ from nasneurn.studies.inputs import (
     source_images,
     test_images,
 )
+from nasneurn.studies.model_card import about_model, write_card
 from nasneurn.studies.parts import tested_part
 from nasneurn.studies.placing import PREFIX, assembled, inputs_of, mix_weight
 from nasneurn.studies.saved import (
@@ -239,7 +240,10 @@ class _Work:
                         oracle.restore(network, target)
                     path = weights_path(self._place.folder, identity, target)
                     further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
-                    save_weights(path, body, self._training, further)
+                    about = about_model(self._statistics, self._suite.classes)
+                    save_weights(path, body, self._training, further, about)
+                    measured = {target: answered[target]} if target else answered
+                    write_card(path, self._training, _accuracies(measured))
         except InputError as error:
             print(f"nasneurn: not saved: {error}", file=sys.stderr)
 
@@ -297,3 +301,7 @@ class _Work:
                 "nasneurn": versions["nasneurn"],
                 "commit": versions.get("commit", "none"),
             }
+
+
+def _accuracies(answered: dict[str, Answers]) -> dict[str, float]:
+    return {target: metrics(given).accuracy for target, given in answered.items()}

@@ -1,0 +1,26 @@
+"""``nasneurn export``: a trained network as ONNX or as PyTorch's exported program."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasneurn.cli.options import DataDir, TrustCode
+
+
+def export_command(
+    file: Annotated[Path, typer.Argument(help="A file of weights of a study.")],
+    format: Annotated[str, typer.Option(help="onnx, or pt2 of torch.export.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="File to write; else beside FILE.")] = None,
+    data_dir: DataDir = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Write a trained network, with stem and scaling, as a file that needs no nasneurn.
+
+    The file is read again, and must give the same logits.
+    """
+    from nasneurn.models.exporting import export
+
+    asked: Any = format
+    written = export(file, format=asked, out=out, data_dir=data_dir, trust_code=trust_code)
+    typer.echo(f"{written}: same logits as {file}")
