@@ -226,7 +226,7 @@ def test_an_unfinished_study_is_marked_with_what_is_missing(tmp_path: Path) -> N
     path, (shown,) = report(folder, format="md")
     assert path == folder / "report.md"
     text = path.read_text()
-    assert "not finished" in text
+    assert "**Not finished: 3 of 24" in text
     assert "3 of 24 are not done: digits_convnet, " in shown.missing[0]
     assert shown.facts["trainings"] == "21"
     assert {path.name for path in folder.iterdir()} >= {"report.md", "config.yaml"}
@@ -234,6 +234,17 @@ def test_an_unfinished_study_is_marked_with_what_is_missing(tmp_path: Path) -> N
     _, (nothing,) = report(folder, format="html")
     assert nothing.headline == ["No training is finished yet."]
     assert "24 of 24 are not done" in nothing.missing[0]
+
+
+def test_code_that_a_study_names_is_not_imported_unasked(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(BENCH, folder)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("instance_norm", "no.such.module:Stem"))
+    _, (shown,) = report(folder, format="md")
+    assert shown.missing[0].startswith("Perhaps not finished")
+    assert "no.such.module:Stem" in shown.missing[0]
+    assert shown.facts["trainings"] == "24"
 
 
 def test_a_single_training_says_so() -> None:

@@ -23,6 +23,8 @@ from nasneurn.studies.folder import TABLES, Study
 
 #: Longer tables of a diagnosis are given to download alone.
 MOST_SHOWN = 300
+#: As do more rows than these; a browser gets slow.
+MOST_ROWS = 2000
 
 #: Columns of the rows that few will read; they are in the table with all columns.
 HIDDEN = frozenset({"training", "applied_stem", "choices", "input_mean", "input_std", "commit"})
@@ -182,7 +184,7 @@ def _rows(study: Study, rows: pd.DataFrame) -> Iterator[ShownTable]:
         varied = [name for name in rows if rows[name].nunique(dropna=False) > 1]
         few = rows[[name for name in varied if name not in HIDDEN] or list(rows)]
         about = "A row for each training and target, with the columns in which rows differ."
-        yield ShownTable("rows", ReportTable(about, few), "rows.csv")
+        yield ShownTable("rows", ReportTable(about, few), "rows.csv", len(few) <= MOST_ROWS)
         whole = ReportTable("The same rows with all columns.", rows)
         yield ShownTable("all_columns", whole, "accuracy.csv", shown=False)
     for name in TABLES:

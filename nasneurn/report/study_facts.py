@@ -23,8 +23,8 @@ def missing_of(study: Study, config: StudyConfig, trust_code: bool = False) -> l
     """What is not done, a sentence each; nothing where the study is finished."""
     if config.code and not trust_code:
         return [
-            f"Whether the study is finished is not told: it names code ({', '.join(config.code)}); "
-            "--trust-code imports it."
+            "Perhaps not finished: that is not told of a study that names code "
+            f"({', '.join(config.code)}); --trust-code imports it."
         ]
     outcomes = study.store.outcomes()
     units = config.units(outcomes)
@@ -32,9 +32,9 @@ def missing_of(study: Study, config: StudyConfig, trust_code: bool = False) -> l
     left = [unit for unit in units if unit.identity not in {*outcomes.done, *outcomes.failed}]
     told = []
     if left:
-        told.append(f"{len(left)} of {len(units)} are not done: {_titles(left)}.")
+        told.append(f"Not finished: {len(left)} of {len(units)} are not done: {_titles(left)}.")
     if failed:
-        told.append(f"{len(failed)} of {len(units)} failed: {_titles(failed)}.")
+        told.append(f"Not complete: {len(failed)} of {len(units)} failed: {_titles(failed)}.")
     return told
 
 
@@ -80,7 +80,7 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "precision": config.precision,
         "adaptation": "; ".join(_values(rows, "adaptation")),
         "trainings": str(rows["training"].nunique()) if "training" in rows else "",
-        "training time": _time(rows),
+        "training time": _time(rows) + (", without supernets" if "search" in config.kind else ""),
         **{word: ", ".join(_values(rows, name)) for name, word in _COMPUTED.items()},
         "planned with": ", ".join(f"{name} {version}" for name, version in planned.items()),
         "again": f"nasneurn {config.kind} --config {study.config_path} --out FOLDER",
