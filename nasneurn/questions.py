@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nasneurn.diagnosis.diagnose import Diagnosis
     from nasneurn.prediction.advice import Advice
     from nasneurn.prediction.predicting import Prediction
-    from nasneurn.report.study_content import StudyContent
     from nasneurn.report.ablation_files import Ablation
+    from nasneurn.report.study_content import StudyContent
     from nasneurn.studies.run import Execution, StudyRun
 
 
