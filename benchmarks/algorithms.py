@@ -4,7 +4,7 @@
 
 A step is what a training does: loss, gradients, Adam, hooks; of the network of the literature on
 digits, on 32 x 32 images. Processor time is measured, of all threads, and the algorithms take
-turns, so that what else runs on the machine changes little; the least time of each counts. ``ada``
+turns, so that what else runs on the machine changes them less; the least time of each counts. ``ada``
 is measured between its phases; the images that a phase makes are measured by themselves, as one
 ascent of a batch.
 

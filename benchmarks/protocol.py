@@ -21,7 +21,7 @@ each), `ms` (of the machine for one step of one training: those at once share it
 (beside the steps, of one command), `training_min` (minutes for 10,000 steps of one training, of
 those at once, without the start), `ratio` (the `ms` of "recipe" over these), `cpu_ms` (processor
 time for one step of one training, of all its threads, which other work on the machine changes
-little; of ours it is what a longer study takes beyond a shorter one), `cpu_ratio` (the `cpu_ms` of
+less; of ours it is what a longer study takes beyond a shorter one), `cpu_ratio` (the `cpu_ms` of
 "two recipes" over these), `load` (the machine's load average when the run began, over its cores).
 """
 

@@ -16,7 +16,7 @@ Columns: `network`, `way`, `together` (trainings in one computation), `processes
 each), `ms` (of the machine, for one step of one training), `gain` (the `ms` of "one" with a process
 for each core, which is what a study with as many workers does, over these), `cpu_ms` and `cpu_gain`
 (the same of the processor time of all threads, for one step of one training, which other work on
-the machine changes little), `load` (the machine's load average when the run began, over its
+the machine changes less), `load` (the machine's load average when the run began, over its
 cores).
 """
 
@@ -202,7 +202,7 @@ def rows(quick: bool) -> Iterator[dict]:
     found: dict[tuple, tuple[float, float]] = {}
     for processes in {1, CORES}:
         threads = CORES // processes
-        variables = {"OMP_NUM_THREADS": str(threads)}
+        variables = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         answers = measure(__file__, [cells(quick), seconds], processes, variables)
         for cell, each in zip(cells(quick), answers, strict=True):
             ms, cpu = (sum(one[name] for one in each) / processes / cell[2] for name in MEASURED)
