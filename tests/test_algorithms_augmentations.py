@@ -322,3 +322,16 @@ def test_options_out_of_range_are_told_in_one_line(name: str, told: str) -> None
         create_algorithm(name)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("gap", [50.0, 100.0, 200.0, 1e4])
+def test_the_divergence_has_a_gradient_however_sure_the_answers_are(gap: float) -> None:
+    sure = torch.tensor([[gap, 0.0, -gap]], requires_grad=True)
+    other = torch.tensor([[0.0, gap, -gap]], requires_grad=True)
+    jensen_shannon([sure, other]).backward()
+    assert sure.grad is not None
+    assert torch.isfinite(sure.grad).all()
+    exact = [one.detach().double().requires_grad_() for one in (sure, other)]
+    jensen_shannon(exact).backward()
+    assert exact[0].grad is not None
+    torch.testing.assert_close(sure.grad.double(), exact[0].grad, rtol=1e-4, atol=1e-6)
