@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nasneurn.domains import load_suite
     from nasneurn.errors import InputError
     from nasneurn.models.exporting import export
-    from nasneurn.models.loading import load_model
+    from nasneurn.models.trained_model import load_model
     from nasneurn.models.with_stem import with_stem
     from nasneurn.networks import (
         create_network,
@@ -56,7 +56,7 @@ _HOME = {
     "list_networks": "nasneurn.networks",
     "list_spaces": "nasneurn.networks",
     "list_stems": "nasneurn.stems",
-    "load_model": "nasneurn.models.loading",
+    "load_model": "nasneurn.models.trained_model",
     "load_study": "nasneurn.api",
     "load_suite": "nasneurn.domains",
     "neurn": "nasneurn.stems",

@@ -16,7 +16,7 @@ from nasneurn import cli
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.models.exporting import export
-from nasneurn.models.loading import load_model
+from nasneurn.models.trained_model import load_model
 from nasneurn.studies import inputs
 from nasneurn.studies.parts import tested_part as part_of
 from nasneurn.training.evaluation import accuracy

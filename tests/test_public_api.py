@@ -45,7 +45,7 @@ TYPES = [
     "alignment.outcome.Alignment",
     "torch.nn.modules.module.Module",
     "torch.nn.modules.conv.Conv2d",
-    "nasneurn.models.loading.TrainedModel",
+    "nasneurn.models.trained_model.TrainedModel",
 ]
 
 

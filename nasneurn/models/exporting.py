@@ -10,7 +10,7 @@ from torch import Tensor
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
-from nasneurn.models.loading import TrainedModel, load_model
+from nasneurn.models.trained_model import TrainedModel, load_model
 
 __all__ = ["Format", "export"]
 
