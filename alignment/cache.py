@@ -103,7 +103,7 @@ class SequenceCache:
 
 
 def _read(path: Path | None) -> object:
-    if path is None:
+    if path is None or not path.is_file():  # a named pipe would let it wait for ever
         return None
     try:
         digest, _, body = path.read_bytes().partition(b"\n")

@@ -24,7 +24,7 @@ def readable_state(path: Path) -> Path | None:
     One that is damaged is told and removed, so that the training begins anew. Only tensors and
     plain data are read: no code in the file is run.
     """
-    if not path.exists():
+    if not path.is_file():  # a named pipe would let it wait for ever
         return None
     try:
         with zipfile.ZipFile(path) as archive:

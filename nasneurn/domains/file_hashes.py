@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nasneurn.domains.decoding import HASH_BYTES
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import opened, written_atomically
 
 Keys = npt.NDArray[np.uint64]
 #: uint8 (N, HASH_BYTES).
@@ -50,7 +50,7 @@ class FileHashes:
     def _read(self) -> tuple[Keys, Hashes]:
         try:
             # Reading checks zip's checksums, so that no flipped bit becomes another content.
-            with np.load(self._path, allow_pickle=False) as arrays:
+            with opened(self._path) as file, np.load(file, allow_pickle=False) as arrays:
                 keys, hashes = arrays["keys"], arrays["hashes"]
             if (
                 (keys.dtype, hashes.dtype) == (np.uint64, np.uint8)

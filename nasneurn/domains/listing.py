@@ -21,7 +21,7 @@ import numpy.typing as npt
 from nasneurn.domains.decoding import SUFFIXES
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import opened, written_atomically
 from nasneurn.paths import cache_dir
 from nasneurn.rows import JOINT
 
@@ -240,7 +240,7 @@ def keep(listing: Listing) -> None:
 def kept(root: Path, digest: str) -> Listing | None:
     """The listing of ``root`` with this digest; None where the cache has it not, or damaged."""
     try:
-        with np.load(_path(root, digest), allow_pickle=False) as arrays:
+        with opened(_path(root, digest)) as file, np.load(file, allow_pickle=False) as arrays:
             classes, domains = json.loads(arrays["heading"].tobytes())
             listing = Listing(
                 root,

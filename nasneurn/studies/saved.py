@@ -64,6 +64,8 @@ def read_predictions(path: Path) -> "pd.DataFrame":
     Raises:
         InputError: the file cannot be read, or is another one.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no saved predictions can be read from it (not a file)")
     import pyarrow as pa
     from pyarrow import parquet
 
