@@ -43,7 +43,7 @@ from search_spaces.checkpointing import readable_state
 from search_spaces.errors import SpaceError
 
 #: Cases in all.
-CASES = int(os.environ.get("NASNEURN_FUZZ", "500"))
+CASES = int(os.environ.get("NASNEURN_FUZZ", "2000"))
 TOLD = (InputError, AlignmentError, SpaceError)
 
 
