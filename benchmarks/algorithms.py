@@ -4,9 +4,9 @@
 
 A step is what a training does: loss, gradients, Adam, hooks; of the network of the literature on
 digits, on 32 x 32 images. Processor time is measured, of all threads, and the algorithms take
-turns, so that what else runs on the machine changes them less; the least time of each counts. ``ada``
-is measured between its phases; the images that a phase makes are measured by themselves, as one
-ascent of a batch.
+turns, so that other work on the machine changes less; the least time of each counts. ``ada`` is
+measured between its phases; the images that a phase makes are measured by themselves, as one ascent
+of a batch.
 
 Columns: `algorithm`, `batch`, `threads`, `repeats`, `ms` (least processor time), `ratio` (over
 `erm`), `passes` (of a batch through the network, forward and back), `augment_ms` (the images alone,
