@@ -15,8 +15,8 @@ Each is measured as one process with all cores and as one process for each core,
 Columns: `network`, `way`, `together` (trainings in one computation), `processes`, `threads` (of
 each), `ms` (of the machine, for one step of one training), `gain` (the `ms` of "one" with a process
 for each core, which is what a study with as many workers does, over these), `cpu_ms` and `cpu_gain`
-(the same of the processor time of all threads, for one step of one training, which other work on
-the machine changes less), `load` (the machine's load average when the run began, over its
+(the same of the least processor time of all threads, for one step of one training, which other work
+on the machine changes less), `load` (the machine's load average when the run began, over its
 cores).
 """
 
@@ -43,7 +43,7 @@ COLUMNS = (
     "load",
 )  # fmt: skip
 BATCH, CLASSES, SIZE = 32, 10, 32
-MEASURED = ("ms", "cpu_ms")
+MEASURED = ("ms", "least_cpu_ms")
 CORES = os.cpu_count() or 1
 #: One that is bound by arithmetic, and one that is bound by what each operation costs beside it.
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
