@@ -241,7 +241,7 @@ def test_hooks_are_told_of_steps_not_of_parts_of_batches(parts: int) -> None:
     ],
 )
 def test_stages_end_where_they_are_said_to(name: str, places: list[str]) -> None:
-    body = create_network(name)
+    body = create_network(name, adaptation="as-published")
     named = {id(module): path for path, module in body.named_modules()}
     network = nn.Sequential(nn.Sequential(nn.Identity(), nn.Identity()), body)
     ends = stage_ends(network, torch.rand(2, 3, 32, 32), 2)

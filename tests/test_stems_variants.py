@@ -206,6 +206,10 @@ def test_after_nearest_neighbours_large_pixels_are_blank_within():
     assert (neurn_resized(x, 8)[0, 0] > 0).all()
 
 
-def test_images_smaller_than_the_small_image():
-    with pytest.raises(InputError, match="images are 8 x 8; side=16 must not be larger"):
-        neurn_resized(images(1, 3, 8, 8))
+def test_images_that_are_small_already_keep_their_size():
+    small = images(1, 3, 8, 8)
+    torch.testing.assert_close(neurn_resized(small), neurn(small))
+    narrow = images(1, 3, 32, 8)
+    shrunk = F.interpolate(narrow, (16, 8), mode="area")
+    again = F.interpolate(neurn(shrunk), (32, 8), mode="nearest")
+    torch.testing.assert_close(neurn_resized(narrow), again)

@@ -154,8 +154,8 @@ def score(left_out: pd.DataFrame) -> dict[str, Any]:
         interval by the bootstrap over whole groups; ``better``, the share by which the model's
         mean absolute error is below that of the mean, as the geometric mean over groups, with
         ``better_low``, ``better_high`` and ``p`` of Student's t over groups, since the bootstrap
-        of few groups is too narrow; ``covered``, the share of pairs within the interval that the errors
-        of the other groups give.
+        of few groups is too narrow; ``covered``, the share of pairs within the interval that the
+        errors of the other groups give.
     """
     arrays = left_out[["predicted", "gain", "mean_of_others"]].to_numpy(np.float64).T
     groups = [np.flatnonzero(left_out["group"] == one) for one in dict.fromkeys(left_out["group"])]

@@ -62,7 +62,7 @@ def with_stem(
             be given one any more: compiled, scripted, traced, or with a forward set by hand.
 
     >>> import timm, torch
-    >>> model = with_stem(timm.create_model("resnet18", num_classes=10), "neurn")
+    >>> model = with_stem(timm.create_model("resnet18", num_classes=10), "neurn").eval()
     >>> model.forward_features(torch.rand(1, 3, 32, 32)).shape
     torch.Size([1, 512, 1, 1])
     """

@@ -54,7 +54,7 @@ def neurn_resized(
 
     Args:
         x: images (N, C, H, W).
-        side: of the small image; at most H and W.
+        side: of the small image; what is no larger already keeps its size.
         order: NeuRN ``before`` enlarging, or ``after`` it.
         by: how it is enlarged: ``nearest`` or ``bilinear``.
         k, mode: those of :func:`nasneurn.stems.neurn`.
@@ -63,7 +63,7 @@ def neurn_resized(
         A tensor of the shape and dtype of ``x``.
 
     Raises:
-        InputError: for another option, or images smaller than ``side``.
+        InputError: for another option.
     """
     check_images(x)
     check_known("order", order, _ORDERS)
@@ -72,9 +72,8 @@ def neurn_resized(
     if x.numel() == 0:
         return neurn(x, k, mode=mode)
     height, width = x.shape[2:]
-    if side > min(height, width):
-        raise InputError(f"images are {height} x {width}; side={side} must not be larger")
-    small = F.interpolate(widened(x), size=(int(side), int(side)), mode="area")
+    least = (min(int(side), height), min(int(side), width))
+    small = F.interpolate(widened(x), size=least, mode="area")
     if order == "before":
         small = neurn(small, k, mode=mode)
     large = F.interpolate(small, size=(height, width), **_WAYS[by])  # type: ignore[arg-type]

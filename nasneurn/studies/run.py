@@ -250,9 +250,7 @@ class StudyRun:
             self._tidy(unit)
             return
         tried_again = {"passing": True} if result.passing else {}
-        self.study.store.fail(
-            unit.identity, result.error, result.details, {**about, **tried_again}
-        )
+        self.study.store.fail(unit.identity, result.error, result.details, {**about, **tried_again})
         print(f"nasneurn: failed: {unit.title}: {result.error}", file=sys.stderr)
 
     def _tidy(self, unit: Unit) -> None:
