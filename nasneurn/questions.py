@@ -48,29 +48,19 @@ def diagnose(
         InputError: the folder holds no study or no rows, a pair or stem is not in it, its images
             are others here, or it names code without ``trust_code``.
     """
-    from nasneurn.domains import load_suite
     from nasneurn.report.diagnosis_files import write_diagnosis
+    from nasneurn.studies.config import refuse_code
 
     loaded = load_study(study)
     config = read_config(loaded.config_path)
-    if config.code and not trust_code:
-        raise InputError(
-            f"{loaded.config_path} names code that is not of this package "
-            f"({', '.join(config.code)}); say --trust-code if you trust the file and that code"
-        )
+    refuse_code(loaded.config_path, config.code, trust_code)
     from nasneurn.diagnosis.diagnose import diagnose_study
     from nasneurn.training.devices import choose_device
 
-    suite = load_suite(
-        config.suite,
-        data_dir=data_dir,
-        size=config.image_size,
-        splits=Path(config.splits) if config.splits else None,
-    )
     found = diagnose_study(
         loaded,
         config,
-        suite,
+        config.open_suite(data_dir),
         choose_device(device),
         pairs=[pairs] if isinstance(pairs, str) else pairs,
         stems=[stems] if isinstance(stems, str) else stems,
@@ -204,6 +194,7 @@ def ablate(groups: str | Sequence[str] = "all", **options: Any) -> "Ablation":
     Raises:
         InputError: the folder holds another study, something cannot be used, or all failed.
     """
+    from nasneurn.programs.opened import done
     from nasneurn.report.ablation_files import ablation_of, write_ablation
     from nasneurn.rows import sources
     from nasneurn.studies.ablations import parse_groups, variants_of
@@ -211,9 +202,7 @@ def ablate(groups: str | Sequence[str] = "all", **options: Any) -> "Ablation":
     from nasneurn.studies.responses import response_table
 
     run = ablation_run(groups, **options)
-    study = run.run()
-    if study.accuracy.empty:
-        raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
+    study = done(run)
     config = run.config
     learned = tuple(domain for source in config.sources for domain in sources(source))
     domains = {

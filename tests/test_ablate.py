@@ -1,6 +1,5 @@
 """Ablations: what each variant is, where stems stand, and the study of them."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from in_process import run_command
 from scipy import stats
 from tiny_bench import tiny_config
 from torch import Tensor, nn
 
-from nasneurn import cli
 from nasneurn.analysis.cells import settings
 from nasneurn.choices import Choice
 from nasneurn.diagnosis.restored import restored, saved_weights
@@ -389,11 +388,7 @@ def test_mistakes_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["nasneurn", "ablate", *arguments])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
+    assert run_command(monkeypatch, "ablate", *arguments) == 2
     assert told in capfd.readouterr().err
     assert not (tmp_path / "results").exists()

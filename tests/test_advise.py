@@ -1,7 +1,6 @@
 """Predicting what a stem gains from unlabelled images, and advising by it."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 from gain_pairs import gain_pairs
+from in_process import run_command
 from PIL import Image
 from tiny_bench import tiny_config
 
-from nasneurn import cli
 from nasneurn.domains import Split, Suite, load_suite
 from nasneurn.domains.graded_shifts import shift_images
 from nasneurn.errors import InputError
@@ -453,11 +452,7 @@ def test_domains_that_cannot_be_advised_on(tmp_path: Path) -> None:
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["nasneurn", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0
+    assert run_command(monkeypatch, *arguments) == 0
 
 
 def test_commands(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from breaking_off import Stop, StopAt
 from torch import nn
 
 import nasneurn
@@ -27,7 +28,6 @@ from nasneurn.training.evaluation import accuracy
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches
 from nasneurn.training.protocol import Optimization
-from search_spaces.checkpointing import TimedCheckpoint
 
 CPU = torch.device("cpu")
 #: By name: those that need several sources get them made, those with phases have them in time.
@@ -61,23 +61,6 @@ def small_convnet() -> nn.Module:
         nn.Flatten(),
         nn.Linear(600, 10),
     )
-
-
-class Stop(BaseException):
-    pass
-
-
-class StopAt(TimedCheckpoint):
-    """Checkpoints after every batch, and breaks off after one."""
-
-    def __init__(self, path: Path, at: int) -> None:
-        super().__init__(path, 0.0)
-        self._at = at
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        super().on_train_batch_end(*arguments)
-        if arguments[-1] == self._at:
-            raise Stop
 
 
 def trained(

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from in_process import run_command
 from tiny_bench import tiny_config
 from torch import nn
 
-from nasneurn import cli
 from nasneurn.api import finish, load_study, read_config
 from nasneurn.diagnosis import corruptions, saliency
 from nasneurn.diagnosis.activations import logits, seen
@@ -46,15 +46,6 @@ needs_corruptions = pytest.mark.skipif(
     corruptions.why_missing() is not None, reason=str(corruptions.why_missing())
 )
 needs_captum = pytest.mark.skipif(not saliency.has_captum(), reason="captum is not installed")
-
-
-def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Run the command in this process; its exit code."""
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["nasneurn", *words])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return int(ended.value.code or 0)
 
 
 def names(folder: Path) -> set[str]:
@@ -110,7 +101,7 @@ def test_the_command_that_saves_is_of_the_same_study(
     assert words[0] == "nasneurn"
     assert words[-1] == str(saved.folder)
     monkeypatch.setattr(training_unit.Training, "work", None)  # all are done there
-    assert command(monkeypatch, *words[1:], "--device", "cpu") == 0
+    assert run_command(monkeypatch, *words[1:], "--device", "cpu") == 0
     assert "were done before" not in capsys.readouterr().err
 
 
@@ -123,7 +114,7 @@ def test_everything_of_a_study_that_saved_all(
     out = tmp_path / "out"
     words = ["diagnose", str(saved.folder), "--images", "40", "--out", str(out), "--corrupted"]
     asked = "2" if corruptions.why_missing() is None else "0"
-    assert command(monkeypatch, *words, asked) == 0
+    assert run_command(monkeypatch, *words, asked) == 0
     told = capsys.readouterr().out
     assert "distance of source and target in features" in told
     assert "are rescued" in told
@@ -360,7 +351,7 @@ def test_what_is_not_there_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert command(monkeypatch, "diagnose", str(plain.folder), *options) == 2
+    assert run_command(monkeypatch, "diagnose", str(plain.folder), *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from breaking_off import Stop, StopAt
 from torch import nn
 
 from nasneurn.algorithms import ERM
@@ -14,7 +15,6 @@ from nasneurn.training.early_stopping import HeldOutSelection
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches
 from nasneurn.training.protocol import Optimization
-from search_spaces.checkpointing import TimedCheckpoint
 
 CPU = torch.device("cpu")
 
@@ -30,23 +30,6 @@ def blobs(n: int, seed: int) -> DeviceImages:
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), nn.Linear(16, 2))
-
-
-class Stop(BaseException):
-    pass
-
-
-class StopAt(TimedCheckpoint):
-    """Checkpoints after every batch, and breaks off after one."""
-
-    def __init__(self, path: Path, at: int) -> None:
-        super().__init__(path, 0.0)
-        self._at = at
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        if batch_idx == self._at:
-            raise Stop
 
 
 def train(net: nn.Module, *, epochs: int, patience: int, callbacks=(), resume_from=None, parts=1):

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from nasneurn import cli
+from in_process import run_command
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,13 +88,8 @@ def test_mistakes_are_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    # The command, in this process: importing torch each time would take the longest.
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["nasneurn", *arguments])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
+    assert run_command(monkeypatch, *arguments) == 2
     one_line(*capfd.readouterr(), told)
     assert list(tmp_path.iterdir()) == []
 

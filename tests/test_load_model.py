@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from in_process import run_command
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 import nasneurn
-from nasneurn import cli
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.models.exporting import export
@@ -136,12 +136,7 @@ def test_exported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     path, out = weights(page)[1], tmp_path / f"model.{format}"
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    words = ["nasneurn", "export", str(path), "--format", format, "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0
+    assert run_command(monkeypatch, "export", path, "--format", format, "--out", out) == 0
     assert "same logits" in capsys.readouterr().out
     images = torch.rand(5, 3, 32, 32)
     if format == "onnx":

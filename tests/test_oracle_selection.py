@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from breaking_off import Stop, StopAt
 from grid_rows import grid_rows, history_rows
 from pets import make_pets, save
 from rich.console import Console
@@ -35,30 +36,12 @@ from nasneurn.training.evaluation import accuracy
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches
 from nasneurn.training.protocol import Optimization
-from search_spaces.checkpointing import TimedCheckpoint
 
 CPU = torch.device("cpu")
 #: What held-out images of the source, of one target and of another get right after each pass.
 SOURCE = [0.2, 0.6, 0.5, 0.6, 0.4, 0.7, 0.1]
 ONE = [0.1, 0.2, 0.9, 0.3, 0.9, 0.2, 0.3]
 OTHER = [0.5, 0.2, 0.1, 0.4, 0.4, 0.3, 0.6]
-
-
-class Stop(BaseException):
-    pass
-
-
-class StopAt(TimedCheckpoint):
-    """Checkpoints after every batch, and breaks off after one."""
-
-    def __init__(self, path: Path, at: int) -> None:
-        super().__init__(path, 0.0)
-        self._at = at
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        super().on_train_batch_end(*arguments)
-        if arguments[-1] == self._at:
-            raise Stop
 
 
 class Scripted:

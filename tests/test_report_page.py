@@ -5,7 +5,6 @@ import csv
 import io
 import re
 import shutil
-import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +14,8 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 from grid_rows import grid_rows
+from in_process import run_command
 
-from nasneurn import cli
 from nasneurn.questions import report
 from nasneurn.report.headline import headline
 from nasneurn.report.page import anchor, escape_latex, escape_markdown, rendered
@@ -279,11 +278,7 @@ def test_what_cannot_be_reported_is_told_in_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     given = [word.replace("{tmp}", str(tmp_path)) for word in arguments]
-    monkeypatch.setattr(cli, "raise_on_signals", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["nasneurn", "report", *given])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
+    assert run_command(monkeypatch, "report", *given) == 2
     output, errors = capfd.readouterr()
     assert output == ""
     (line,) = errors.splitlines()

@@ -22,6 +22,7 @@ from nasneurn.errors import InputError
 from nasneurn.rows import sources
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
+from nasneurn.studies.sameness import digests_now
 
 #: How good and how sure answers are, by the rows of a study.
 MEASURES = ("accuracy", "nll", "ece")
@@ -134,11 +135,12 @@ def _check_images(config: StudyConfig, suite: Suite, samples: Samples, chosen: C
     Raises:
         InputError: some are others.
     """
-    used = {(target, samples.part(source, target)) for source, target in chosen.pairs}
-    used |= {(domain, "test") for source in chosen.sources for domain in sources(source)}
-    for domain, part in sorted(used):
-        known = config.content.get(f"{part}:{domain}", UNKNOWN)
-        if known != UNKNOWN and suite.digest(domain, part) != known:
+    used = {f"{samples.part(source, target)}:{target}" for source, target in chosen.pairs}
+    used |= {f"test:{domain}" for source in chosen.sources for domain in sources(source)}
+    known = {name for name in used if config.content.get(name, UNKNOWN) != UNKNOWN}
+    for name, digest in digests_now(sorted(known), suite).items():
+        if digest != config.content[name]:
+            part, _, domain = name.partition(":")
             raise InputError(
                 f"the {part} images of {domain} are not those that the study was measured on"
             )

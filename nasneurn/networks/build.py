@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -91,8 +92,7 @@ def describe(
             images = torch.empty(2, 3, image_size, image_size, device="meta")
             with torch.device("meta"), torch.no_grad():
                 network.train()(images)
-                with FlopCounterMode(display=False) as counter:
-                    logits = network.eval()(images)
+                logits, flops = multiply_adds(network.eval(), images)
     except InputError:
         raise
     except Exception as error:  # whatever a network of the user's own raises
@@ -104,4 +104,11 @@ def describe(
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
         given = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise InputError(f"{name} gives {given} for two images, must give logits (2, {classes})")
-    return Description(adaptation, params, counter.get_total_flops() // 4)
+    return Description(adaptation, params, flops)
+
+
+def multiply_adds(network: nn.Module, images: torch.Tensor) -> tuple[Any, int]:
+    """What a network answers to images, and its multiply-adds for one of them."""
+    with FlopCounterMode(display=False) as counter:
+        answer = network(images)
+    return answer, counter.get_total_flops() // 2 // len(images)

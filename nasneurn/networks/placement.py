@@ -5,12 +5,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nasneurn.choices import Choice, check_known, split_list
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
-from nasneurn.networks.build import Description, create_network, describe
+from nasneurn.networks.build import Description, create_network, describe, multiply_adds
 from nasneurn.stems import STEMS
 
 Placement = Literal["front", "concatenate", "mix", "after_first", "training", "testing"]
@@ -194,8 +193,7 @@ def describe_placed(
             body, _ = create_network(architecture, classes, image_size, adapting)
             made = STEMS.create(stem)
             whole = placed(placement, body, made, nn.Identity(), made, first)
-            with FlopCounterMode(display=False) as counter:
-                logits = whole.eval()(images)
+            logits, flops = multiply_adds(whole.eval(), images)
     except Exception as error:  # whatever a stem or network of the user's own raises
         told = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -207,7 +205,7 @@ def describe_placed(
             f"two images, must give logits (2, {classes})"
         )
     params = sum(weight.numel() for weight in whole.parameters())
-    return Description(about.adaptation, params, counter.get_total_flops() // 4)
+    return Description(about.adaptation, params, flops)
 
 
 def parse_placements(words: str | list[str] | tuple[str, ...]) -> tuple[Placement, ...]:

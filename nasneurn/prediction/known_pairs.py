@@ -10,7 +10,7 @@ import torch
 from nasneurn.analysis.cells import SETTINGS, by_oracle, cross_domain
 from nasneurn.analysis.comparisons import differences
 from nasneurn.choices import Choice
-from nasneurn.domains import Part, Suite, load_suite
+from nasneurn.domains import Part, Suite
 from nasneurn.domains.graded_shifts import ENDING, parse_shifted
 from nasneurn.errors import InputError
 from nasneurn.prediction.pair_features import FEATURES, View, features, view
@@ -20,6 +20,7 @@ from nasneurn.rows import sources
 from nasneurn.stems import STEMS
 from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.folder import Study
+from nasneurn.studies.sameness import digests_now
 
 #: The stem that a search chose is another one for each of its rows.
 SEARCHED = "search"
@@ -99,14 +100,9 @@ class _Measured:
         Raises:
             InputError: the images are others here.
         """
-        config = self.config
-        splits = Path(config.splits) if config.splits else None
-        suite = load_suite(
-            config.suite, data_dir=self._data_dir, size=config.image_size, splits=splits
-        )
-        for name, digest in config.content.items():
-            part, _, domain = name.partition(":")
-            if suite.digest(domain, part) != digest:  # type: ignore[arg-type]
+        content, suite = self.config.content, self.config.open_suite(self._data_dir)
+        for name, digest in digests_now(content, suite).items():
+            if digest != content[name]:
                 raise InputError(
                     f"{self.study.folder}: the images of {name} are others here than those of the "
                     "study; bring these back"
@@ -115,8 +111,7 @@ class _Measured:
 
     def part(self, source: str, target: str) -> Part:
         """The part of a target that a training on ``source`` was measured on."""
-        apart = f"all:{target}" in self.config.content and target not in sources(source)
-        return "all" if apart else "test"
+        return self.config.part_of(target, sources(source))
 
 
 def known_pairs(

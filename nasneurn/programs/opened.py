@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.programs.shown import ShownStudy
+from nasneurn.studies.config import refuse_code
 from nasneurn.studies.folder import check_begun
 from nasneurn.studies.run import Execution, StudyRun
 
@@ -41,11 +42,7 @@ def run_config(
     """
     path = Path(path)
     config = read_config(path)
-    if config.code and not trust_code:
-        raise InputError(
-            f"{path} names code that is not of this package ({', '.join(config.code)}); "
-            "say --trust-code if you trust the file and that code"
-        )
+    refuse_code(path, config.code, trust_code)
     folder = path.parent if out is None else Path(out)
     return StudyRun(config, folder, execution or Execution(), trust_code=trust_code)
 
@@ -72,10 +69,20 @@ def finish(run: StudyRun) -> ShownStudy:
     """
     from nasneurn.report.remake import remake
 
+    study = done(run)
+    remake(study)
+    return study
+
+
+def done(run: StudyRun) -> ShownStudy:
+    """Run a planned study, and see that it has rows.
+
+    Raises:
+        InputError: it cannot run, or nothing of it gave a result.
+    """
     study = ShownStudy(run.run().folder)
     if study.accuracy.empty:
         raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
-    remake(study)
     return study
 
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from nasneurn.analysis.cells import cross_domain
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
-from nasneurn.files import written_atomically
 from nasneurn.report.captions import seeds_of
 from nasneurn.report.style import NEUTRAL, level_colours, write_figure
+from nasneurn.report.table_files import write_csv_files
 from nasneurn.report.tables import in_percent
 from nasneurn.studies.ablations import NONE, PLAIN, rows_of_variants
 from nasneurn.studies.folder import Study
@@ -69,16 +69,11 @@ def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
 def write_ablation(found: Ablation) -> list[Path]:
     """Write the tables, in percentage points, and the figure into the study's folder."""
     tables = {
-        "tables/ablation.csv": in_percent(found.overall) if len(found.overall) else found.overall,
-        "tables/ablation_pairs.csv": in_percent(found.pairs) if len(found.pairs) else found.pairs,
-        "responses.csv": found.responses,
+        "tables/ablation": in_percent(found.overall) if len(found.overall) else found.overall,
+        "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
+        "responses": found.responses,
     }
-    written = []
-    for name, table in tables.items():
-        path = found.study.folder / name
-        with written_atomically(path) as draft:
-            table.to_csv(draft, index=False)
-        written.append(path)
+    written = write_csv_files(tables, found.study.folder)
     if len(found.overall):
         told = seeds_of(found.study.accuracy)
         path = found.study.folder / "figures" / "ablation.png"

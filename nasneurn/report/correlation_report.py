@@ -13,6 +13,7 @@ from nasneurn.analysis.gain_correlation import LEVEL, NEIGHBOURS, GainCorrelatio
 from nasneurn.files import written_atomically
 from nasneurn.report.correlation_figures import draw_map, draw_pairs
 from nasneurn.report.style import write_figure
+from nasneurn.report.table_files import write_csv_files
 
 #: The planted correlation that a test must find, and how often, for a null result to mean much.
 PLANTED, ENOUGH = 0.4, 0.8
@@ -34,11 +35,7 @@ def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = T
         "profiles": found.profile_table,
         "distances": found.distance_table,
     }
-    written = []
-    for name, table in tables.items():
-        with written_atomically(folder / f"{name}.csv") as draft:
-            table.to_csv(draft, index=False, float_format="%.6g")
-        written.append(folder / f"{name}.csv")
+    written = write_csv_files(tables, folder, "%.6g")
     with written_atomically(folder / "summary.txt") as draft:
         draft.write_text("\n".join(summary(found)) + "\n", encoding="utf-8")
     written.append(folder / "summary.txt")

@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nasneurn.diagnosis.diagnose import Diagnosis
-from nasneurn.files import written_atomically
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
 from nasneurn.report.diagnosis_figures import image_drawings, reliability_drawing, shift_drawings
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
 from nasneurn.report.style import write_figure
+from nasneurn.report.table_files import write_csv_files
 
 #: Kinds of training (architectures, settings) that get figures of their own.
 DRAWN = 4
@@ -28,12 +28,7 @@ def write_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
     Raises:
         InputError: the folder cannot be written.
     """
-    written = []
-    for name, table in found.tables.items():
-        path = folder / "tables" / f"{name}.csv"
-        with written_atomically(path) as draft:
-            table.to_csv(draft, index=False)
-        written.append(path)
+    written = write_csv_files(found.tables, folder / "tables")
     drawings = _drawings(found)
     with meter("figures", len(drawings)) as progress:
         for name, draw in drawings.items():

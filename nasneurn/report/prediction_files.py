@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasneurn.files import written_atomically
 from nasneurn.prediction.model_file import ModelFile
 from nasneurn.prediction.predicting import Prediction
 from nasneurn.report.prediction_figure import draw_prediction
 from nasneurn.report.style import write_figure
+from nasneurn.report.table_files import write_csv_files
 
 #: Groups that are named as those where it cannot predict.
 WORST = 3
@@ -24,11 +24,7 @@ def write_prediction(found: Prediction, model: ModelFile, out: Path) -> list[Pat
         "groups": found.groups,
         "coefficients": found.coefficients,
     }
-    written = []
-    for name, table in tables.items():
-        with written_atomically(out / f"{name}.csv") as draft:
-            table.to_csv(draft, index=False)
-        written.append(out / f"{name}.csv")
+    written = write_csv_files(tables, out)
     figure = out / "predicted.png"
     write_figure(lambda: draw_prediction(found.left_out, found.scores), figure)
     return [*written, figure, model.write(out / "model.json")]

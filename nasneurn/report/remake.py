@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from nasneurn.errors import InputError
 from nasneurn.report.figures import write_figures
 from nasneurn.report.tables import write_tables
@@ -17,16 +19,26 @@ def remake(study: Study) -> list[Path]:
     if not study.has("accuracy") or study.accuracy.empty:
         raise InputError(f"{study.folder} holds no finished training yet")
     rows = study.accuracy
-    found = [{**one.model_dump(), "stem": str(one.stem)} for one in study.found]
     return [
         *write_tables(rows, study.folder / "tables"),
-        *write_figures(
-            rows,
-            study.history,
-            study.folder / "figures",
-            evolution=study.evolution if study.has("evolution") else None,
-            found=found,
-            quality=study.quality if study.has("quality") else None,
-            control_search=study.control if study.has("control") else None,
-        ),
+        *draw_study(study, rows, study.folder / "figures"),
     ]
+
+
+def draw_study(study: Study, rows: pd.DataFrame, folder: Path) -> list[Path]:
+    """Draw every figure of a study that there are rows for.
+
+    Args:
+        study: a study, finished or not.
+        rows: of it, with the columns of ``accuracy.csv``.
+        folder: where to write.
+    """
+    return write_figures(
+        rows,
+        study.history if study.has("history") else pd.DataFrame(),
+        folder,
+        evolution=study.evolution if study.has("evolution") else None,
+        found=[{**one.model_dump(), "stem": str(one.stem)} for one in study.found],
+        quality=study.quality if study.has("quality") else None,
+        control_search=study.control if study.has("control") else None,
+    )

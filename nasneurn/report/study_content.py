@@ -13,8 +13,8 @@ import pandas as pd
 from nasneurn.analysis.chance import chance_note
 from nasneurn.errors import InputError
 from nasneurn.report.figure_captions import caption_of, title_of
-from nasneurn.report.figures import write_figures
 from nasneurn.report.headline import headline
+from nasneurn.report.remake import draw_study
 from nasneurn.report.study_facts import facts_of, missing_of, rows_of_study
 from nasneurn.report.tables import ReportTable, tables
 from nasneurn.rows import read_rows
@@ -139,15 +139,7 @@ def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     """Those that the rows give, drawn anew, and what else lies in the folder's figures."""
     command, note = f"nasneurn figures {study.folder}", chance_note(rows)
     with TemporaryDirectory() as folder:
-        paths = write_figures(
-            rows,
-            study.history if study.has("history") else pd.DataFrame(),
-            Path(folder),
-            evolution=study.evolution if study.has("evolution") else None,
-            found=[{**one.model_dump(), "stem": str(one.stem)} for one in study.found],
-            quality=study.quality if study.has("quality") else None,
-            control_search=study.control if study.has("control") else None,
-        )
+        paths = draw_study(study, rows, Path(folder))
         yield from (_figure(path, command, note) for path in paths)
     names = {path.stem for path in paths}
     for figure in _pictures(study.folder, "", note):

@@ -1,13 +1,13 @@
 """All that decides the rows of a study, whatever its kind, and from options to that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.choices import Choice, check_known, split_list
 from nasneurn.configuration import Configuration
-from nasneurn.domains import Suite, load_suite
+from nasneurn.domains import Part, Suite, load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.plain_values import ImageSize, Name, Seed, Some
@@ -100,6 +100,20 @@ class StudyConfig(Configuration):
         axes = {axis: getattr(before, axis) for axis in self.AXES}
         return self.model_copy(update={**axes, "content": ours})
 
+    def open_suite(self, data_dir: Path | None) -> Suite:
+        """The domains that there are now.
+
+        Args:
+            data_dir: the folder of the files of ``digits``.
+        """
+        splits = Path(self.splits) if self.splits else None
+        return load_suite(self.suite, data_dir=data_dir, size=self.image_size, splits=splits)
+
+    def part_of(self, target: str, learned: Collection[str]) -> Part:
+        """The part of a target that a training on the domains ``learned`` is tested on."""
+        apart = f"all:{target}" in self.content and target not in learned
+        return "all" if apart else "test"
+
     def content_of(self, learned: Sequence[str], tested: Mapping[str, str]) -> dict[str, str]:
         """The digests that a training depends on.
 
@@ -119,6 +133,24 @@ class StudyConfig(Configuration):
         return {part: self.content[part] for part in parts}
 
 
+def refuse_code(where: Path, names: Sequence[str], trust_code: bool) -> None:
+    """Refuse code that a file names, unless it is trusted.
+
+    Args:
+        where: the file, or the folder that it is in.
+        names: import paths.
+        trust_code: whether it is trusted.
+
+    Raises:
+        InputError: there are such names, and they are not trusted.
+    """
+    if names and not trust_code:
+        raise InputError(
+            f"{where} names code that is not of this package ({', '.join(names)}); "
+            "say --trust-code if you trust the file and that code"
+        )
+
+
 def training_of(
     config: StudyConfig,
     architecture: Architecture,
@@ -130,10 +162,7 @@ def training_of(
 ) -> Training:
     """The training of one combination."""
     domains = sources(source)
-    tested = {
-        target: "all" if f"all:{target}" in config.content and target not in domains else "test"
-        for target in config.targets
-    }
+    tested = {target: config.part_of(target, domains) for target in config.targets}
     return Training(
         suite=config.suite_name,
         image_size=config.image_size,

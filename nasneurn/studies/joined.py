@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
+from nasneurn.studies.config import refuse_code
 from nasneurn.studies.folder import Study, check_begun
 
 if TYPE_CHECKING:
@@ -85,9 +86,5 @@ def _architectures(study: Study, records: list[object], trust_code: bool) -> lis
     if not named:
         named = [Architecture(name=one.name, library="found", found=one) for one in study.found]
     code = list(dict.fromkeys(one.code for one in named if one.code))
-    if code and not trust_code:
-        raise InputError(
-            f"{study.folder} names code that is not of this package ({', '.join(code)}); "
-            "say --trust-code if you trust the file and that code"
-        )
+    refuse_code(study.folder, code, trust_code)
     return named

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from nasneurn import engines
 from nasneurn.configuration import read_yaml
-from nasneurn.domains import load_suite
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
-from nasneurn.studies.config import UNKNOWN, StudyConfig
+from nasneurn.studies.config import UNKNOWN, StudyConfig, refuse_code
 from nasneurn.studies.folder import Study
 from nasneurn.studies.sameness import check_images_of, refuse_another, refuse_orphans
 from nasneurn.studies.saved import tell_unsaved
@@ -87,19 +86,10 @@ class StudyRun:
     ) -> None:
         self.study = Study(out)
         self.execution = execution
-        self.suite = load_suite(
-            config.suite,
-            data_dir=execution.data_dir,
-            size=config.image_size,
-            splits=Path(config.splits) if config.splits else None,
-        )
+        self.suite = config.open_suite(execution.data_dir)
         self.config = self._agreed(config, extend)
         foreign = [name for name in self.config.code if name not in config.code]
-        if foreign and not trust_code:
-            raise InputError(
-                f"{self.study.config_path} names code that is not of this package "
-                f"({', '.join(foreign)}); say --trust-code if you trust it"
-            )
+        refuse_code(self.study.config_path, foreign, trust_code)
         self.device = choose_device(execution.device)
         if execution.machines.several and execution.chosen_engine != "here":
             raise InputError("several --devices train one supernet at a time: not with --workers")
@@ -174,6 +164,8 @@ class StudyRun:
         return self.study
 
     def _tell_unsaved(self, outcomes: Outcomes) -> None:
+        if not (self.execution.save_predictions or self.execution.save_weights):
+            return
         units = [unit for unit in self.config.units(outcomes) if isinstance(unit, Training)]
         tell_unsaved(
             self.study.folder,

@@ -84,12 +84,12 @@ def check_images_of(folder: Path, config: StudyConfig, suite: Suite) -> None:
         InputError: with each domain that is gone or has changed.
     """
     refuse_gone(folder, config, suite.domains)
-    parts = {name: name.partition(":")[0] for name in config.content}
-    now = {
-        name: suite.digest(_domain(name), cast(Part, part))
-        for name, part in parts.items()
-    }  # fmt: skip
-    refuse_changed(folder, config.content, now)
+    refuse_changed(folder, config.content, digests_now(config.content, suite))
+
+
+def digests_now(parts: Iterable[str], suite: Suite) -> dict[str, str]:
+    """The digests of parts named ``part:domain``, of the images that there are now."""
+    return {name: suite.digest(_domain(name), cast(Part, name.partition(":")[0])) for name in parts}
 
 
 def refuse_orphans(folder: Path, config: StudyConfig, outcomes: Outcomes) -> None:

@@ -18,20 +18,11 @@ from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import describe_placed
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
-from nasneurn.studies.inputs import (
-    oracle_images,
-    source_images,
-    test_images,
-)
+from nasneurn.studies.inputs import oracle_images, source_images, test_images
 from nasneurn.studies.model_card import about_model, write_card
 from nasneurn.studies.parts import tested_part
 from nasneurn.studies.placing import PREFIX, assembled, inputs_of, mix_weight
-from nasneurn.studies.saved import (
-    predictions_path,
-    save_predictions,
-    save_weights,
-    weights_path,
-)
+from nasneurn.studies.saved import predictions_path, save_predictions, save_weights, weights_path
 from nasneurn.studies.starting_weights import body_of, start
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
@@ -113,7 +104,7 @@ class _Work:
         network.eval()
         answers = self._answers(network, selection)
         measured = {target: metrics(given) for target, given in answers.items()}
-        self._save(network, answers, selection)
+        self._save(network, answers, measured, selection)
         return Result(
             {
                 "accuracy": list(self._rows(measured, adaptation, history, best)),
@@ -225,6 +216,7 @@ class _Work:
         self,
         network: nn.Module,
         answered: dict[str, Answers],
+        measured: dict[str, Metrics],
         selection: HeldOutSelection | None,
     ) -> None:
         """Leave what was asked for; that a disk is full must not cost the rows."""
@@ -242,8 +234,9 @@ class _Work:
                     further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
                     about = about_model(self._statistics, self._suite.classes)
                     save_weights(path, body, self._training, further, about)
-                    measured = {target: answered[target]} if target else answered
-                    write_card(path, self._training, _accuracies(measured))
+                    of_card = {target: measured[target]} if target else measured
+                    accuracies = {one: found.accuracy for one, found in of_card.items()}
+                    write_card(path, self._training, accuracies)
         except InputError as error:
             print(f"nasneurn: not saved: {error}", file=sys.stderr)
 
@@ -301,7 +294,3 @@ class _Work:
                 "nasneurn": versions["nasneurn"],
                 "commit": versions.get("commit", "none"),
             }
-
-
-def _accuracies(answered: dict[str, Answers]) -> dict[str, float]:
-    return {target: metrics(given).accuracy for target, given in answered.items()}
