@@ -5,7 +5,7 @@ from collections.abc import Callable
 from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from alignment.errors import TraceError
+from alignment.errors import TraceError, one_line
 from alignment.zoo import CLASSES, Request
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def build(request: Request) -> tuple["nn.Module", tuple[int, int, int], str]:
             warnings.simplefilter("ignore")
             model, shape, family = _BUILDERS[request.library](request)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise TraceError(f"cannot be built: {reason}") from error
+        raise TraceError(f"cannot be built: {one_line(error)}") from error
     if request.size is not None:
         shape = (shape[0], request.size, request.size)
     return model, (int(shape[0]), int(shape[1]), int(shape[2])), request.family or family

@@ -15,6 +15,11 @@ class TraceError(AlignmentError):
     """One architecture could not be built, or could not be run on the meta device."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says as part of another line: its first letters; of a silent one its kind."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def did_you_mean(value: str, known: Iterable[str], most: int = 1) -> str:
     """``did you mean x or y?`` with the nearest of ``known``; nothing where none is near.
 

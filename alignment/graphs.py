@@ -44,7 +44,7 @@ from torch.nn.modules.module import (
 from torch.nn.parameter import is_lazy
 
 from alignment.canonical import canonical_order
-from alignment.errors import TraceError, check_known
+from alignment.errors import TraceError, check_known, one_line
 from alignment.layers import Layer
 from alignment.tracer import Graph, Tracer
 
@@ -87,7 +87,7 @@ def layer_graph(model: nn.Module, image_shape: tuple[int, int, int] = (3, 224, 2
     except TraceError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)
         if tracer.path:
             reason = f"in module {tracer.path!r}, {reason}"
         if image.is_meta and ("meta" in reason or "item()" in reason):

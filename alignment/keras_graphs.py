@@ -5,10 +5,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from alignment.errors import AlignmentError, TraceError
+from alignment.errors import AlignmentError, TraceError, one_line
 from alignment.keras_calls import Call, describe
 from alignment.keras_listings import listed_classes
-from alignment.keras_models import class_names, find_model, functional, import_keras, one_line
+from alignment.keras_models import class_names, find_model, functional, import_keras
 from alignment.layers import Architecture, Layer
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from alignment.errors import AlignmentError, did_you_mean
+from alignment.errors import AlignmentError, did_you_mean, one_line
 from alignment.keras_listings import APPLICATIONS, listings_text
 
 #: How the files of whole models end.
@@ -183,11 +183,6 @@ def _reason(error: Exception) -> str:
     if "custom_object" in text or "Could not locate" in text:
         return "it holds classes of its own; load it yourself, and give the model"
     return one_line(error)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message, short enough to be part of another."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def functional(operation: Any) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.plain_values import Options, is_plain
 
 T = TypeVar("T")
@@ -328,7 +328,7 @@ class Registry(Generic[T]):
         except InputError:
             raise
         except (TypeError, ValueError) as error:
-            told = " ".join(str(error).split()) or type(error).__name__
+            told = one_line(error)
             raise InputError(f"{self.what} {str(chosen)!r} cannot be made: {told}") from error
 
 
@@ -358,5 +358,4 @@ def imported(path: str, what: str) -> Any:
             found = getattr(found, part)
         return found
     except Exception as error:  # a module of one's own may raise anything at its import
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{what} {path!r} cannot be imported: {told}") from error
+        raise InputError(f"{what} {path!r} cannot be imported: {one_line(error)}") from error

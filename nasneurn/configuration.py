@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nasneurn.choices import check_known
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.plain_values import is_plain
 
@@ -112,8 +112,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(read_text(path))
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: not a readable configuration ({reason})") from None
+        raise InputError(f"{path}: not a readable configuration ({one_line(error)})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration: it holds no fields")
     for field, value in content.items():

@@ -7,3 +7,28 @@ class InputError(ValueError):
     The message is one line that names what was wrong, the value, and what would be right.
     The command line prints it on stderr and exits with code 2; it shows no traceback.
     """
+
+
+def one_line(error: object, at_most: int | None = 200) -> str:
+    """What an error says as part of another line: its first letters; of a silent one its kind.
+
+    Args:
+        error: an exception, or what one says.
+        at_most: so many letters; None is all.
+
+    >>> one_line(ValueError("not\\na number."))
+    'not a number'
+    >>> one_line(EOFError())
+    'EOFError'
+    """
+    return " ".join(str(error).split())[:at_most].rstrip(" .") or type(error).__name__
+
+
+def kind_and_line(error: BaseException) -> str:
+    """The same after the kind of the error, whole, as of code that is not of this package.
+
+    >>> kind_and_line(KeyError("x")), kind_and_line(EOFError())
+    ("KeyError: 'x'", 'EOFError')
+    """
+    kind, told = type(error).__name__, one_line(error, None)
+    return kind if told == kind else f"{kind}: {told}"

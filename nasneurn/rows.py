@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, csv.Error) as error:  # pandas' errors are ValueErrors
-        raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
+        raise InputError(f"{path}: not a table ({one_line(error)})") from None
     missing = [name for name in columns if name not in table and name not in LATER]
     if missing:
         raise InputError(f"{path}: it has no column {', '.join(missing)}")

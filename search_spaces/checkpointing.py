@@ -14,6 +14,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from search_spaces.errors import one_line
+
 #: What a whole state holds, of all that Lightning puts into it.
 PARTS = frozenset({"state_dict", "optimizer_states", "loops", "global_step"})
 
@@ -43,8 +45,7 @@ def readable_state(path: Path) -> Path | None:
 
 def discard(path: Path, error: BaseException) -> None:
     """Remove a state that cannot be gone on from, and tell it."""
-    told = " ".join(str(error).split())[:120] or type(error).__name__
-    print(f"{path}: cannot be read ({told}); the training begins anew", file=sys.stderr)
+    print(f"{path}: cannot be read ({one_line(error)}); the training begins anew", file=sys.stderr)
     with suppress(OSError):
         path.unlink()
 
@@ -94,9 +95,8 @@ class TimedCheckpoint(pl.Callback):
     def _tell(self, error: Exception) -> None:
         if not self._told:
             self._told = True
-            told = " ".join(str(error).split())[:120]
             print(
-                f"{self._path}: cannot be written ({told}); the training goes on, and would begin "
-                "anew if it were stopped now",
+                f"{self._path}: cannot be written ({one_line(error)}); the training goes on, and "
+                "would begin anew if it were stopped now",
                 file=sys.stderr,
             )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.costs import FormulaCosts, disagreement
-from search_spaces.errors import SpaceError
+from search_spaces.errors import SpaceError, one_line
 from search_spaces.interface import (
     Architecture,
     ModelSpace,
@@ -181,7 +181,5 @@ def _paths(supernet: ModelSpace) -> list[Architecture]:
 
 
 def _told(error: Exception) -> str:
-    told = " ".join(str(error).split())
-    if isinstance(error, SpaceError):
-        return told
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    told, kind = one_line(error), type(error).__name__
+    return told if isinstance(error, SpaceError) or told == kind else f"{kind}: {told}"

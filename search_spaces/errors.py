@@ -6,3 +6,8 @@ class SpaceError(ValueError):
 
     The message is one line that names what was wrong, the value, and what would be right.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says as part of another line: its first letters; of a silent one its kind."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from nasneurn.algorithms import ALGORITHMS, Algorithm, Task
 from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.choices import Choice
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, kind_and_line
 
 __all__ = ["check_algorithm"]
 
@@ -58,8 +58,7 @@ def check_algorithm(name: str | Choice, classes: int = 10, image_size: int = 32)
     except InputError:
         raise
     except Exception as error:  # an algorithm of one's own may raise anything
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-        raise InputError(f"algorithm {name!r}: fails with {told}") from error
+        raise InputError(f"algorithm {name!r}: fails with {kind_and_line(error)}") from error
 
 
 class _Broken(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -80,8 +80,7 @@ def decode(path: Path | str, size: int, data: bytes | None = None) -> npt.NDArra
         raise
     # Pillow's readers raise SyntaxError for a broken PNG and struct.error for a broken TIFF.
     except Exception as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(
-            f"{path}: not a readable image ({reason}); replace or remove it"
+            f"{path}: not a readable image ({one_line(error)}); replace or remove it"
         ) from error
     return np.asarray(resized)

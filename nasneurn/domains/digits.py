@@ -21,7 +21,7 @@ import numpy.typing as npt
 from nasneurn.domains.file_hashes import FileHashes, Hashes, Keys, content_digest, keys_of
 from nasneurn.domains.resizing import resize, three_channels, zero_pad
 from nasneurn.domains.suite import Labels, Split
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.paths import cache_dir
 
 NAME = "digits"
@@ -61,7 +61,7 @@ def read_headers(path: Path) -> dict[str, Header]:
         headers = _npz_headers(path)
     except Exception as error:  # damaged bytes raise nearly anything: zip, zlib, numpy, ast
         raise InputError(
-            f"{path}: not a whole npz file ({_reason(error)}); make it anew"
+            f"{path}: not a whole npz file ({one_line(error)}); make it anew"
         ) from error
     for name in ("images", "labels"):
         if name not in headers:
@@ -103,10 +103,6 @@ def _npz_headers(path: Path) -> dict[str, Header]:
     return headers
 
 
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
-
-
 def read_labels(path: Path) -> Labels:
     """Read the labels of one prepared file, int64.
 
@@ -123,7 +119,7 @@ def _arrays(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
             return {name: arrays[name] for name in names}
     except Exception as error:  # damaged bytes raise nearly anything: zip, zlib, numpy, ast
         raise InputError(
-            f"{path}: not a whole npz file ({_reason(error)}); make it anew"
+            f"{path}: not a whole npz file ({one_line(error)}); make it anew"
         ) from error
 
 

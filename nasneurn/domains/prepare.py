@@ -30,7 +30,7 @@ from nasneurn.domains.digits import (
 from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import written_atomically
 from nasneurn.paths import data_dir as default_data_dir
 
@@ -183,7 +183,7 @@ def _from_network(name: str, folder: Path, splits: list[str]) -> Iterator[tuple[
     except (OSError, RuntimeError, ValueError, EOFError, http.client.HTTPException) as error:
         if isinstance(error, InputError):
             raise
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = one_line(error)
         raise InputError(
             f"could not fetch {name} ({reason}); get {', '.join(source.files)} from {source.home} "
             f"by other means, put them in {by_hand} and run the command again"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from nasneurn.errors import kind_and_line
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -21,7 +23,7 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, where: str = "") -> "Failure":
         """What is kept of an exception; ``where`` is said before it."""
-        line = " ".join(f"{where}{type(error).__name__}: {error}".split())
+        line = f"{where}{kind_and_line(error)}"
         passing = any(isinstance(one, OSError) for one in _causes(error))
         return cls(line, "".join(traceback.format_exception(error)), passing)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nasneurn.engines.answers import Failure, answered, packed, unpacked
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 
 #: Times that work is done again when its worker dies.
 RETRIES = 3
@@ -77,7 +77,6 @@ def _start(ray: Any, cpus: int, variables: dict[str, str]) -> None:
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"Ray cannot be reached at {address or 'this machine'}: {reason}"
+            f"Ray cannot be reached at {address or 'this machine'}: {one_line(error)}"
         ) from None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nasneurn.choices import check_known
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import written_atomically
 from nasneurn.models.trained_model import TrainedModel, load_model
 
@@ -60,7 +60,7 @@ def export(
         except InputError:
             raise
         except Exception as error:  # whatever an exporter says of a network
-            told = " ".join(str(error).split())[:200] or type(error).__name__
+            told = one_line(error)
             raise InputError(f"{path}: cannot be exported as {format}: {told}") from error
         expected = model(images)
         if not torch.allclose(given, expected, rtol=RELATIVE, atol=ABSOLUTE):

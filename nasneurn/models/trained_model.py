@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import FRONT
 from nasneurn.stems import STEMS
@@ -107,7 +107,7 @@ def read_saved(path: Path) -> tuple[Training, Held, dict[str, Tensor]]:
             state,
         )
     except (KeyError, ValueError) as error:
-        told = " ".join(str(error).split())[:160]
+        told = one_line(error)
         raise InputError(
             f"{path}: no saved weights can be read from it ({told}); it may be of another version"
         ) from None
@@ -119,7 +119,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, state
     except (OSError, SafetensorError) as error:
-        told = " ".join(str(error).split())[:160]
+        told = one_line(error)
         raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
 
 
@@ -163,8 +163,7 @@ def built(
         network[0].load_state_dict(front)
         body.load_state_dict(state)
     except RuntimeError as error:
-        told = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: weights of another network ({told})") from None
+        raise InputError(f"{path}: weights of another network ({one_line(error)})") from None
     return network.to(memory_format=torch.channels_last)
 
 

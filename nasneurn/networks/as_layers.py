@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alignment.layers import Architecture as Layers
 from alignment.zoo import Request, resolve
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.traced import Shape, gather, of_module
 from nasneurn.paths import cache_dir
@@ -90,5 +90,4 @@ def _network(architecture: Architecture, image_size: int) -> "nn.Module":
     except InputError:
         raise
     except Exception as error:  # whatever code of one's own raises
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{architecture.name} cannot be traced: {told}") from error
+        raise InputError(f"{architecture.name} cannot be traced: {one_line(error)}") from error

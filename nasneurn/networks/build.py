@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.adaptation import adaptation_of, build_library
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.own import create_own
@@ -96,7 +96,7 @@ def describe(
     except InputError:
         raise
     except Exception as error:  # whatever a network of the user's own raises
-        told = " ".join(str(error).split()) or type(error).__name__
+        told = one_line(error)
         raise InputError(
             f"{name} cannot take images of {image_size} pixels ({told}); it must give logits "
             f"(N, {classes}) for images (N, 3, {image_size}, {image_size}), also on the meta device"

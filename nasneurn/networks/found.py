@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings, first_fault
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.networks.spaces import SpaceChoice, list_spaces
 from nasneurn.plain_values import Name, Options, Seed, Size
@@ -79,7 +79,7 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
     try:
         records = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error)
         raise InputError(f"{path}: cannot be read as found architectures ({reason})") from None
     if isinstance(records, dict):
         records = [records]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nasneurn.choices import Choice, check_known, split_list
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import Description, create_network, describe, multiply_adds
 from nasneurn.stems import STEMS
@@ -195,7 +195,7 @@ def describe_placed(
             whole = placed(placement, body, made, nn.Identity(), made, first)
             logits, flops = multiply_adds(whole.eval(), images)
     except Exception as error:  # whatever a stem or network of the user's own raises
-        told = " ".join(str(error).split()) or type(error).__name__
+        told = one_line(error, None)
         raise InputError(
             f"{architecture.name} cannot be trained with {stem} placed {placement}: {told}"
         ) from error

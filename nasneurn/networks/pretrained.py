@@ -12,7 +12,7 @@ from urllib.request import getproxies
 from torch import Tensor
 
 from nasneurn.choices import suggestion
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.weights import HUBS
 from search_spaces.quiet import quiet
@@ -222,7 +222,7 @@ def _told(name: str, home: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # of several libraries below these, too
-        reason = " ".join(str(error).split())[:120].rstrip(" .") or type(error).__name__
+        reason = one_line(error)
         below = type(error).__module__.partition(".")[0]
         if isinstance(error, OSError) or below in ("httpx", "http", "urllib", "requests"):
             raise InputError(

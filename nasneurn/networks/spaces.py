@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nasneurn.choices import imported, suggestion
 from nasneurn.configuration import Settings
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.plain_values import Name, Options
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class SpaceChoice(Settings):
                 return made(**self.settings)
             return Stemmed(lambda: made(**self.settings), stem)
         except Exception as error:  # of settings that cannot be meant, torch and NNI raise anything
-            told = " ".join(str(error).split()) or type(error).__name__
+            told = one_line(error, None)
             raise InputError(f"space {self.space!r} cannot be built: {told}") from error
 
     def network(self, choices: Mapping[str, Any]) -> "nn.Module":
@@ -173,5 +173,5 @@ class SpaceChoice(Settings):
         try:
             return freeze(space, without_stem)
         except Exception as error:  # whatever a choice of a user's space raises
-            told = " ".join(str(error).split()) or type(error).__name__
+            told = one_line(error, None)
             raise InputError(f"space {self.space!r} has no such architecture: {told}") from error

@@ -14,7 +14,7 @@ from alignment.keras_models import SUFFIXES
 from alignment.layers import Architecture
 from alignment.zoo import Request, read_names, resolve
 from nasneurn.choices import split_choices
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
 from nasneurn.networks.names import is_own, own_architecture
 from nasneurn.networks.own import NETWORKS, create_own
@@ -346,7 +346,7 @@ def of_module(network: "nn.Module", name: str, shape: Shape) -> Architecture:
         warnings.simplefilter("always", UserWarning)
         architecture = serialize_model(network, name, family="own", image_shape=shape)
     for text in dict.fromkeys(str(one.message) for one in told if one.category is UserWarning):
-        print(f"nasneurn: {name}: {' '.join(text.split())}", file=sys.stderr)
+        print(f"nasneurn: {name}: {one_line(text, None)}", file=sys.stderr)
     return architecture
 
 
@@ -379,5 +379,5 @@ def _of_search(found: FoundArchitecture, path: str) -> Architecture:
 
 def _told(name: str, error: Exception) -> str:
     """One line on what cannot be traced; most errors name it."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error, None)
     return reason if name in reason else f"{name} cannot be traced: {reason}"

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import opened
 from nasneurn.networks.weights import SUFFIXES, file_label
 
@@ -89,7 +89,7 @@ def _content(path: Path) -> Any:
         what = f"code or objects ({code[1]})" if code else "something else than tensors"
         raise InputError(f"{path}: holds {what}, and is not read; save its state dict") from None
     except Exception as error:  # of damaged files, these libraries raise anything
-        told = " ".join(str(error).split())[:120] or type(error).__name__
+        told = one_line(error)
         raise InputError(
             f"{path}: cannot be read as weights, it may be cut off or another kind of file ({told})"
         ) from None

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nasneurn.analysis.gain_model import GainModel
 from nasneurn.configuration import Settings, first_fault
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.plain_values import Count, ImageSize, Size
 
@@ -130,6 +130,5 @@ def read_model(path: Path | None) -> ModelFile:
             )
         return ModelFile.model_validate(content)
     except (OSError, ValueError, RecursionError) as error:
-        told = first_fault(error) if isinstance(error, ValidationError) else str(error)
-        reason = " ".join(told.split())[:160]
+        reason = one_line(first_fault(error) if isinstance(error, ValidationError) else error)
         raise InputError(f"{path}: not a readable model of the gain ({reason})") from None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nasneurn.choices import Choice
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, kind_and_line
 from nasneurn.stems.registry import STEMS
 
 __all__ = ["check_stem"]
@@ -72,15 +72,11 @@ def check_stem(
     except InputError:
         raise
     except Exception as error:  # a stem of one's own may raise anything
-        raise InputError(f"stem {name}: fails with {_told(error)}") from error
+        raise InputError(f"stem {name}: fails with {kind_and_line(error)}") from error
 
 
 class _Broken(Exception):
     """What a stem does not keep."""
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
 def _check_module(stem: object) -> None:
@@ -116,7 +112,7 @@ def _check_answers(stem: nn.Module, images: Tensor) -> None:
             except InputError:
                 raise
             except Exception as error:
-                raise _Broken(f"fails for {where} with {_told(error)}") from error
+                raise _Broken(f"fails for {where} with {kind_and_line(error)}") from error
             if not isinstance(y, Tensor):
                 raise _Broken(f"gives a {type(y).__name__} for {where}; a tensor is needed")
             if y.shape != x.shape or y.dtype != x.dtype:
@@ -164,7 +160,7 @@ def _check_copies(stem: nn.Module, images: Tensor) -> None:
         try:
             other = make()
         except Exception as error:
-            raise _Broken(f"cannot be {way}: {_told(error)}") from error
+            raise _Broken(f"cannot be {way}: {kind_and_line(error)}") from error
         if not torch.equal(other(images), answer):
             raise _Broken(f"gives something else once {way}")
 
@@ -174,7 +170,7 @@ def _check_meta(stem: nn.Module, images: Tensor) -> None:
     try:
         answer = copy.deepcopy(stem).to("meta")(images.to("meta"))
     except Exception as error:
-        raise _Broken(f"fails on the meta device with {_told(error)}") from error
+        raise _Broken(f"fails on the meta device with {kind_and_line(error)}") from error
     if answer.shape != images.shape or answer.device.type != "meta":
         raise _Broken(
             f"gives {tuple(answer.shape)} on {answer.device} for {tuple(images.shape)} on meta"

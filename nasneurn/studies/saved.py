@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import written_atomically
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def read_predictions(path: Path) -> "pd.DataFrame":
         # Without what pandas wrote for itself beside the columns, which may be damaged, too.
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
-        told = " ".join(str(error).split())[:160]
+        told = one_line(error)
         raise InputError(f"{path}: no saved predictions can be read from it ({told})") from None
     return frame
 

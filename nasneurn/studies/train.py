@@ -13,7 +13,7 @@ from torch import nn
 
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.environment import environment
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import describe_placed
 from nasneurn.progress import meter
@@ -148,9 +148,8 @@ class _Work:
         try:
             body.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
-            told = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{path}: not the weights that {found.name} inherits ({told}); "
+                f"{path}: not the weights that {found.name} inherits ({one_line(error)}); "
                 "search it again into another --out"
             ) from None
 
