@@ -4,7 +4,9 @@ Importing this package imports nothing heavy: each name below is loaded when it 
 """
 
 import os
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # OpenMP's threads wait for each other by spinning, which makes a step take many times as long where
@@ -120,3 +122,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME, "__version__"])
+
+
+class _Package(ModuleType):
+    """This module, in which ``search`` stays the function when the package of that name is loaded.
+
+    Python sets each submodule as an attribute of its package.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_importing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_function_stays_one_when_the_package_of_its_name_is_loaded() -> None:
+    import_module("nasneurn.search.shifts")
+    from nasneurn.search import shifts
+
+    assert nasneurn.search is import_module("nasneurn.api").search
+    assert shifts is sys.modules["nasneurn.search.shifts"]
 
 
 @pytest.mark.slow
