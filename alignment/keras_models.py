@@ -30,7 +30,7 @@ def import_keras() -> Any:
     with tempfile.TemporaryDirectory() as folder:
         settings = {"KERAS_BACKEND": backend}
         # Where there are no settings, Keras would write some into the home folder.
-        if not Path("~/.keras/keras.json").expanduser().exists():
+        if not os.path.exists(os.path.expanduser("~/.keras/keras.json")):
             settings["KERAS_HOME"] = os.environ.get("KERAS_HOME", folder)
         try:
             with _environment(settings):

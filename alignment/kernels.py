@@ -16,6 +16,8 @@ token against all targets are looked up once (a profile). After Rognes, "Faster 
 database searches with inter-sequence SIMD parallelisation", BMC Bioinformatics 2011.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numba
@@ -27,11 +29,41 @@ Array = npt.NDArray[Any]
 #: Targets that one query is aligned to at a time. Below 32, LLVM leaves the loops unvectorized.
 LANES = 32
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "boundscheck": False}
-_compiled = numba.njit(**_OPTIONS)
+_OPTIONS: dict[str, Any] = {"nogil": True, "boundscheck": False}
 
-#: For loops that are given all arrays: without memory of their own they compile in half the time.
-_loops = numba.njit(**{**_OPTIONS, "_nrt": False})
+#: Functions of this file that call each other, at most: what may be saved in one call.
+_SAVED_AT_ONCE = 3
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function, for this process alone where numba finds no folder to keep it in."""
+    try:
+        return numba.njit(**_OPTIONS, **options, cache=True)(function)
+    except RuntimeError:
+        return numba.njit(**_OPTIONS, **options)(function)
+
+
+def _loops(function: Callable[..., Any]) -> Any:
+    """The same for loops that are given all arrays: they compile in half the time."""
+    return _compiled(function, _nrt=False)
+
+
+def _outermost(compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function that Python calls, also where it cannot be saved, as on a full disk.
+
+    numba knows a function before it saves it, so that the next call gets further.
+    """
+
+    @wraps(compiled)
+    def call(*arguments: Any) -> Any:
+        for _ in range(_SAVED_AT_ONCE):
+            try:
+                return compiled(*arguments)
+            except OSError:
+                continue
+        return compiled(*arguments)
+
+    return call
 
 
 def score_query(
@@ -84,6 +116,7 @@ def _work_space(longest: int, known: int, dtype: np.dtype[Any]) -> tuple[Array, 
     return scores, down, state, profile
 
 
+@_outermost
 @_loops
 def _score_targets(
     query: Array, known: Array, tokens: Array, lengths: Array, first: int, substitution: Array,
@@ -239,6 +272,7 @@ def _affine(
 _FROM_F, _FROM_E, _F_EXTENDS, _E_EXTENDS = 1, 2, 4, 8
 
 
+@_outermost
 @_compiled
 def trace_pair(
     a: Array, b: Array, substitution: Array, border: Array, opening: Array
@@ -330,6 +364,7 @@ def fold_repeats(tokens: Array) -> Array:
     return kept[: _fold(tokens, kept)]
 
 
+@_outermost
 @_loops
 def _fold(tokens: Array, kept: Array) -> int:
     """Fill ``kept``, and count what it holds."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from alignment.builders import build
 from alignment.cache import SequenceCache
+from alignment.cores import available_cores
 from alignment.errors import AlignmentError, TraceError
 from alignment.layers import Architecture
 from alignment.zoo import Request
@@ -165,13 +166,6 @@ def _architecture(
     with listed(model) as listing:
         graph = layer_graph(model, image_shape)
     return Architecture(name, family, graph_layers(graph), tuple(listing), canonical_order(graph))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _traced(cache_folder: Path | None, request: Request) -> Architecture | str:

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from alignment.cores import bound_threads
 from alignment.errors import AlignmentError
 from nasneurn.cli.ablate_command import ablate_command
 from nasneurn.cli.advise_command import advise_command, predict_command
@@ -22,6 +23,8 @@ from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
 from nasneurn.errors import InputError
 from nasneurn.interruption import Interrupted, raise_on_signals
+from nasneurn.paths import lend_caches
+from nasneurn.streams import make_lasting, unwritten
 from search_spaces.errors import SpaceError
 
 #: What a person can mend: told in one line, with exit code 2.
@@ -81,6 +84,9 @@ def main() -> None:
     """Run the command; a mistake in the input is one line on stderr and exit code 2."""
     raise_on_signals()
     atexit.register(_end_quickly)
+    make_lasting()
+    lend_caches()
+    bound_threads()
     try:
         status = app(standalone_mode=False)
     except INPUT_ERRORS as error:
@@ -90,6 +96,11 @@ def main() -> None:
     except Interrupted:
         print("nasneurn: interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        # A full disk, a folder that may not be read, a path that is too long: no fault of the code.
+        if os.environ.get("NASNEURN_DEBUG") or error.strerror is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
     except Exception as error:
         # Typer's usage errors; their class lies in click or inside typer, by typer's version.
         if not hasattr(error, "format_message"):
@@ -98,7 +109,17 @@ def main() -> None:
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
         _fail(error.format_message())
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit((status if isinstance(status, int) else 0) or _status_of_output())
+
+
+def _status_of_output() -> int:
+    """0, or what says that results could not be printed; they are in their files all the same."""
+    error = unwritten(sys.stdout)
+    if error is None:
+        return 0
+    if isinstance(error, BrokenPipeError):  # `| head`, which wants no more
+        return 128 + 13  # as of commands that the signal SIGPIPE ends
+    _fail(f"standard output cannot be written ({error.strerror})")
 
 
 def _fail(message: str) -> NoReturn:

@@ -80,13 +80,13 @@ def align_command(
     The first time each architecture is traced without weights, and kept.
     """
     from alignment import compute
+    from alignment.cores import available_cores
     from alignment.errors import check_known
     from alignment.measures import null_of
     from alignment.outcome import ORDERS
     from alignment.outputs import prepare_folder
     from alignment.presets import default_order, default_preset, preset_options
     from alignment.report import write_all
-    from alignment.sequences import available_cores
     from alignment.terminal import console, pair_view, representatives_view
     from alignment.tree_support import support_of
     from nasneurn.errors import InputError

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alignment.cores import available_cores
 from nasneurn.domains.decoding import decode
 from nasneurn.errors import InputError
 
@@ -67,7 +68,7 @@ class FilePixels:
 
 def threads() -> int:
     """How many decode at once; Pillow frees the interpreter's lock."""
-    return min(16, os.cpu_count() or 1)
+    return min(16, available_cores())
 
 
 def mapped(function: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]:

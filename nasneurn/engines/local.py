@@ -14,6 +14,7 @@ from typing import Any
 
 from nasneurn.engines.answers import Failure, answered, packed, unpacked
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
+from nasneurn.streams import make_lasting
 
 Work = Callable[[Any], Any]
 
@@ -244,6 +245,7 @@ def _serve(pipe: Connection, work: Work) -> None:
     """What a worker process does: one payload after the other, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    make_lasting()
     # Without a parent the pipe gives an end of file, but only between two pieces of work.
     _end_with_parent()
     while True:

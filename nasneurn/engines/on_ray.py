@@ -1,6 +1,8 @@
 """Work done by Ray, on a cluster that runs or on this machine."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,9 @@ from nasneurn.errors import InputError, one_line
 
 #: Times that work is done again when its worker dies.
 RETRIES = 3
+#: Most bytes in the path of the folder of temporary files that leave room for those of Ray's
+#: sockets: a session's name has 40, and a path of a socket has 108 on Linux and 104 on macOS.
+LONGEST_TEMP = 20
 
 _END = object()
 
@@ -31,8 +36,9 @@ def run_on_ray(
         raise InputError("the Ray engine needs an extra: pip install 'nasneurn[ray]'") from None
     threads = threads_each(workers)
     started = not ray.is_initialized()
+    room = _room_for_sockets() if started and not os.environ.get("RAY_ADDRESS") else None
     if started:
-        _start(ray, workers * threads, {name: str(threads) for name in THREAD_VARIABLES})
+        _start(ray, workers * threads, {name: str(threads) for name in THREAD_VARIABLES}, room)
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False
@@ -66,17 +72,37 @@ def run_on_ray(
             ray.cancel(reference, force=True)
         if started:
             ray.shutdown()
+        if room is not None:
+            shutil.rmtree(room, ignore_errors=True)
 
 
-def _start(ray: Any, cpus: int, variables: dict[str, str]) -> None:
+def _room_for_sockets() -> str | None:
+    """A new folder with a short path, where that of the folder of temporary files is too long."""
+    usual = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= LONGEST_TEMP:
+        return None
+    for parent in ("/tmp", "/var/tmp", "/dev/shm"):
+        try:
+            return tempfile.mkdtemp(prefix="r", dir=parent)
+        except OSError:
+            continue
+    raise InputError(
+        f"{usual}: too long a path for Ray's sockets; set TMPDIR to a folder whose path has at "
+        f"most {LONGEST_TEMP} letters"
+    )
+
+
+def _start(ray: Any, cpus: int, variables: dict[str, str], room: str | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"num_cpus": cpus, "include_dashboard": False}
+    if room is not None:
+        options["_temp_dir"] = room
     if address:
         options = {"address": address}
     options["runtime_env"] = {"env_vars": variables}
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"Ray cannot be reached at {address or 'this machine'}: {one_line(error)}"
         ) from None

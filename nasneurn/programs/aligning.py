@@ -43,9 +43,9 @@ def align(
         AlignmentError: an option or a model that cannot be used.
         InputError: a file of found architectures that cannot be used.
     """
+    from alignment.cores import available_cores
     from alignment.presets import default_preset, preset_options
     from alignment.run import compute
-    from alignment.sequences import available_cores
     from nasneurn.networks.given import gather_given, words_of
 
     if "normalize" in options:  # as the command calls it

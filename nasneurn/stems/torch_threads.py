@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 
+from alignment.cores import available_cores
+
 _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _lock = threading.Lock()
@@ -82,7 +84,7 @@ def _share_among_python_threads(
     global _threads
     with _lock:
         if _threads is None:
-            _threads = ThreadPoolExecutor(os.cpu_count(), "neurn")
+            _threads = ThreadPoolExecutor(available_cores(), "neurn")
         others = [_threads.submit(work, *part) for part in parts[1:]]
     try:
         work(*parts[0])
