@@ -1,6 +1,7 @@
 """Result files: whole or absent, and naming the options that they were computed with."""
 
 import csv
+import errno
 import io
 import os
 import secrets
@@ -109,6 +110,8 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """
     draft = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "Not a regular file")  # a device must not be replaced
         write(draft)
         draft.replace(path)
     except OSError as error:

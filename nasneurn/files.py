@@ -20,19 +20,97 @@ def written_atomically(path: Path) -> Iterator[Path]:
     own temporary file, and the last to finish wins. After an error nothing is left behind.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or there is something else than a file, as a
+            device, whose place a file must not take.
     """
-    # The suffix stays, because numpy appends ".npz" to a name that lacks it.
-    draft = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    draft: Path | None = None
     try:
+        _refuse_other_kinds(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(_draft_name(path))
         yield draft
         draft.replace(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{shown(path)}: cannot be written ({error.strerror or error})") from error
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
+
+
+def _draft_name(path: Path) -> str:
+    """A name of its own, and a short one, for that of the file may be as long as names can be."""
+    # The suffix stays, because numpy appends ".npz" to a name that lacks it.
+    ending = path.suffix if len(path.suffix) < 20 else ""
+    return f".{path.stem[:20]}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
+
+
+def check_file_target(path: Path) -> None:
+    """See that a file can be written there; nothing is written yet.
+
+    Raises:
+        InputError: there is a folder, a device or the like; or its folder can be neither made nor
+            written.
+    """
+    try:
+        _refuse_other_kinds(path)
+        _check_folder(path.parent)
+    except OSError as error:
+        raise InputError(
+            f"{shown(path)}: cannot be written ({error.strerror}); name a file for the result"
+        ) from error
+
+
+def check_folder_target(folder: Path) -> None:
+    """See that a folder is there, or can be made, and can be written; nothing is made yet.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        _check_folder(folder)
+    except OSError as error:
+        raise InputError(
+            f"{shown(folder)}: cannot be written ({error.strerror}); name a folder for the results"
+        ) from error
+
+
+def shown(path: object) -> str:
+    """A path in a line for people: of a very long one its beginning and end.
+
+    >>> shown("a/" * 1000).count("a")
+    100
+    """
+    text = str(path)
+    return text if len(text) <= 400 else f"{text[:100]}...{text[-100:]}"
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Raise OSError where there is something else than a regular file or nothing."""
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(kind):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise OSError where a folder cannot be made or written."""
+    for there in (folder, *folder.absolute().parents):
+        try:
+            kind = there.stat().st_mode
+        except FileNotFoundError:
+            if there.is_symlink():  # to nothing, so that it cannot be made
+                raise
+            continue
+        if not stat.S_ISDIR(kind):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+        return
 
 
 def opened(path: Path) -> io.BufferedReader:

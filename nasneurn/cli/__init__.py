@@ -22,6 +22,7 @@ from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
 from nasneurn.errors import InputError
+from nasneurn.files import shown
 from nasneurn.interruption import Interrupted, raise_on_signals
 from nasneurn.paths import lend_caches
 from nasneurn.streams import make_lasting, unwritten
@@ -100,7 +101,7 @@ def main() -> None:
         # A full disk, a folder that may not be read, a path that is too long: no fault of the code.
         if os.environ.get("NASNEURN_DEBUG") or error.strerror is None:
             raise
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        _fail(f"{shown(error.filename)}: {error.strerror}" if error.filename else error.strerror)
     except Exception as error:
         # Typer's usage errors; their class lies in click or inside typer, by typer's version.
         if not hasattr(error, "format_message"):
@@ -124,6 +125,7 @@ def _status_of_output() -> int:
 
 def _fail(message: str) -> NoReturn:
     line = " ".join(message.split())
-    shown = line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
-    print(f"nasneurn: {shown}", file=sys.stderr)
+    half = LONGEST // 2  # the reason stands at the end
+    short = line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
+    print(f"nasneurn: {short}", file=sys.stderr)
     sys.exit(2)

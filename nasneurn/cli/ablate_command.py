@@ -22,6 +22,7 @@ from nasneurn.cli.options import (
     Workers,
     changes_of,
     execution,
+    out_folder,
 )
 
 
@@ -46,7 +47,9 @@ def ablate_command(
     engine: Engine = None,
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
-    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/ablate"),
+    out: Annotated[
+        Path, typer.Option(help="The folder of the results.", callback=out_folder)
+    ] = Path("results/ablate"),
     device: Device = "auto",
     data_dir: DataDir = None,
 ) -> None:

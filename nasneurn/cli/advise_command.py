@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import AsJson, DataDir, Device, Splits
+from nasneurn.cli.options import AsJson, DataDir, Device, Splits, out_folder
 
 
 def predict_command(
@@ -15,7 +15,9 @@ def predict_command(
     ] = None,
     control: Annotated[str, typer.Option(help="The stem that gains are measured from.")] = "none",
     images: Annotated[int, typer.Option(min=20, help="At most so many of each domain.")] = 500,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/predict"),
+    out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
+        "results/predict"
+    ),
     data_dir: DataDir = None,
     device: Device = "auto",
 ) -> None:

@@ -34,6 +34,7 @@ from nasneurn.cli.options import (
     Workers,
     changes_of,
     execution,
+    out_folder,
     refuse_beside_config,
 )
 
@@ -96,7 +97,10 @@ def bench_command(
     save_weights: SaveWeights = False,
     trust_code: TrustCode = False,
     out: Annotated[
-        Path | None, typer.Option(help="The folder of the results; by default results/bench.")
+        Path | None,
+        typer.Option(
+            help="The folder of the results; by default results/bench.", callback=out_folder
+        ),
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -186,7 +190,9 @@ def experiment_command(
     extend: Extend = False,
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
-    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+    ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
     as_json: AsJson = False,

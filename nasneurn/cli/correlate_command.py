@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import TrustCode
+from nasneurn.cli.options import TrustCode, out_folder
 from nasneurn.errors import InputError
 
 
@@ -30,7 +30,9 @@ def correlate_command(
         ),
     ] = True,
     permutations: Annotated[int, typer.Option(help="Of each test.")] = 9999,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/correlate"),
+    out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
+        "results/correlate"
+    ),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
     jobs: Annotated[int | None, typer.Option(help="Processes that trace; all cores.")] = None,
     trust_code: TrustCode = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import AsJson, DataDir, Suite
+from nasneurn.cli.options import AsJson, DataDir, Suite, out_file
 
 app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare their files.")
 
@@ -48,7 +48,9 @@ def list_command(
 def preview_command(
     suite: Suite = "builtin",
     stem: Annotated[str, typer.Option(help="The stem that the second rows pass.")] = "neurn",
-    out: Annotated[Path, typer.Option(help="The PNG file.")] = Path("domains.png"),
+    out: Annotated[Path, typer.Option(help="The PNG file.", callback=out_file)] = Path(
+        "domains.png"
+    ),
     data_dir: DataDir = None,
 ) -> None:
     """Draw a contact sheet: every domain, as it is and through a stem."""

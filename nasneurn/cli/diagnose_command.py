@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import DataDir, Device, TrustCode
+from nasneurn.cli.options import DataDir, Device, TrustCode, out_folder
 
 
 def diagnose_command(
@@ -25,7 +25,10 @@ def diagnose_command(
         int, typer.Option(help="At most so many of them under corruptions; 0 leaves these out.")
     ] = 200,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of tables and figures; else STUDY/diagnosis.")
+        Path | None,
+        typer.Option(
+            help="Folder of tables and figures; else STUDY/diagnosis.", callback=out_folder
+        ),
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,

@@ -7,9 +7,25 @@ import typer
 
 from nasneurn.choices import parse_assignment
 from nasneurn.errors import InputError
+from nasneurn.files import check_file_target, check_folder_target
 
 if TYPE_CHECKING:
     from nasneurn.studies.run import Execution
+
+
+def out_folder(folder: Path | None) -> Path | None:
+    """Callback of an option: see, before anything else is done, that the folder can be written."""
+    if folder is not None:
+        check_folder_target(folder)
+    return folder
+
+
+def out_file(file: Path | None) -> Path | None:
+    """The same of a file."""
+    if file is not None:
+        check_file_target(file)
+    return file
+
 
 DataDir = Annotated[
     Path | None,

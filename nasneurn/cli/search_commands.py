@@ -29,6 +29,7 @@ from nasneurn.cli.options import (
     Workers,
     changes_of,
     execution,
+    out_folder,
     refuse_beside_config,
 )
 
@@ -91,7 +92,9 @@ def search_command(
     retry_failed: RetryFailed = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
-    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+    ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -159,7 +162,9 @@ def quality_command(
     retry_failed: RetryFailed = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
-    out: Annotated[Path | None, typer.Option(help="The folder of the results.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+    ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -31,7 +31,7 @@ from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import written_atomically
+from nasneurn.files import check_folder_target, written_atomically
 from nasneurn.paths import data_dir as default_data_dir
 
 #: Seconds without a byte after which a download is given up.
@@ -143,6 +143,7 @@ def prepare(
         if name not in DOMAINS:
             raise InputError(f"cannot prepare {name!r}; it must be one of {', '.join(DOMAINS)}")
     folder = default_data_dir(data_dir)
+    check_folder_target(folder)
     written: list[Path] = []
     for name in DOMAINS:  # mnist comes before mnistm, which is made from it
         if name not in names:

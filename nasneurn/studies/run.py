@@ -10,6 +10,7 @@ from nasneurn import engines
 from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
+from nasneurn.files import check_folder_target
 from nasneurn.progress import meter
 from nasneurn.studies.config import UNKNOWN, StudyConfig, refuse_code
 from nasneurn.studies.folder import Study
@@ -84,6 +85,7 @@ class StudyRun:
         extend: bool = False,
         trust_code: bool = False,
     ) -> None:
+        check_folder_target(out)
         self.study = Study(out)
         self.execution = execution
         self.suite = config.open_suite(execution.data_dir)

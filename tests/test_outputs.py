@@ -1,0 +1,157 @@
+"""Where results cannot be written is told before any work, and no device is replaced."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from in_process import run_command
+
+from nasneurn.errors import InputError
+from nasneurn.files import check_file_target, check_folder_target, written_atomically
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kinds of files of POSIX")
+
+#: Commands whose results are a folder, and those of which they are a file, before the path.
+FOLDERS = [
+    ["bench", "--out"],
+    ["experiment", "vgg19-transfer", "--out"],
+    ["search", "--out"],
+    ["search-quality", "--out"],
+    ["ablate", "--out"],
+    ["diagnose", "study", "--out"],
+    ["predict", "study", "--out"],
+    ["correlate", "study", "--out"],
+    ["align", "--models", "resnet18", "--out"],
+    ["data", "prepare", "mnist", "--data-dir"],
+]
+FILES = [["report", "study", "--out"], ["export", "weights", "--out"], ["data", "preview", "--out"]]
+
+
+def a_file(folder: Path) -> Path:
+    path = folder / "file"
+    path.write_text("mine")
+    return path
+
+
+def below_a_file(folder: Path) -> Path:
+    return a_file(folder) / "below"
+
+
+def link_loop(folder: Path) -> Path:
+    (folder / "one").symlink_to(folder / "other")
+    (folder / "other").symlink_to(folder / "one")
+    return folder / "one"
+
+
+def long_path(folder: Path) -> Path:
+    return folder / "/".join(["x" * 99] * 50)
+
+
+def long_name(folder: Path) -> Path:
+    return folder / ("x" * 300)
+
+
+def device(folder: Path) -> Path:
+    return Path("/dev/null")
+
+
+def link_to_a_device(folder: Path) -> Path:
+    (folder / "null").symlink_to("/dev/null")
+    return folder / "null"
+
+
+def named_pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def a_folder(folder: Path) -> Path:
+    (folder / "folder").mkdir()
+    return folder / "folder"
+
+
+ANY = [below_a_file, link_loop, long_path, long_name, device, link_to_a_device, named_pipe]
+PLACES = [(command, where) for command in FOLDERS for where in [a_file, *ANY]]
+PLACES += [(command, where) for command in FILES for where in [a_folder, *ANY]]
+
+
+def words(value: object) -> str:
+    return value.__name__ if callable(value) else " ".join(map(str, value))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(("command", "where"), PLACES, ids=words)
+def test_what_cannot_be_written_is_one_line(
+    command: list[str],
+    where: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert callable(where)
+    monkeypatch.chdir(tmp_path)
+    path = where(tmp_path)
+    before = [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))]
+    assert run_command(monkeypatch, *command, path) == 2
+    printed = capfd.readouterr()
+    (line,) = printed.err.splitlines()
+    assert printed.out == ""
+    assert line.startswith("nasneurn: ")
+    assert "cannot be written (" in line
+    assert len(line) < 2100
+    assert [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))] == before
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "where", [a_folder, link_to_a_device, named_pipe, link_loop, below_a_file, long_path, long_name]
+)
+def test_a_file_never_takes_the_place_of_something_else(where: object, tmp_path: Path) -> None:
+    assert callable(where)
+    path = where(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="cannot be written"), written_atomically(path) as draft:
+        draft.write_text("new")
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(InputError, match="cannot be written"):
+        check_file_target(path)
+
+
+def test_names_as_long_as_names_can_be(tmp_path: Path) -> None:
+    for name in ("x" * 251 + ".csv", "ü" * 127, "x." + "y" * 253):
+        check_file_target(tmp_path / name)
+        with written_atomically(tmp_path / name) as draft:
+            draft.write_text("new")
+        assert (tmp_path / name).read_text() == "new"
+
+
+def test_what_can_be_written_is_not_made_yet(tmp_path: Path) -> None:
+    check_folder_target(tmp_path / "a" / "b")
+    check_file_target(tmp_path / "a" / "b.csv")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    check_folder_target(tmp_path / "link" / "below")
+    (tmp_path / "nowhere").symlink_to("gone")
+    with pytest.raises(InputError, match="nowhere: cannot be written"):
+        check_folder_target(tmp_path / "nowhere")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "nowhere", "there"]
+
+
+@pytest.mark.parametrize("relative", [".", "", "..", "a/../b"])
+def test_relative_paths(relative: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_folder_target(Path(relative))
+    if relative != "a/../b":
+        with pytest.raises(InputError, match="cannot be written"):
+            check_file_target(Path(relative))
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may write everything")
+def test_a_folder_that_may_be_read_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        for check in (check_folder_target, check_file_target):
+            with pytest.raises(InputError, match="Permission denied"):
+                check(tmp_path / "new")
+    finally:
+        tmp_path.chmod(0o700)
