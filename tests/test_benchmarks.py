@@ -74,6 +74,15 @@ def test_every_table_beside_the_scripts_is_known() -> None:
     assert beside <= set(TABLES)
 
 
+@pytest.mark.usefixtures("scripts")
+def test_the_speed_page_says_what_the_tables_say() -> None:
+    import speed_table
+
+    page = speed_table.PAGE.read_text()
+    assert speed_table.written(page) == page, "run python benchmarks/speed_table.py"
+    assert "| 4.6 |" in page  # a number of results/align/benchmark.csv is there
+
+
 def test_scripts_tell_what_their_columns_mean() -> None:
     lists = {path.name: ast.get_docstring(ast.parse(path.read_text())) or "" for path in SCRIPTS}
     lists = {script: told for script, told in lists.items() if "Columns: `" in told}
