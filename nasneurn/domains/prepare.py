@@ -1,16 +1,15 @@
 """Making the npz files of the real digit domains: ``nasneurn data prepare``.
 
-MNIST, SVHN and USPS come through torchvision, which checks their MD5 sums; MNIST-M is made here,
-from the prepared MNIST and a folder of photos.
+MNIST, SVHN and USPS are read by torchvision, from files that are fetched here and have the MD5 sums
+of its tables; MNIST-M is made here, from the prepared MNIST and a folder of photos.
 """
 
-import contextlib
-import http.client
+import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from nasneurn.domains.digits import (
     pack_file,
     read_pack,
 )
+from nasneurn.domains.downloading import NotFetched, RemoteFile, fetch
 from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
@@ -34,8 +34,6 @@ from nasneurn.errors import InputError, one_line
 from nasneurn.files import check_folder_target, written_atomically
 from nasneurn.paths import data_dir as default_data_dir
 
-#: Seconds without a byte after which a download is given up.
-TIMEOUT = 60.0
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -44,41 +42,59 @@ class Source:
     """Where torchvision finds a data set, and how its arrays become a split.
 
     Attributes:
-        files: the raw files, as their home names them.
-        home: where a person finds them.
+        home: where a person finds the raw files.
         place: the folder in torchvision's root where it looks for them.
+        files: the raw files that a split needs; torchvision's own tables have their checksums.
         read: reads one split; arguments are torchvision's root and the split's name.
     """
 
-    files: tuple[str, ...]
     home: str
     place: str
+    files: Callable[[str], list[RemoteFile]]
     read: Callable[[Path, str], Split]
+
+
+def _mnist_files(split: str) -> list[RemoteFile]:
+    from torchvision.datasets import MNIST
+
+    return [  # those of both splits: torchvision wants all
+        RemoteFile(name, tuple(f"{mirror}{name}" for mirror in MNIST.mirrors), md5)
+        for name, md5 in MNIST.resources
+    ]
 
 
 def _read_mnist(root: Path, split: str) -> Split:
     from torchvision.datasets import MNIST
 
-    read = MNIST(str(root), train=split == "train", download=True)
+    read = MNIST(str(root), train=split == "train", download=True)  # which unpacks what is there
     return _as_split(read.data.numpy(), read.targets.numpy())
+
+
+def _svhn_files(split: str) -> list[RemoteFile]:
+    from torchvision.datasets import SVHN
+
+    url, name, md5 = SVHN.split_list[split]
+    return [RemoteFile(name, (url,), md5)]
 
 
 def _read_svhn(root: Path, split: str) -> Split:
     from torchvision.datasets import SVHN
 
-    read = SVHN(str(root), split=split, download=True)
+    read = SVHN(str(root), split=split)
     return _as_split(np.transpose(read.data, (0, 2, 3, 1)), read.labels)
+
+
+def _usps_files(split: str) -> list[RemoteFile]:
+    from torchvision.datasets import USPS
+
+    url, name, md5 = USPS.split_list[split]
+    return [RemoteFile(name, (url,), md5)]
 
 
 def _read_usps(root: Path, split: str) -> Split:
     from torchvision.datasets import USPS
-    from torchvision.datasets.utils import check_integrity
 
-    # torchvision checks what it downloads, but not a file that is there already.
-    _, name, checksum = USPS.split_list[split]
-    if (root / name).exists() and not check_integrity(str(root / name), checksum):
-        raise RuntimeError(f"{name} does not have the MD5 sum {checksum}")
-    read = USPS(str(root), train=split == "train", download=True)
+    read = USPS(str(root), train=split == "train")
     return _as_split(read.data, read.targets)
 
 
@@ -88,26 +104,13 @@ def _as_split(images: Any, labels: Any) -> Split:
 
 SOURCES = {
     "mnist": Source(
-        (
-            "train-images-idx3-ubyte.gz",
-            "train-labels-idx1-ubyte.gz",
-            "t10k-images-idx3-ubyte.gz",
-            "t10k-labels-idx1-ubyte.gz",
-        ),
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "MNIST/raw",
-        _read_mnist,
+        "https://ossci-datasets.s3.amazonaws.com/mnist/", "MNIST/raw", _mnist_files, _read_mnist
     ),
-    "svhn": Source(
-        ("train_32x32.mat", "test_32x32.mat"),
-        "http://ufldl.stanford.edu/housenumbers/",
-        ".",
-        _read_svhn,
-    ),
+    "svhn": Source("http://ufldl.stanford.edu/housenumbers/", ".", _svhn_files, _read_svhn),
     "usps": Source(
-        ("usps.bz2", "usps.t.bz2"),
         "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/",
         ".",
+        _usps_files,
         _read_usps,
     ),
 }
@@ -124,7 +127,8 @@ def prepare(
     """Make the files of the named domains that are not there yet (all of them with ``force``).
 
     Each file is written whole or not at all. Raw files that lie in ``<data folder>/raw`` are used
-    in the place of a download, if their checksums are right.
+    in the place of a download, if their checksums are right. There a download that broke off is
+    kept, and gone on with.
 
     Args:
         names: of "mnist", "mnistm", "svhn" and "usps", in any order.
@@ -165,44 +169,39 @@ def prepare(
 
 
 def _from_network(name: str, folder: Path, splits: list[str]) -> Iterator[tuple[str, Split]]:
-    source = SOURCES[name]
-    by_hand = folder / "raw"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        root = Path(tempfile.mkdtemp(prefix=f".download-{name}-", dir=folder))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    try:
-        (root / source.place).mkdir(parents=True, exist_ok=True)
-        for file in source.files:
-            if (by_hand / file).is_file():
-                shutil.copy(by_hand / file, root / source.place / file)
-        for split in splits:
-            with _patient_and_quiet():
-                content = source.read(root, split)
-            yield split, content
-    except (OSError, RuntimeError, ValueError, EOFError, http.client.HTTPException) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = one_line(error)
-        raise InputError(
-            f"could not fetch {name} ({reason}); get {', '.join(source.files)} from {source.home} "
-            f"by other means, put them in {by_hand} and run the command again"
-        ) from error
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    source, raw = SOURCES[name], folder / "raw"
+    fetched: list[Path] = []
+    for split in splits:
+        files = source.files(split)
+        try:
+            fetched += [raw / file.name for file in files if fetch(file, raw)]
+            content = _read(source, split, [raw / file.name for file in files], folder)
+        except (NotFetched, OSError, RuntimeError, ValueError, EOFError) as error:
+            names = ", ".join(file.name for file in files)
+            raise InputError(
+                f"could not fetch {name} ({one_line(error)}); the same command goes on with what "
+                f"has come; or get {names} from {source.home} by other means, put them in {raw} "
+                "and run the command again"
+            ) from error
+        yield split, content
+    for path in fetched:  # what a person has put there stays
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        raw.rmdir()
 
 
-@contextlib.contextmanager
-def _patient_and_quiet() -> Iterator[None]:
-    """Let no download hang for ever, and keep torchvision's remarks off stdout."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _read(source: Source, split: str, files: list[Path], folder: Path) -> Split:
+    """Let torchvision read raw files, in a folder of its own, where it may unpack them."""
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=folder) as root:
+        place = Path(root) / source.place
+        place.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            try:
+                os.link(file.resolve(), place / file.name)
+            except OSError:  # a file system without hard links
+                shutil.copy(file, place / file.name)
+        with redirect_stdout(sys.stderr):  # torchvision's remarks
+            return source.read(Path(root), split)
 
 
 def _from_photos(
