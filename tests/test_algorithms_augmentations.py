@@ -107,6 +107,22 @@ def test_randconvs_loss_is_that_of_the_first_draw_and_the_divergence_of_three() 
     assert loss.item() == pytest.approx(cross_entropy(network(draw), y))
 
 
+@pytest.mark.parametrize(("chained", "powers"), [(False, (2, 2, 2)), (True, (2, 4, 4))])
+def test_in_the_authors_code_further_draws_are_of_the_first(
+    chained: bool, powers: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubling = 2 * torch.eye(3).reshape(3, 3, 1, 1)
+    monkeypatch.setattr("nasneurn.algorithms.randconv.random_kernel", lambda *_: doubling)
+    monkeypatch.setattr(RandConv, "_shares", lambda self, count: [0.0] * count)
+    x, seen = some_images(6, 3, 12, 12), []
+    network = linear()
+    network.register_forward_pre_hook(lambda module, given: seen.append(2 * given[0] - 1))
+    algorithm = RandConv(kernel_sizes=[1], chained=chained)
+    algorithm.loss(network, x, torch.arange(6) % 5, F.cross_entropy)
+    for power, images in zip(powers, seen, strict=True):
+        torch.testing.assert_close(images, power * (2 * x - 1), atol=1e-5, rtol=1e-5)
+
+
 def test_without_mixing_half_of_the_batches_stay_as_they_are() -> None:
     x = some_images(2, 3, 8, 8)
     torch.manual_seed(0)
@@ -303,6 +319,7 @@ def test_each_image_is_augmented_by_torchvision(name: str, transform: v2.Transfo
         ("randconv:kernel_sizes=[]", "kernel_sizes is"),
         ("randconv:kernel_sizes=[1,2]", "kernel size is 2"),
         ("randconv:mix=3", "mix is 3"),
+        ("randconv:chained=2", "chained is 2"),
         ("randconv:consistency=-1", "consistency is -1; it must be 0 or more"),
         ("pro_randconv:most=0", "most is 0; it must be a whole number from 1 up"),
         ("pro_randconv:offset=-0.1", "offset is -0.1"),

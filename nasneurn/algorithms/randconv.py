@@ -28,11 +28,17 @@ class RandConv:
     answers to the three (section 3.3). The authors' images are standardized by 0.5 and 0.5, so the
     kernels see them from -1 to 1 here too.
 
+    In the authors' code the second and the third draw are of the first, not of the images, so that
+    two random convolutions follow each other (``chained``); their published figures are by that
+    code.
+
     Args:
         kernel_sizes: odd sides, of which one is drawn.
         mix: whether the original is mixed in.
         consistency: weight of the divergence, lambda in the paper (10 for RC_mix on digits, 5 for
             RC_img); with 0 one draw is made.
+        chained: whether the further draws are of the first, as in the authors' code, or of the
+            images, as in the paper.
     """
 
     def __init__(
@@ -40,23 +46,32 @@ class RandConv:
         kernel_sizes: Sequence[int] = (1, 3, 5, 7),
         mix: bool = True,
         consistency: float = 10.0,
+        chained: bool = False,
     ) -> None:
         if not isinstance(kernel_sizes, list | tuple) or not kernel_sizes:
             raise InputError(f"kernel_sizes is {kernel_sizes!r}; a list of odd integers is needed")
         for size in kernel_sizes:
             check_odd("kernel size", size, 1)
-        if not isinstance(mix, bool):
-            raise InputError(f"mix is {mix!r}; it must be true or false")
+        for name, value in (("mix", mix), ("chained", chained)):
+            if not isinstance(value, bool):
+                raise InputError(f"{name} is {value!r}; it must be true or false")
         check_number("consistency", consistency, lambda x: x >= 0, "0 or more")
         self.kernel_sizes = tuple(kernel_sizes)
         self.mix = mix
         self.consistency = consistency
+        self.chained = chained
 
     def loss(
         self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
     ) -> Tensor:
         """See :class:`nasneurn.algorithms.Algorithm`."""
-        draws = self.draws(images, 3 if self.consistency else 1)
+        if not self.consistency:
+            draws = self.draws(images, 1)
+        elif self.chained:
+            first = self.draws(images, 1)
+            draws = first + self.draws(first[0], 2)
+        else:
+            draws = self.draws(images, 3)
         # Each by itself, as the authors do: batch norm sees one texture at a time.
         logits = [network(draw) for draw in draws]
         loss = criterion(logits[0], labels)
