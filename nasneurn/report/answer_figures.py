@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import cross_domain
 from nasneurn.report.diagnosis_figures import arrows
-from nasneurn.report.style import GAINS
+from nasneurn.report.style import GAINS, reach_of
 
 #: Classes whose names are shown.
 NAMED = 20
@@ -29,19 +29,29 @@ def draw_confusions(
     rows = list(dict.fromkeys(rows))
     figure = Figure(figsize=(1.8 + 2.3 * len(targets), 0.9 + 2.3 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), len(targets), squeeze=False)
+    # One scale for all differences.
+    changed = [
+        100 * (_matrix(own, target, stem, classes) - _matrix(own, target, there[0], classes))
+        for stem, difference in rows
+        for target in targets
+        if difference
+    ]
+    reach, beyond = reach_of(float(one) for one in np.ravel(changed) if one)
     for (stem, difference), line in zip(rows, axes, strict=True):
         for axis, target in zip(line, targets, strict=True):
             values = _matrix(own, target, stem, classes)
             if difference:
                 values = values - _matrix(own, target, there[0], classes)
-            low, colours = (-100, GAINS) if difference else (0, "Greys")
-            image = axis.imshow(100 * values, vmin=low, vmax=100, cmap=colours)
+            low, high = (-reach, reach) if difference else (0, 100)
+            colours = GAINS if difference else "Greys"
+            image = axis.imshow(100 * values, vmin=low, vmax=high, cmap=colours)
             axis.grid(False)
             _name(axis, classes)
             axis.set_title(target if target != source else f"{target}, itself", fontsize=9)
         line[0].set_ylabel(f"{stem} − {there[0]}" if difference else stem, fontweight="bold")
         what = "difference (points)" if difference else "% of the class"
-        figure.colorbar(image, ax=list(line), shrink=0.85, label=what)
+        ends = beyond if difference else "neither"
+        figure.colorbar(image, ax=list(line), shrink=0.85, label=what, extend=ends)
     for axis in axes[-1]:
         axis.set_xlabel("answer")
     figure.suptitle(

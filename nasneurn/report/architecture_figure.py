@@ -11,6 +11,9 @@ from matplotlib.patches import FancyBboxPatch
 #: One drawn block: what stands in it, and the kind that gives it its colour.
 Block = tuple[str, str]
 
+#: Inches from one block to the next.
+UNIT = 0.86
+
 
 def blocks_of(stem: str, choices: Mapping[str, Any]) -> list[Block]:
     """The blocks of an architecture in the order of the data, stem first."""
@@ -29,7 +32,8 @@ def draw_architectures(found: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         found: each with ``name``, ``stem`` (text), ``choices`` (a value by label), ``flops``,
-            ``params`` and ``held_out_accuracy`` (None where it is not known).
+            ``params`` and ``held_out_accuracy`` (None where it is not known), and
+            ``selected_under`` where that is not ``clean``.
     """
     lines = [blocks_of(str(one["stem"]), one["choices"]) for one in found]
     kinds = sorted({kind for line in lines for _, kind in line} - {"stem", "embedding"})
@@ -37,20 +41,32 @@ def draw_architectures(found: Sequence[Mapping[str, Any]]) -> Figure:
     palette = dict(zip(kinds, sns.color_palette(name, len(kinds)), strict=True))
     colours = {"stem": "0.85", "embedding": "0.93", **palette}
     longest = max(len(line) for line in lines)
-    figure = Figure(figsize=(3.4 + 0.86 * longest, 0.5 + 0.62 * len(lines)))
+    # Names of own spaces, stems and domains may be long.
+    about = [_about(one) for one in found]
+    wide = 0.35 + max(
+        0.098 * max(len(str(one["name"])) for one in found), 0.061 * max(map(len, about))
+    )
+    size = (wide + UNIT * (longest + 0.2), 0.5 + 0.62 * len(lines))
+    figure = Figure(figsize=size)
     axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_xlim(-3.2, longest + 0.2)
+    left = -wide / UNIT
+    axis.set_xlim(left, longest + 0.2)
     axis.set_ylim(len(lines), -0.3)
     axis.axis("off")
     for row, (one, line) in enumerate(zip(found, lines, strict=True)):
-        axis.text(-3.1, row + 0.3, str(one["name"]), va="center", weight="bold")
-        about = f"{one['flops'] / 1e6:.1f} M multiply-adds, {one['params'] / 1e3:.0f} k weights"
-        if one.get("held_out_accuracy") is not None:
-            about += f", {100 * one['held_out_accuracy']:.1f}% held-out"
-        axis.text(-3.1, row + 0.62, about, va="center", fontsize=7, color="0.4")
+        axis.text(left + 0.1, row + 0.3, str(one["name"]), va="center", weight="bold")
+        axis.text(left + 0.1, row + 0.62, about[row], va="center", fontsize=7, color="0.4")
         for column, (text, kind) in enumerate(line):
             _draw_block(axis, column, row, text, colours[kind])
     return figure
+
+
+def _about(one: Mapping[str, Any]) -> str:
+    told = f"{one['flops'] / 1e6:.1f} M multiply-adds, {one['params'] / 1e3:.0f} k weights"
+    if one.get("held_out_accuracy") is None:
+        return told
+    shifted = " under shifts" if one.get("selected_under") == "shifts" else ""
+    return f"{told}, {100 * one['held_out_accuracy']:.1f}% held-out{shifted}"
 
 
 def _draw_block(axis: Axes, column: int, row: int, text: str, colour: Any) -> None:

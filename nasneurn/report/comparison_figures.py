@@ -1,5 +1,7 @@
 """Figures of what each stem (or algorithm) adds; rows with gaps are drawn with them."""
 
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,13 +14,60 @@ from matplotlib.figure import Figure
 from nasneurn.analysis.cells import cross_domain, levels, mean_over
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.report.captions import randomness, seeds_of
-from nasneurn.report.style import GAINS, MANY, NEUTRAL, level_colours, marker, pooled
+from nasneurn.report.style import (
+    GAINS,
+    MANY,
+    NEUTRAL,
+    draw_legend,
+    level_colours,
+    marker,
+    pooled,
+    reach_of,
+)
 from nasneurn.rows import sources
 
 #: Share of a row's height over which the marks of several stems are spread.
 SPREAD = 0.6
 #: Panels side by side.
 COLUMNS = 4
+#: More pairs of domains than these are not shown: those with the most extreme differences are.
+MOST_PAIRS = 40
+#: The same of architectures, where each has a line.
+MOST_ARCHITECTURES = 60
+
+
+def extremes(values: "pd.Series[float]", most: int) -> tuple[list[Any], str]:
+    """Those with the greatest and the least values, in their order, and how many are left out.
+
+    >>> extremes(pd.Series({"a": 0.1, "b": 3.0, "c": -2.0}), 2)
+    (['b', 'c'], '2 of 3, those with the greatest and the least means; 1 left out')
+    """
+    if len(values) <= most:
+        return list(values.index), ""
+    ordered = values.fillna(0.0).sort_values(kind="stable")
+    chosen = {*ordered.index[: most // 2], *ordered.index[len(ordered) - (most - most // 2) :]}
+    told = (
+        f"{most} of {len(values)}, those with the greatest and the least means; "
+        f"{len(values) - most} left out"
+    )
+    return [one for one in values.index if one in chosen], told
+
+
+def _of_pairs(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    chosen = set(pairs)
+    there = [pair in chosen for pair in zip(table["source"], table["target"], strict=True)]
+    return table[there]
+
+
+def _shown_pairs(rows: pd.DataFrame, factor: str, control: str) -> tuple[pd.DataFrame, str]:
+    """The rows of the pairs that are shown, and which these are where some are left out."""
+    pairs = _pairs(rows)
+    if len(pairs) <= MOST_PAIRS:
+        return rows, ""
+    paired = differences(cross_domain(rows), factor, control)
+    means = mean_over(paired, ["source", "target"], "difference")
+    chosen, told = extremes(means.reindex(pd.MultiIndex.from_tuples(pairs)), MOST_PAIRS)
+    return _of_pairs(rows, chosen), f"pairs: {told}"
 
 
 def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -59,8 +108,9 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
             shape = marker(names.index(str(name))) if len(names) <= MANY else "o"
             axis.plot(100 * value, place + 0.27, shape, ms=5, c=colour, alpha=0.75)
     marks = names if len(names) <= MANY else [f"one of {len(names)} architectures"]
-    for number, name in enumerate(marks):
-        axis.plot([], [], marker(number), ms=5, c=NEUTRAL, label=name)
+    handles: list[Any] = []
+    for number in range(len(marks)):
+        handles += axis.plot([], [], marker(number), ms=5, c=NEUTRAL)
     axis.axvline(0, color=NEUTRAL, lw=1)
     axis.set_yticks(range(len(whole)), list(whole.index))
     axis.set_ylim(-0.5, len(whole) - 0.4)
@@ -68,13 +118,15 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     axis.set_title(
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
-    figure.legend(loc="outside lower center", ncols=min(COLUMNS, len(marks)))
+    draw_legend(figure, handles, marks, loc="outside lower center", ncols=min(COLUMNS, len(marks)))
     return figure
 
 
 def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
     """For each architecture and pair, a line from the accuracy of the control to that of each."""
-    seeds, rows = seeds_of(rows), pooled(rows)
+    seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
+    rows, left_out = _shown_pairs(rows, factor, control)
+    rows = pooled(rows)
     pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
     found = levels(rows, factor, control)
     colours, others = level_colours(found, control), found[1:]
@@ -96,16 +148,23 @@ def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
         axis.set_xlabel("test accuracy (%)")
         axis.tick_params(labelbottom=True)
-    axes[0].set_yticks(range(len(pairs)), _arrows(rows))
+    axes[0].set_yticks(range(len(pairs)), [arrows[pair] for pair in pairs])
     axes[0].set_ylim(len(pairs) - 0.4, -0.6)
-    handles = [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2, label=control)]
+    handles = [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2)]
     handles += [
-        mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5, label=level)
-        for level in others
+        mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5) for level in others
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + columns))
-    figure.suptitle(f"Each {factor} against {control}, means of {seeds}", fontsize=11)
+    draw_legend(
+        figure, handles, found, loc="outside lower center", ncols=min(len(handles), 2 + columns)
+    )
+    title = f"Each {factor} against {control}, means of {seeds}"
+    figure.suptitle("\n".join(filter(None, [title, *_lines(left_out, figure)])), fontsize=11)
     return figure
+
+
+def _lines(note: str, figure: Figure) -> list[str]:
+    """A note in lines that the figure has room for."""
+    return textwrap.wrap(note, max(30, int(12 * figure.get_figwidth())))
 
 
 def _draw_effect(
@@ -124,17 +183,21 @@ def _draw_effect(
 
 def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
     """What each adds, architecture by pair, in percentage points; gains are blue."""
+    seeds, named = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
+    rows, left_out = _shown_pairs(rows, factor, control)
     paired = differences(cross_domain(rows), factor, control)
-    pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
-    found = list(dict.fromkeys(paired[factor]))
+    pairs, found = _pairs(rows), list(dict.fromkeys(paired[factor]))
+    each = mean_over(paired, ["architecture"], "difference")
+    all_names = list(dict.fromkeys(rows["architecture"]))
+    architectures, fewer = extremes(each.reindex(all_names), MOST_ARCHITECTURES)
     keys = [factor, "architecture", "source", "target"]
     means = 100 * mean_over(paired, keys, "difference")
-    reach = max(1.0, float(means.abs().max()))
-    arrows = _arrows(rows)
+    reach, beyond = reach_of(means)
+    arrows = [named[pair] for pair in pairs]
     longest, slanted = max(map(len, architectures)), max(map(len, arrows))
     figure = Figure(
         figsize=(
-            1.0 + 0.08 * longest + 0.62 * max(3, len(pairs)),
+            1.9 + 0.08 * longest + 0.62 * max(3, len(pairs)),
             1.7 + 0.05 * max(0, slanted - 20) + len(found) * (0.45 + 0.36 * len(architectures)),
         ),
         layout="constrained",
@@ -159,12 +222,19 @@ def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "n
             yticklabels=architectures,
         )
         axis.set_title(level, loc="left")
+        drawn = axis.collections[0]
         axis.tick_params(length=0)
         axis.tick_params(axis="y", rotation=0)
         axis.grid(visible=False)
     axes[-1].tick_params(axis="x", rotation=40)
     for label in axes[-1].get_xticklabels():
         label.set_horizontalalignment("right")
-    title = f"Accuracy less that of {control}\n(percentage points), means of {seeds_of(rows)}"
-    figure.suptitle(title if len(pairs) < 8 else title.replace("\n", " "), fontsize=11)
+    # One scale for all panels.
+    bar = figure.colorbar(drawn, ax=list(axes), extend=beyond, aspect=12, shrink=0.9, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.set_label("percentage points")
+    title = f"Accuracy less that of {control}, means of {seeds}"
+    notes = [left_out, f"architectures: {fewer}" if fewer else ""]
+    lines = [line for note in (title, *notes) for line in _lines(note, figure)]
+    figure.suptitle("\n".join(lines), fontsize=11)
     return figure

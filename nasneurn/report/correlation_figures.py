@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from nasneurn.analysis.architecture_distances import RIVAL
 from nasneurn.analysis.gain_correlation import ASKED, GainCorrelation
 from nasneurn.analysis.mantel import METHODS, Values, pairs_of
-from nasneurn.report.style import GAINS, NEUTRAL, level_colours
+from nasneurn.report.style import GAINS, NEUTRAL, level_colours, reach_of
 
 #: How many architectures a map can name.
 NAMED = 60
@@ -73,7 +73,7 @@ def draw_map(found: GainCorrelation) -> Figure:
     name = ASKED if ASKED in found.distances.tables else next(iter(found.distances.tables))
     points, share = places(found.distances.tables[name])
     gains = 100 * found.profiles.mean
-    most = float(np.abs(gains).max())
+    most, beyond = reach_of(gains)
     figure = Figure(figsize=(8.5, 6.5), layout="constrained")
     axis = figure.subplots()
     drawn = axis.scatter(
@@ -93,7 +93,7 @@ def draw_map(found: GainCorrelation) -> Figure:
                 text, place, xytext=(5, 4), textcoords="offset points", fontsize=7,
                 parse_math=False,
             )  # fmt: skip
-    figure.colorbar(drawn, label=f"mean gain of {found.stem} (points)", shrink=0.8)
+    figure.colorbar(drawn, label=f"mean gain of {found.stem} (points)", shrink=0.8, extend=beyond)
     axis.margins(0.12)
     axis.set_aspect("equal", "datalim")
     axis.tick_params(labelbottom=False, labelleft=False)

@@ -9,7 +9,10 @@ from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import levels
 from nasneurn.report.captions import seeds_of
-from nasneurn.report.style import level_colours, pooled
+from nasneurn.report.style import draw_legend, level_colours, pooled
+
+#: More sources than these are not shown.
+MOST_SOURCES = 12
 
 
 def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
@@ -17,6 +20,8 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
     seeds = seeds_of(history)
     history = pooled(history.assign(design=history["architecture"]))
     sources = list(dict.fromkeys(history["source"]))
+    more = len(sources) - MOST_SOURCES
+    sources = sources[:MOST_SOURCES]
     architectures = list(dict.fromkeys(history["architecture"]))
     found = levels(history, factor, control)
     colours = level_colours(found, control)
@@ -42,9 +47,12 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-    handles = [mpl.lines.Line2D([], [], color=colours[level], label=level) for level in found]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
-    figure.suptitle(f"Held-out source images, mean and range of {seeds}", fontsize=11)
+    handles = [mpl.lines.Line2D([], [], color=colours[level]) for level in found]
+    draw_legend(figure, handles, found, loc="outside lower center", ncols=min(5, len(handles)))
+    title = f"Held-out source images, mean and range of {seeds}"
+    if more > 0:
+        title += f"\n{len(sources)} of {len(sources) + more} sources, the first; {more} left out"
+    figure.suptitle(title, fontsize=11)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from nasneurn.report.captions import seeds_of
 from nasneurn.report.dot_panels import draw_dots
-from nasneurn.report.style import level_colours, marker
+from nasneurn.report.style import draw_legend, level_colours, marker
 
 Drawings = dict[str, Callable[[], Figure]]
 Tables = Mapping[str, pd.DataFrame]
@@ -103,7 +103,7 @@ def _spectra(table: pd.DataFrame, stems: Sequence[str]) -> Figure:
             finite = own[np.isfinite(own["log_power"])]
             axis.plot(
                 finite["frequency"], 10 ** finite["log_power"], color=colours[domain], lw=1.4,
-                marker=marker(place), ms=3.5, label=domain,
+                marker=marker(place), ms=3.5,
             )  # fmt: skip
         axis.set_xscale("log")
         axis.set_yscale("log")
@@ -114,8 +114,11 @@ def _spectra(table: pd.DataFrame, stems: Sequence[str]) -> Figure:
         axis.set_xlabel("frequency (cycles a pixel)")
         axis.set_title("images as they are" if stem == "none" else f"after {stem}")
     axes[0].set_ylabel("mean power")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+    handles = [
+        mpl.lines.Line2D([], [], color=colours[domain], marker=marker(place), ms=3.5)
+        for place, domain in enumerate(domains)
+    ]
+    draw_legend(figure, handles, domains, loc="outside lower center", ncols=min(6, len(domains)))
     figure.suptitle("Radial power spectra of the domains' images", fontsize=11)
     return figure
 
@@ -170,10 +173,8 @@ def reliability_drawing(table: pd.DataFrame, stems: Sequence[str], source: str) 
         axis.set_xlabel("confidence")
     for axis in axes[:, 0]:
         axis.set_ylabel("share that is right")
-    handles = [
-        mpl.lines.Line2D([], [], color=colours[stem], marker="o", label=stem) for stem in stems
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    handles = [mpl.lines.Line2D([], [], color=colours[stem], marker="o") for stem in stems]
+    draw_legend(figure, handles, stems, loc="outside lower center", ncols=min(5, len(handles)))
     figure.suptitle(
         f"Reliability after training on {source}; larger dots are more images", fontsize=11
     )

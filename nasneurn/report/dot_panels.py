@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasneurn.report.style import level_colours
+from nasneurn.report.style import draw_legend, level_colours
 
 #: Share of a line's height over which the dots of several stems are spread.
 SPREAD = 0.4
@@ -40,11 +40,8 @@ def draw_dots(
         axis.set_ylim(-len(lines) + 0.4, 0.6)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    handles = [
-        mpl.lines.Line2D([], [], ls="", marker="o", color=colours[stem], label=stem)
-        for stem in stems
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    handles = [mpl.lines.Line2D([], [], ls="", marker="o", color=colours[stem]) for stem in stems]
+    draw_legend(figure, handles, stems, loc="outside lower center", ncols=min(5, len(handles)))
     figure.suptitle(title, fontsize=11)
     return figure
 

@@ -1,5 +1,6 @@
 """Figures of an evolution over supernets: accuracy against cost, and how far the front has come."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import levels
-from nasneurn.report.style import NEUTRAL, ORDER, level_colours
+from nasneurn.report.style import NEUTRAL, ORDER, draw_legend, level_colours
 
 #: Winners; the other colours stand for stems, generations and gains.
 WINNER = "black"
+
+#: What a score of a candidate is, by what scored it: the search's ``select_under``.
+SCORES = {"clean": "held-out accuracy", "shifts": "held-out accuracy under shifts"}
 
 
 def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -22,11 +26,15 @@ def front_of(candidates: pd.DataFrame) -> pd.DataFrame:
     return ordered[ordered["held_out_accuracy"] > before]
 
 
-def draw_evolution(evolution: pd.DataFrame) -> Figure:
+def draw_evolution(evolution: pd.DataFrame, under: str = "clean") -> Figure:
     """One panel for each space, source and stem: every candidate, the front, and the winners.
 
-    ``evolution`` has the columns of ``evolution.csv``. The search ranks by accuracy, then by
-    cost, so the winner of a seed is the right end of its front.
+    The search ranks by accuracy, then by cost, so the winner of a seed is the right end of its
+    front.
+
+    Args:
+        evolution: with the columns of ``evolution.csv``.
+        under: a key of :data:`SCORES`.
     """
     places = list(dict.fromkeys(zip(evolution["space"], evolution["source"], strict=True)))
     several = evolution["space"].nunique() > 1
@@ -43,7 +51,7 @@ def draw_evolution(evolution: pd.DataFrame) -> Figure:
             if len(chosen):  # a search that is still running has gaps
                 _draw_candidates(axes[i, j], chosen)
             axes[i, j].set_title(f"{space}, {source}, {stem}" if several else f"{source}, {stem}")
-        axes[i, 0].set_ylabel("held-out accuracy (%)")
+        axes[i, 0].set_ylabel(f"{SCORES[under].replace(' under', chr(10) + 'under')} (%)")
     for axis in axes[-1]:
         axis.set_xlabel("multiply-adds (millions)")
     drawn = next(axis for axis in axes.ravel() if axis.get_legend_handles_labels()[0])
@@ -76,15 +84,17 @@ def _draw_candidates(axis: Axes, chosen: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def draw_hypervolumes(volumes: pd.DataFrame) -> Figure:
+def draw_hypervolumes(volumes: pd.DataFrame, under: str = "clean") -> Figure:
     """One panel for each space and source: hypervolume over generations, a line for each seed.
 
-    ``volumes`` is a table of :func:`nasneurn.analysis.hypervolumes.hypervolumes`.
+    Args:
+        volumes: of :func:`nasneurn.analysis.hypervolumes.hypervolumes`.
+        under: a key of :data:`SCORES`.
     """
     places = list(dict.fromkeys(zip(volumes["space"], volumes["source"], strict=True)))
     several = volumes["space"].nunique() > 1
     colours = level_colours(levels(volumes))
-    figure = Figure(figsize=(1.2 + 3.8 * len(places), 3.4), layout="constrained")
+    figure = Figure(figsize=(1.6 + 3.8 * len(places), 4.0), layout="constrained")
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
     named: dict[str, Any] = {}
     for axis, (space, source) in zip(axes, places, strict=True):
@@ -99,5 +109,15 @@ def draw_hypervolumes(volumes: pd.DataFrame) -> Figure:
         axis.xaxis.get_major_locator().set_params(integer=True)
     burden = "multiply-adds" if volumes["burden"].iloc[0] == "flops" else volumes["burden"].iloc[0]
     axes[0].set_ylabel(f"hypervolume of\nerror and {burden}")
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=5)
+    draw_legend(
+        figure, list(named.values()), list(named), loc="outside lower center",
+        ncols=min(5, len(named)),
+    )  # fmt: skip
+    shifted = " under shifts" if under == "shifts" else ""
+    note = (
+        f"How far the front has come: more is better. Error{shifted} and {burden} from 0 to 1 over "
+        "all candidates of a source; reference: 1.05 of both, so 1.10 at most. A line is a seed."
+    )
+    lines = textwrap.wrap(note, int(13 * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), fontsize=10)
     return figure

@@ -7,13 +7,13 @@ CAPTIONS = {
     "effects": "Test accuracy on each pair of source and target, from the control (grey) to each "
     "stem.",
     "differences": "Accuracy less that of the control in percentage points, by architecture and "
-    "pair; blue is a gain, red a loss.",
+    "pair; blue is a gain, red a loss, on one scale for all panels.",
     "ranks": "Average rank on domains not trained on, 1 the best; what a bar joins does not "
     "differ by Nemenyi's test.",
     "literature": "Single-source digits, beside what the literature has published.",
     "curves": "Held-out source accuracy over the epochs: mean and range of the seeds.",
-    "search": "Every candidate of the evolution by cost and held-out accuracy; the line is the "
-    "front, the star what was found.",
+    "search": "Every candidate of the evolution by cost and by the accuracy that scored it; the "
+    "line is the front, the star what was found.",
     "hypervolume": "How far the front of the search has come, over its generations; more is "
     "better.",
     "architecture": "The architectures found, a block for each layer; colours are choices.",

@@ -38,6 +38,7 @@ def write_figures(
     found: Sequence[Mapping[str, Any]] = (),
     quality: pd.DataFrame | None = None,
     control_search: pd.DataFrame | None = None,
+    select_under: str = "clean",
     factor: str = "stem",
     control: str = "none",
 ) -> list[Path]:
@@ -54,6 +55,7 @@ def write_figures(
         found: see :func:`~nasneurn.report.architecture_figure.draw_architectures`.
         quality: with the columns of ``quality.csv``.
         control_search: with those of ``control.csv``.
+        select_under: what scored the candidates of a search, ``clean`` or ``shifts``.
         factor: the column whose values are compared.
         control: the value that the others are compared with.
     """
@@ -71,13 +73,16 @@ def write_figures(
         )
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
-        drawings["search"] = partial(draw_evolution, evolution)
-        drawings["hypervolume"] = partial(draw_hypervolumes, hypervolumes(evolution, burden))
+        drawings["search"] = partial(draw_evolution, evolution, select_under)
+        volumes = hypervolumes(evolution, burden)
+        drawings["hypervolume"] = partial(draw_hypervolumes, volumes, select_under)
     if found:
         drawings["architecture"] = partial(draw_architectures, found)
     if quality is not None and control_search is not None and len(quality):
         correlation = rank_correlations(quality)
-        drawings["quality"] = partial(draw_quality, quality, correlation, control_search)
+        drawings["quality"] = partial(
+            draw_quality, quality, correlation, control_search, select_under
+        )
     return [write_figure(draw, folder / f"{name}.png") for name, draw in drawings.items()]
 
 

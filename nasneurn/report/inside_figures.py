@@ -7,7 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nasneurn.report.style import level_colours
+from nasneurn.report.style import draw_legend, level_colours
 
 #: Panels of corruptions side by side.
 COLUMNS = 4
@@ -87,18 +87,10 @@ def draw_corruptions(
         axis.set_xlabel("severity")
     for axis in axes[::COLUMNS]:
         axis.set_ylabel("accuracy (%)")
-    handles = [
-        mpl.lines.Line2D(
-            [],
-            [],
-            color=colours[stem],
-            marker="o",
-            label=f"{stem}: {there[stem]:.1f}% over all",
-        )
-        for stem in stems
-        if stem in there
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    named = [stem for stem in stems if stem in there]
+    handles = [mpl.lines.Line2D([], [], color=colours[stem], marker="o") for stem in named]
+    names = [f"{stem}: {there[stem]:.1f}% over all" for stem in named]
+    draw_legend(figure, handles, names, loc="outside lower center", ncols=min(4, len(handles)))
     count = int(own["n"].max())
     figure.suptitle(
         f"{count} test images of {source}, which it was trained on, under ImageNet-C's corruptions",

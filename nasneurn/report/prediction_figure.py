@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nasneurn.report.style import NEUTRAL, marker
+from nasneurn.report.style import NEUTRAL, draw_legend, marker
 
 #: What is left out, in words.
 TITLES = {
@@ -59,9 +59,11 @@ def _draw(axis: Axes, own: pd.DataFrame) -> None:
         few = own[own["group"] == group]
         look = {"color": colour, "marker": marker(number)}
         axis.scatter(few["predicted"], few["gain"], s=16, alpha=0.7, linewidths=0, **look)
-        handles.append(Line2D([], [], ls="", label=group, ms=5, **look))
+        handles.append(Line2D([], [], ls="", ms=5, **look))
     if len(groups) <= MOST:
-        axis.legend(handles=handles, fontsize=7, loc="best", title="left out", title_fontsize=7)
+        draw_legend(
+            axis, handles, groups, fontsize=7, loc="best", title="left out", title_fontsize=7
+        )
     axis.set_xlabel("predicted gain (points)")
 
 
@@ -69,5 +71,5 @@ def _told(found: "pd.Series[float]") -> str:
     spearman = "" if np.isnan(found["spearman"]) else f", rank correlation {found['spearman']:.2f}"
     return (
         f"error {found['mae']:.1f} points, of the mean {found['mae_of_mean']:.1f}\n"
-        f"$R^2$ {found['r2']:.2f}{spearman}"
+        f"R² {found['r2']:.2f}{spearman}"
     )

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import levels
+from nasneurn.report.evolution_figures import SCORES
 from nasneurn.report.style import NEUTRAL, level_colours, marker
 
 #: Columns of panels that are scatter plots: a way of measuring in the supernet, and its title.
@@ -17,13 +18,16 @@ MEASURES = {
 }
 
 
-def draw_quality(quality: pd.DataFrame, correlation: pd.DataFrame, control: pd.DataFrame) -> Figure:
+def draw_quality(
+    quality: pd.DataFrame, correlation: pd.DataFrame, control: pd.DataFrame, under: str = "clean"
+) -> Figure:
     """A row of panels for each space, source and stem.
 
     Args:
         quality: with the columns of ``quality.csv``.
         correlation: of :func:`nasneurn.analysis.rank_correlation.rank_correlations`.
         control: with the columns of ``control.csv``.
+        under: a key of :data:`nasneurn.report.evolution_figures.SCORES`.
     """
     names = ["space", "source", "stem"]
     groups = list(quality.groupby(names, sort=False))
@@ -37,7 +41,7 @@ def draw_quality(quality: pd.DataFrame, correlation: pd.DataFrame, control: pd.D
             _draw_measure(axis, own, measure, colour)
             axis.set_title(_title(found[found["measure"] == measure], str(group[2])))
         row[0].set_ylabel(f"{group[1]}: alone, from scratch (%)")
-        _draw_control(row[-1], control[(control[names] == group).all(axis=1)], colour)
+        _draw_control(row[-1], control[(control[names] == group).all(axis=1)], colour, under)
     return figure
 
 
@@ -61,7 +65,7 @@ def _title(found: pd.DataFrame, stem: str) -> str:
     return f"stem {stem}: Kendall tau\n" + "\n".join(shown)
 
 
-def _draw_control(axis: Axes, own: pd.DataFrame, colour: object) -> None:
+def _draw_control(axis: Axes, own: pd.DataFrame, colour: object, under: str) -> None:
     named: dict[str, Any] = {}
     for (method, _), rows in own.groupby(["method", "seed"], sort=False):
         evolution = method == "evolution"
@@ -71,5 +75,5 @@ def _draw_control(axis: Axes, own: pd.DataFrame, colour: object) -> None:
         )  # fmt: skip
     axis.legend(named.values(), named.keys(), fontsize=8, loc="lower right")
     axis.set_xlabel("candidates evaluated")
-    axis.set_ylabel("best held-out accuracy (%)")
+    axis.set_ylabel(f"best {SCORES[under]} (%)")
     axis.set_title("evolution and random search")

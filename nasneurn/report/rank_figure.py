@@ -20,7 +20,7 @@ def draw_ranks(ranking: Ranking, colours: Mapping[str, Any]) -> Figure:
     axis.hlines(0, 1, count, color="black", lw=1)
     for tick in range(1, count + 1):
         axis.vlines(tick, 0, -0.12, color="black", lw=1)
-        axis.text(tick, -0.2, str(tick), ha="center", va="bottom")
+        axis.text(tick, -0.2, "1 (best)" if tick == 1 else str(tick), ha="center", va="bottom")
     half = (count + 1) // 2
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
         right = place < half
@@ -37,5 +37,5 @@ def draw_ranks(ranking: Ranking, colours: Mapping[str, Any]) -> Figure:
     axis.text(count - critical / 2, -0.85, f"critical difference {critical:.2f}", ha="center")
     axis.set_ylim(height + 0.45 * half, -1.3)
     p = "" if ranking.p is None else f", Friedman p = {ranking.p:.2g}"
-    axis.set_title(f"Average rank over {ranking.cells} cells{p}")
+    axis.set_title(f"Average rank over {ranking.cells} cells (1 is best){p}")
     return figure

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.report.figures import write_figures
 from nasneurn.report.tables import write_tables
@@ -41,4 +42,10 @@ def draw_study(study: Study, rows: pd.DataFrame, folder: Path) -> list[Path]:
         found=[{**one.model_dump(), "stem": str(one.stem)} for one in study.found],
         quality=study.quality if study.has("quality") else None,
         control_search=study.control if study.has("control") else None,
+        select_under="shifts" if _scored_under_shifts(study) else "clean",
     )
+
+
+def _scored_under_shifts(study: Study) -> bool:
+    path = study.config_path
+    return path.is_file() and read_yaml(path).get("select_under") == "shifts"

@@ -1,13 +1,17 @@
 """How all figures look, and how one is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from nasneurn.files import written_atomically
 
@@ -27,6 +31,9 @@ STYLE: Any = {
 }
 
 DPI = 150
+
+#: Dots of the longest side of a figure; larger ones are drawn with fewer dots an inch.
+LONGEST = 6000
 
 #: What stands for the control in every figure.
 NEUTRAL = "0.35"
@@ -56,6 +63,42 @@ def level_colours(levels: Sequence[str], control: str = "none") -> dict[str, Any
     return {control: NEUTRAL} | dict(zip(others, palette, strict=False))
 
 
+def reach_of(values: Iterable[float]) -> tuple[float, str]:
+    """How far a scale of differences reaches to both sides of 0, and which ends go on beyond it.
+
+    A single large value must not pale all others: the scale ends at four times the median of their
+    sizes, and what lies beyond has the colour of the end.
+
+    Returns:
+        The end, 1 at least, and what Matplotlib calls ``extend``.
+
+    >>> reach_of([2.0, -3.0, 1.0]), reach_of([2.0, -2.0, 40.0])
+    ((3.0, 'neither'), (8.0, 'max'))
+    """
+    found = np.asarray(list(values), float)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return 1.0, "neither"
+    sizes = np.abs(found)
+    reach = max(1.0, min(float(sizes.max()), 4 * float(np.median(sizes))))
+    beyond = (bool(found.min() < -reach), bool(found.max() > reach))
+    names = {(False, False): "neither", (True, False): "min", (False, True): "max"}
+    return reach, names.get(beyond, "both")
+
+
+def draw_legend(
+    where: Figure | Axes, handles: Sequence[Artist], names: Sequence[str], **options: Any
+) -> Legend:
+    """A legend with these names, also those that begin with an underscore.
+
+    Matplotlib leaves such names out, so they are written once the legend is there.
+    """
+    legend = where.legend(handles=handles, labels=[str(n) for n in range(len(names))], **options)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
+    return legend
+
+
 def marker(number: int) -> str:
     """The mark of the n-th architecture or seed."""
     return MARKERS[number % len(MARKERS)]
@@ -64,5 +107,6 @@ def marker(number: int) -> str:
 def write_figure(draw: Callable[[], Figure], path: Path) -> Path:
     """Draw in the style of all figures, and write what was drawn."""
     with mpl.rc_context(STYLE), written_atomically(path) as draft:
-        draw().savefig(draft, dpi=DPI)
+        figure = draw()
+        figure.savefig(draft, dpi=min(DPI, LONGEST / max(figure.get_size_inches())))
     return path
