@@ -153,6 +153,13 @@ def similarities(
 ) -> "pd.DataFrame":
     """Similarities of all pairs, a DataFrame with the names on both axes.
 
+    Args:
+        tokens: the sequences, of :func:`alignment.tokenize`.
+        scoring: what a match, a mismatch and a gap are worth.
+        method: how scores become similarities, as in :func:`normalize`.
+        partial: the score of two tokens of one kind with another geometry; None is a mismatch.
+        threads: pairs that are scored at once.
+
     Raises:
         AlignmentError: as :func:`normalize` and :func:`alignment.needleman_wunsch.score_matrix`.
     """

@@ -108,6 +108,10 @@ class Tokens:
 def tokenize(architectures: Sequence[Architecture], scheme: str = "layer") -> Tokens:
     """Write ``architectures`` in one of :data:`SCHEMES`.
 
+    Args:
+        architectures: as :func:`alignment.serialize` gives them.
+        scheme: what a token tells of a layer, a name of :data:`SCHEMES`.
+
     Raises:
         AlignmentError: an unknown scheme, no architecture, one without layers, one name twice,
             or a name that is not a line of letters that can be printed.

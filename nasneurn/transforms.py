@@ -28,7 +28,8 @@ class NeuRN(v2.Transform):
     A PIL image in colours is taken as RGB, and one in greys as one channel.
 
     Args:
-        options: those of :class:`nasneurn.stems.NeuRN`.
+        k: side of a patch, odd, at least 3.
+        options: the others of :class:`nasneurn.stems.NeuRN`.
 
     Raises:
         InputError: as of :func:`nasneurn.stems.neurn`.

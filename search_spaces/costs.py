@@ -19,10 +19,13 @@ from search_spaces.interface import Architecture, choices, covering_architecture
 
 @dataclass(frozen=True)
 class Cost:
-    """``flops`` are multiply-adds of convolutions and matrix products for one image.
+    """What a network costs.
 
-    This is the count that the SPOS and ShuffleNet papers print as FLOPs; PyTorch's own counter
-    gives twice as many.
+    Attributes:
+        flops: multiply-adds of convolutions and matrix products for one image. This is the count
+            that the SPOS and ShuffleNet papers print as FLOPs; PyTorch's own counter gives twice
+            as many.
+        params: weights.
     """
 
     flops: int

@@ -65,6 +65,11 @@ def list_algorithms() -> list[str]:
 def create_algorithm(name: str, **options: Any) -> Algorithm:
     """Make an algorithm by its name, or ``package.module:Name``.
 
+    Args:
+        name: of :func:`list_algorithms` or an import path; options may follow, as in
+            ``"mixstyle:alpha=0.3"``.
+        options: the same options as arguments.
+
     Raises:
         InputError: a name or an option that does not exist.
     """
@@ -73,7 +78,11 @@ def create_algorithm(name: str, **options: Any) -> Algorithm:
 
 
 def register_algorithm(name: str, maker: Callable[..., Algorithm]) -> None:
-    """Add an algorithm of one's own under a name.
+    """Add an algorithm of one's own under a name, for this process.
+
+    Args:
+        name: what ``--algorithms`` is to call it.
+        maker: a class or function, whose arguments are the options.
 
     Raises:
         InputError: the name is taken.

@@ -27,6 +27,7 @@ def register_network(name: str, maker: "Callable[..., nn.Module]") -> None:
     """Add a network of one's own under a name.
 
     Args:
+        name: what ``--models`` is to call it; other processes, such as workers, do not know it.
         maker: a class or function; of the arguments ``num_classes`` and ``image_size`` it is given
             those that it takes.
 

@@ -55,6 +55,11 @@ def list_spaces() -> list[str]:
 def register_space(name: str, space: "type[ModelSpace]") -> None:
     """Add a space of one's own, a class of NNI's ``ModelSpace``, under a name.
 
+    Args:
+        name: what ``--space`` is to call it, without a ":".
+        space: the class; of ``num_classes``, ``image_size`` and ``stem`` it is given those that it
+            takes.
+
     Raises:
         InputError: the name is taken.
     """
@@ -65,6 +70,10 @@ def register_space(name: str, space: "type[ModelSpace]") -> None:
 
 def create_space(name: str, **settings: Any) -> "ModelSpace":
     """The space of a name, or of an import path ``package.module:Class``, with fresh weights.
+
+    Args:
+        name: of :func:`list_spaces`, or an import path.
+        settings: arguments of the class, such as ``width=0.5`` of ``spos``.
 
     Raises:
         InputError: there is no such space, or its class does not take the settings.

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class ShownStudy(Study):
-    """What a folder holds of a study, as files, as DataFrames, and as pictures."""
+    """What a folder holds of a study, as files, as DataFrames, and as pictures.
+
+    Args:
+        folder: it need not hold a study yet; :func:`nasneurn.load_study` sees that it does.
+    """
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far it is, and the accuracy of each stem."""

@@ -179,6 +179,17 @@ def _neurn_cpu(
 class NeuRN(nn.Module):
     """Neural Response Normalization as a module; formula and options as in :func:`neurn`.
 
+    Args:
+        k: side of a patch, odd, at least 3.
+        border: what lies outside the image: ``"reflect"``, ``"zero"`` or ``"replicate"``.
+        scope: where c is the maximum: ``"image"``, ``"channel"`` or ``"batch"``.
+        mode: ``"contrast"``, ``"reciprocal"`` or ``"local"``.
+        eps: the term that keeps ``"reciprocal"`` finite.
+        quantile: of sigma, in place of its maximum.
+
+    Raises:
+        InputError: for an option that is not one of these.
+
     >>> NeuRN(k=5)
     NeuRN(k=5, border='reflect', scope='image', mode='contrast')
     >>> NeuRN()(torch.zeros(1, 3, 8, 8)).max()

@@ -47,9 +47,13 @@ def choose_precision(name: str, device: str) -> Precision:
 
 @dataclass(frozen=True)
 class Machines:
-    """Where one training runs: ``devices`` on each of ``nodes``, joined by a Lightning strategy.
+    """Where one training runs.
 
-    ``strategy`` is any that Lightning knows; "auto" is distributed data parallel for several.
+    Attributes:
+        devices: so many on each machine.
+        nodes: machines.
+        strategy: how they are joined, any that Lightning knows; "auto" is distributed data
+            parallel for several.
     """
 
     devices: int = 1
