@@ -9,7 +9,8 @@ import io
 import json
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nasneurn.domains.class_images import (
+    OUTSIDE,
+    ClassImages,
+    images_below,
+    outside,
+    passed_over_line,
+)
 from nasneurn.domains.decoding import SUFFIXES
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.errors import InputError
@@ -39,7 +47,8 @@ class DomainFiles:
     Attributes:
         domain: its name.
         classes: the names of the suite's classes.
-        names: the files' names, joined by zero bytes.
+        names: the files' names, joined by zero bytes; of one in a folder below its class's, the
+            path from there.
         labels: int64 (N,), indices into ``classes``.
         bytes: int64 (N,), the files' sizes.
         times: int64 (N,), when they were last changed, in nanoseconds.
@@ -73,11 +82,17 @@ class DomainFiles:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What lies in ``root``: the classes, and the files of each domain by its name."""
+    """What lies in ``root``: the classes, and the files of each domain by its name.
+
+    Of one that was scanned and not kept: ``nested``, the folders below those of classes, as paths
+    below the root; ``passed_over``, how many files were, by reason.
+    """
 
     root: Path
     classes: tuple[str, ...]
     domains: dict[str, DomainFiles]
+    nested: tuple[str, ...] = ()
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:
@@ -143,12 +158,20 @@ def _scan(root: Path) -> Listing:
                 )
     # In threads: a file system over a network answers many questions at once.
     with ThreadPoolExecutor(SCANNED_AT_ONCE) as pool:
-        scanned = {
+        scanning = {
             domain: pool.map(_images, [root / domain / name for name in classes])
             for domain in domains
         }
-        files = {domain: _files(domain, classes, scanned[domain]) for domain in domains}
-    return Listing(root, classes, files)
+        nested: list[str] = []
+        files, passed_over = {}, Counter[str]()
+        for domain in domains:
+            in_classes = list(scanning[domain])
+            files[domain] = _files(domain, classes, in_classes)
+            for name, one in zip(classes, in_classes, strict=True):
+                nested += (f"{domain}/{name}/{folder}" for folder in one.folders)
+                passed_over += one.passed_over
+    passed_over[OUTSIDE] += sum(map(outside, [root, *(root / domain for domain in domains)]))
+    return Listing(root, classes, files, tuple(nested), +passed_over)
 
 
 def _check_names(root: Path, what: str, names: Iterable[str]) -> None:
@@ -170,31 +193,28 @@ def _check_names(root: Path, what: str, names: Iterable[str]) -> None:
             raise InputError(f"{str(root)!a}: the {what} {name!a} {reason}; rename it")
 
 
-def _images(folder: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of a class's images, in order of name."""
-    images = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            if name[0] != "." and name.lower().endswith(SUFFIXES) and entry.is_file():
-                stat = entry.stat()
-                images.append((name, stat.st_size, stat.st_mtime_ns))
-    if len(images) < 2:
+def _images(folder: Path) -> ClassImages:
+    """The images of a class.
+
+    Raises:
+        InputError: there are fewer than two.
+    """
+    found = images_below(folder)
+    if len(found.images) < 2:
+        beside = passed_over_line(found.passed_over)
         raise InputError(
-            f"{folder}: holds {len(images)} images ({' '.join(SUFFIXES)}); a class needs at "
-            "least 2, one to train and one to test on"
+            f"{folder}: holds {len(found.images)} images ({' '.join(SUFFIXES)}); a class needs at "
+            f"least 2, one to train and one to test on{beside and f' ({beside})'}"
         )
-    return sorted(images)
+    return found
 
 
-def _files(
-    domain: str, classes: tuple[str, ...], found: Iterable[list[tuple[str, int, int]]]
-) -> DomainFiles:
+def _files(domain: str, classes: tuple[str, ...], found: Iterable[ClassImages]) -> DomainFiles:
     names: list[str] = []
     numbers: list[npt.NDArray[np.int64]] = []
-    for images in found:
-        names += (name for name, _, _ in images)
-        numbers.append(np.array([row[1:] for row in images], dtype=np.int64))
+    for one in found:
+        names += (name for name, _, _ in one.images)
+        numbers.append(np.array([row[1:] for row in one.images], dtype=np.int64))
     sizes, times = np.concatenate(numbers).T
     return DomainFiles(
         domain,
@@ -266,8 +286,13 @@ def _path(root: Path, digest: str) -> Path:
     return cache_folder(root) / f"listing-{digest}.npz"
 
 
-def folder_times(root: Path) -> tuple[int, ...]:
-    """When each folder of a root was last changed: a file was added, removed or renamed there."""
+def folder_times(root: Path, nested: Iterable[str] = ()) -> tuple[int, ...]:
+    """When each folder of a root was last changed: a file was added, removed or renamed there.
+
+    Args:
+        root: the folder.
+        nested: folders below those of classes, as paths below the root; -1 where one has gone.
+    """
     try:
         return tuple(
             os.stat(folder).st_mtime_ns
@@ -276,6 +301,13 @@ def folder_times(root: Path) -> tuple[int, ...]:
                 root / domain,
                 *(root / domain / name for name in _folders(root / domain)),
             )
-        )
+        ) + tuple(_time(root / name) for name in nested)
     except OSError as error:
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
+
+
+def _time(folder: Path) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except FileNotFoundError:
+        return -1

@@ -1,10 +1,12 @@
 """Finding a suite by its name or folder, in this process and, by a handle, in others."""
 
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nasneurn.domains import builtin, digits, folders, graded_shifts, listing, split_files
+from nasneurn.domains.class_images import passed_over_line
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.domains.suite import Suite
 from nasneurn.errors import InputError
@@ -116,16 +118,26 @@ def load_suite(
             "folder that holds <domain>/<class>/<image files>"
         )
     root, splits, size = root.resolve(), splits and splits.resolve(), size or folders.SIZE
-    times = listing.folder_times(root)
-    if root not in _listings or _listings[root][0] != times:
-        _listings[root] = (times, listing.scan(root))
-    files = _listings[root][1]
+    files = _listed(root)
     request = (root, cache_dir(), size, splits)
     state = (files.digest, splits and split_files.fingerprint(splits))
     if request not in _suites or _suites[request][0] != state:
         listing.keep(files)
         _suites[request] = (state, _folder(files, size, splits))
     return _suites[request][1]
+
+
+def _listed(root: Path) -> listing.Listing:
+    known = _listings.get(root)
+    if known is not None and known[0] == listing.folder_times(root, known[1].nested):
+        return known[1]
+    times = listing.folder_times(root)
+    files = listing.scan(root)
+    below = listing.folder_times(root, files.nested)[len(times) :]
+    _listings[root] = (times + below, files)
+    if files.passed_over:
+        print(f"nasneurn: {root}: {passed_over_line(files.passed_over)}", file=sys.stderr)
+    return files
 
 
 def _named(name: str, data_dir: Path | None, size: int | None) -> Suite:

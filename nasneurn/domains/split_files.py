@@ -126,7 +126,7 @@ class _Places:
     def _why_missing(self, path: str) -> str:
         root, classes = self._listing.root, self._listing.classes
         parts = path.split("/")
-        if len(parts) != 3:
+        if len(parts) < 3:
             return f"{path!r} must be <domain>/<class>/<file>, below {root}"
         if parts[1] not in classes:
             return (
