@@ -10,7 +10,7 @@ from alignment.arrays import FloatArray, IntArray
 from alignment.nulls import Null, corrected, permutation_null
 from alignment.options import Options
 from alignment.similarity import correlate, normalize
-from alignment.tokens import SCHEMES, Tokens, partial_credit
+from alignment.tokens import Tokens, partial_credit
 
 #: Scores (N, N) to similarities (N, N).
 Rule: TypeAlias = Callable[[IntArray], FloatArray]
@@ -20,18 +20,13 @@ SEED = 0
 SHUFFLES = 100
 
 
-def partial_of(options: Options) -> int | None:
-    """The partial credit; None for tokens without geometry, which have none to give it to."""
-    return options.partial if SCHEMES[options.scheme].geometry else None
-
-
 def substitution_of(tokens: Tokens, options: Options) -> IntArray | None:
     """What two tokens score; None is match and mismatch alone.
 
     Raises:
         AlignmentError: as :func:`alignment.tokens.partial_credit`.
     """
-    partial = partial_of(options)
+    partial = options.partial
     return None if partial is None else partial_credit(tokens.vocabulary, options.scoring, partial)
 
 

@@ -25,7 +25,8 @@ class Options:
     Attributes:
         scheme: of :data:`alignment.tokens.SCHEMES`.
         scoring: scores and borders.
-        partial: score of two tokens of one kind and another geometry; None is ``mismatch``.
+        partial: score of two tokens of one kind and another geometry, in schemes of tokens that
+            name it; None is ``mismatch``.
         normalization: of :data:`alignment.similarity.NORMALIZATIONS`.
         similarity: of :data:`alignment.similarity.SIMILARITIES`.
         branches: the order of parallel branches, that of "execution", or a "canonical" one that
@@ -83,6 +84,12 @@ class Options:
             if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
                 raise AlignmentError(f"{name} is {limit!r}; it must be a whole number of 1 or more")
         if self.partial is not None:
+            if not SCHEMES[self.scheme].geometry:
+                able = [name for name, scheme in SCHEMES.items() if scheme.geometry]
+                raise AlignmentError(
+                    f"partial is {self.partial}, and tokens of the scheme {self.scheme!r} have no "
+                    f"geometry to differ in; leave it out, or take the scheme {' or '.join(able)}"
+                )
             partial_credit([], self.scoring, self.partial)  # refuses what does not fit the scores
         if not 0 <= self.within <= 2:
             raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 2")
@@ -170,6 +177,6 @@ def variants(options: Options) -> list[tuple[str, Options]]:
         add(f"normalized by {name}", normalization=name)
     for name in ("normalized", "correlation"):
         add(f"similarity {name}", similarity=name)
-    for name in SCHEMES:
-        add(f"scheme {name}", scheme=name)
+    for name, scheme in SCHEMES.items():
+        add(f"scheme {name}", scheme=name, partial=options.partial if scheme.geometry else None)
     return found

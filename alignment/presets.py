@@ -24,11 +24,6 @@ def default_preset(models: Sequence[str]) -> str:
     return "paper" if list(models) == PUBLISHED_SET else "recommended"
 
 
-def default_order(preset: str) -> str:
-    """The order of a heatmap under a preset: the paper's figure is not clustered."""
-    return "published" if preset == "paper" else "clustered"
-
-
 def preset_options(preset: str, changes: Mapping[str, Any]) -> Options:
     """A preset with some options changed.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from alignment.arrays import FloatArray, IntArray
 from alignment.errors import AlignmentError
 from alignment.layers import Architecture
-from alignment.measures import partial_of, rule_of, substitution_of
+from alignment.measures import rule_of, substitution_of
 from alignment.needleman_wunsch import Scoring, score_matrix
 from alignment.options import Options, variants
 from alignment.outcome import NAMED, Alignment, Variant
@@ -114,7 +114,7 @@ class Aligner:
     def similarity(self, options: Options) -> tuple[IntArray, FloatArray]:
         """Scores and similarities, both (N, N)."""
         tokens = self.tokens(options)
-        key = (options.scheme, options.branches, options.scoring, partial_of(options))
+        key = (options.scheme, options.branches, options.scoring, options.partial)
         if key not in self._scores:
             self._scores[key] = score_matrix(
                 tokens.sequences,

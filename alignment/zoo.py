@@ -87,6 +87,11 @@ class Request:
     keras: str | None = None
     shape: tuple[int, int, int] | None = None
 
+    @property
+    def key(self) -> str:
+        """The name as it counts: Keras takes small letters and capitals alike."""
+        return self.name.lower() if self.library == "keras" else self.name
+
 
 #: Libraries whose names may be given with the library in front: ``torchvision:vgg11``.
 LIBRARIES = ("timm", "torchvision", "design", "keras")
@@ -151,7 +156,7 @@ def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> li
     found: dict[str, Request] = {}
     for model in read_names(models):
         for request in _one(model, catalogue):
-            found.setdefault(request.name, request)
+            found.setdefault(request.key, request)
     if not found:
         raise AlignmentError("no models; name some, or say all")
     return list(found.values())

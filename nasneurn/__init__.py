@@ -15,7 +15,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
-    from nasneurn.analysis.gain_correlation import correlate
     from nasneurn.api import align, bench, load_study, search
     from nasneurn.domains import load_suite
     from nasneurn.errors import InputError
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
         register_space,
     )
     from nasneurn.programs.shown import ShownStudy as Study
-    from nasneurn.questions import ablate, advise, diagnose, predict
+    from nasneurn.questions import ablate, advise, correlate, diagnose, predict, report
     from nasneurn.stems import NeuRN, create_stem, list_stems, neurn, register_stem
     from nasneurn.studies.run import Execution
 
@@ -47,7 +46,7 @@ _HOME = {
     "advise": "nasneurn.questions",
     "align": "nasneurn.api",
     "bench": "nasneurn.api",
-    "correlate": "nasneurn.analysis.gain_correlation",
+    "correlate": "nasneurn.questions",
     "create_algorithm": "nasneurn.algorithms",
     "create_network": "nasneurn.networks",
     "create_space": "nasneurn.networks",
@@ -68,6 +67,7 @@ _HOME = {
     "register_network": "nasneurn.networks",
     "register_space": "nasneurn.networks",
     "register_stem": "nasneurn.stems",
+    "report": "nasneurn.questions",
     "search": "nasneurn.api",
     "with_stem": "nasneurn.models.with_stem",
 }
@@ -105,6 +105,7 @@ __all__ = [
     "register_network",
     "register_space",
     "register_stem",
+    "report",
     "search",
     "with_stem",
 ]

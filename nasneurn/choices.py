@@ -359,3 +359,21 @@ def imported(path: str, what: str) -> Any:
         return found
     except Exception as error:  # a module of one's own may raise anything at its import
         raise InputError(f"{what} {path!r} cannot be imported: {one_line(error)}") from error
+
+
+def refuse_code(where: Path | str, names: Sequence[str], trust_code: bool) -> None:
+    """Refuse code that a file names, unless it is trusted.
+
+    Args:
+        where: the file, or the folder that it is in.
+        names: import paths.
+        trust_code: whether it is trusted.
+
+    Raises:
+        InputError: there are such names, and they are not trusted.
+    """
+    if names and not trust_code:
+        raise InputError(
+            f"{where} names code that is not of this package ({', '.join(names)}); "
+            "say --trust-code if you trust the file and that code"
+        )

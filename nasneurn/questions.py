@@ -8,6 +8,7 @@ from nasneurn.api import bench_run, load_study, read_config
 from nasneurn.errors import InputError
 
 if TYPE_CHECKING:
+    from nasneurn.analysis.gain_correlation import GainCorrelation
     from nasneurn.diagnosis.diagnose import Diagnosis
     from nasneurn.prediction.advice import Advice
     from nasneurn.prediction.predicting import Prediction
@@ -48,8 +49,8 @@ def diagnose(
         InputError: the folder holds no study or no rows, a pair or stem is not in it, its images
             are others here, or it names code without ``trust_code``.
     """
+    from nasneurn.choices import refuse_code
     from nasneurn.report.diagnosis_files import write_diagnosis
-    from nasneurn.studies.config import refuse_code
 
     loaded = load_study(study)
     config = read_config(loaded.config_path)
@@ -179,6 +180,62 @@ def advise(
         folder_images(Path(folder), known.image_size, known.images) for folder in (source, target)
     ]
     return advise_on_images(known, stem, images[0], images[1], where)
+
+
+def correlate(
+    studies: Path | str | Sequence[Path | str],
+    *,
+    stem: str = "neurn",
+    control: str = "none",
+    kind: str = "euclidean",
+    where: Mapping[str, str] | None = None,
+    neighbours: int = 3,
+    random_features: bool = True,
+    permutations: int = 9999,
+    out: Path | str = Path("results/correlate"),
+    figures: bool = True,
+    jobs: int | None = None,
+    trust_code: bool = False,
+) -> "GainCorrelation":
+    """Test whether alignment, or something simpler, says which architectures gain by a stem.
+
+    Nothing is trained. Distances between architectures are compared with distances between their
+    gains over pairs of domains.
+
+    Args:
+        studies: the folder of one study, or of several.
+        stem, control: what the gains are of.
+        kind: how gains are compared: ``euclidean``, or ``correlation`` (1 - correlation).
+        where: by column the value of the rows that count, such as ``{"algorithm": "erm"}``.
+        neighbours: how many nearest architectures predict a gain.
+        random_features: also compare networks by features of random weights, which runs them.
+        permutations: of each test.
+        out: where tables, figures and the summary are written.
+        figures: whether they are drawn.
+        jobs: processes that trace; all cores by default.
+        trust_code: also import the code that the studies name.
+
+    Raises:
+        InputError: no study, rows that are too few, or code without ``trust_code``.
+        AlignmentError: an architecture that cannot be traced.
+    """
+    from nasneurn.analysis.gain_correlation import correlate_studies
+    from nasneurn.report.correlation_report import write_correlation
+
+    found = correlate_studies(
+        [studies] if isinstance(studies, str | Path) else list(studies),
+        stem=stem,
+        control=control,
+        kind=kind,
+        where=where,
+        neighbours=neighbours,
+        random_features=random_features,
+        permutations=permutations,
+        jobs=jobs,
+        trust_code=trust_code,
+    )
+    write_correlation(found, Path(out), figures=figures)
+    return found
 
 
 def ablate(groups: str | Sequence[str] = "all", **options: Any) -> "Ablation":

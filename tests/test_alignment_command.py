@@ -250,6 +250,7 @@ def test_a_partial_score_below_0(tmp_path: Path) -> None:
         (["--representatives", "0"], "cannot choose 0"),
         (["--preset", "papers"], "did you mean paper"),
         (["--scheme", "letters"], "layer, geometry, block, library, published"),
+        (["--scheme", "layer", "--partial", "0"], "no geometry to differ in; .* geometry or block"),
         (["--borders", "none"], "classic, zero"),
         (["--normalize", "none"], "range"),
         (["--similarity", "none"], "normalized, correlation, corrected"),

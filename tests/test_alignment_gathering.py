@@ -190,7 +190,9 @@ def test_the_order_is_that_of_the_words(tmp_path: Path, mine: str) -> None:
     ]  # fmt: skip
     listed = tmp_path / "models.txt"
     listed.write_text("\ufeff" + "\n".join(["# mine", *words]), encoding="utf-8")
-    assert names(gather([str(listed)])) == names(gather(words))
+    with pytest.raises(InputError, match=f"names code .*{mine}:Net.*--trust-code"):
+        gather([str(listed)])
+    assert names(gather([str(listed)], trust_code=True)) == names(gather(words))
 
 
 def test_a_pair_shows_the_records_that_its_sides_name(tmp_path: Path) -> None:
@@ -223,6 +225,11 @@ def test_a_side_that_names_several_is_refused_untraced(
     assert f"such as {path}#{first.name}" in str(error.value)
     with pytest.raises(InputError, match=r"'resnet\*' names \d+ architectures .* more"):
         gather_pair(("resnet*", "test_resnet"))
+    # Not even the names that libraries know are asked for.
+    monkeypatch.setattr("alignment.sequences.catalogue", traced)
+    for pair in [("*", "x"), ("x", "all"), ("timm", "x"), ("", "x")]:
+        with pytest.raises(InputError, match="names many architectures"):
+            gather_pair(pair)
 
 
 def test_two_searches_are_aligned_together(tmp_path: Path) -> None:
@@ -331,7 +338,7 @@ def test_keras_models_by_name_and_file(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     files = [keras_file(tmp_path / name / "net.keras", k) for k, name in ((3, "a"), (5, "b"))]
     vgg = keras_file(tmp_path / "c" / "vgg16.h5", 3)
-    found = gather(["keras:VGG16", *files, vgg, "vgg16"])
+    found = gather(["keras:VGG16", *files, vgg, "vgg16", "keras:vgg16"])
     assert names(found) == ["keras:VGG16", "a/net", "b/net", "c/vgg16", "vgg16"]
     assert found[0].listing == found[4].listing
     assert found[0].params == found[4].params == 138_357_544

@@ -146,6 +146,7 @@ def test_names() -> None:
     assert names_of(["torchvision:resnet18"]) == ["torchvision:resnet18"]
     assert names_of(["vgg16", "vgg16"]) == ["vgg16"]
     assert names_of(["keras:VGG16", "design:unet"]) == ["keras:VGG16", "design:unet"]
+    assert names_of(["keras:vgg16", "keras:VGG16"]) == ["keras:vgg16"]
     # What a row is called by Keras, by the code that builds it, and in small letters.
     assert names_of(["NASNetMobile", "unet", "cornet", "u-net"]) == [
         "nasnetMobile", "u-net", "CORnet"

@@ -21,7 +21,7 @@ from nasneurn.analysis.architecture_distances import (
     depth,
     log_differences,
 )
-from nasneurn.analysis.gain_correlation import NEIGHBOURS, correlate, run_tests
+from nasneurn.analysis.gain_correlation import NEIGHBOURS, correlate_studies, run_tests
 from nasneurn.analysis.gain_profiles import gain_profiles, profile_distances
 from nasneurn.analysis.mantel import METHODS, correlations, mantel, orders_of, pairs_of
 from nasneurn.analysis.mantel_power import mantel_power, planted_distances
@@ -500,7 +500,7 @@ def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
 def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
     one = write_study(tmp_path / "one", SMALL[:4], sources=("mnist", "svhn"))
     other = write_study(tmp_path / "other", SMALL[3:])
-    found = correlate([one, other], random_features=False, permutations=999)
+    found = correlate_studies([one, other], random_features=False, permutations=999)
     assert found.profiles.architectures == SMALL
     assert [source for source, _ in found.profiles.pairs] == ["mnist"] * 3
     # The one of both studies counts once: names of trainings are the same.
@@ -515,9 +515,9 @@ def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
 def test_folders_that_do_not_do_are_refused(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study", SMALL[:6])
     with pytest.raises(InputError, match=r"no config\.yaml"):
-        correlate([tmp_path / "nothing"])
+        correlate_studies([tmp_path / "nothing"])
     with pytest.raises(InputError, match="neighbours are 5; of 6 architectures they may be 1 to 4"):
-        correlate([study], neighbours=5)
+        correlate_studies([study], neighbours=5)
     config = yaml.safe_load((study / "config.yaml").read_text())
 
     def changed(name: str, **fields: object) -> Path:
@@ -528,21 +528,21 @@ def test_folders_that_do_not_do_are_refused(tmp_path: Path) -> None:
         return other
 
     with pytest.raises(InputError, match=r"several sizes.*32.*64"):
-        correlate([study, changed("larger", image_size=64)])
+        correlate_studies([study, changed("larger", image_size=64)])
     with pytest.raises(InputError, match=r"adapted in several ways.*as-published.*fit"):
-        correlate([study, changed("fitted", adaptation="fit")])
+        correlate_studies([study, changed("fitted", adaptation="fit")])
     first, *rest = config["architectures"]
     renamed = [{**first, "options": {"a": 1}}, *rest]
     with pytest.raises(InputError, match="digits_convnet is another architecture"):
-        correlate([study, changed("renamed", architectures=renamed)])
+        correlate_studies([study, changed("renamed", architectures=renamed)])
     with pytest.raises(InputError, match="rows name digits_convnet, and no"):
-        correlate([changed("fewer", architectures=rest)])
+        correlate_studies([changed("fewer", architectures=rest)])
     code = [{**first, "model": "somewhere:Net"}, *rest]
     with pytest.raises(InputError, match=r"somewhere:Net.*--trust-code"):
-        correlate([changed("code", architectures=code)])
+        correlate_studies([changed("code", architectures=code)])
     (study / "accuracy.csv").unlink()
     with pytest.raises(InputError, match="no finished training"):
-        correlate([study])
+        correlate_studies([study])
 
 
 def test_a_wrong_choice_of_rows_is_one_line(tmp_path: Path) -> None:

@@ -110,6 +110,18 @@ def test_names(words: list[str], named: list[tuple[str, str]]) -> None:
     assert all(architecture.found is None for architecture in resolved)
 
 
+def test_a_list_of_models_may_name_own_networks_once_it_is_trusted(tmp_path: Path) -> None:
+    record = write(tmp_path / "found.json", found())
+    words = ["own_networks:SmallCNN:width=16", "vgg16", f"{record}#best", "resnet1?"]
+    listed = tmp_path / "models.txt"
+    listed.write_text("# mine\n" + "\n".join(words) + "  # and more\n")
+    with pytest.raises(InputError, match=r"names code .*SmallCNN.*--trust-code"):
+        resolve_architectures([str(listed)])
+    both = [resolve_architectures(words), resolve_architectures([str(listed)], trust_code=True)]
+    assert both[0] == both[1]
+    assert [one.library for one in both[0]][:3] == ["own", "timm", "found"]
+
+
 def test_a_library_that_defines_a_model_is_named_with_its_version() -> None:
     from importlib.metadata import version
 

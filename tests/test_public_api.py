@@ -16,7 +16,7 @@ NAMES = [
     "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_model", "load_study",
     "load_suite", "neurn", "predict",
     "read_found", "register_algorithm", "register_network", "register_space", "register_stem",
-    "search", "with_stem",
+    "report", "search", "with_stem",
 ]  # fmt: skip
 
 #: A user's file, and what mypy must find its expressions to be.

@@ -89,7 +89,7 @@ class GainCorrelation:
         return pd.DataFrame(table)
 
 
-def correlate(
+def correlate_studies(
     folders: Sequence[Path | str],
     *,
     stem: str = "neurn",

@@ -85,7 +85,7 @@ def align_command(
     from alignment.measures import null_of
     from alignment.outcome import ORDERS
     from alignment.outputs import prepare_folder
-    from alignment.presets import default_order, default_preset, preset_options
+    from alignment.presets import default_preset, preset_options
     from alignment.report import write_all
     from alignment.terminal import console, pair_view, representatives_view
     from alignment.tree_support import support_of
@@ -124,8 +124,8 @@ def align_command(
     }
     options = preset_options(preset, changes)
     options.check()
-    order = order or default_order(preset)
-    check_known("order", order, ORDERS)
+    if order is not None:
+        check_known("order", order, ORDERS)
     gathered: dict[str, Any] = {
         "jobs": jobs,
         "trust_code": trust_code,

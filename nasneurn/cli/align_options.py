@@ -35,7 +35,10 @@ Match = Annotated[
     int | None, typer.Option(help="Score of two equal tokens; scores are whole numbers.")
 ]
 Mismatch = Annotated[int | None, typer.Option(help="Score of two different tokens.")]
-Partial = Annotated[int | None, typer.Option(help="Score of one kind with another geometry.")]
+Partial = Annotated[
+    int | None,
+    typer.Option(help="Score of one kind with another geometry; in schemes that name it."),
+]
 Gap = Annotated[int | None, typer.Option(help="Score of a gap's first token, 0 or below.")]
 GapExtend = Annotated[
     int | None, typer.Option(help="Score of its further tokens; by default that of --gap.")
@@ -64,7 +67,7 @@ Order = Annotated[
     str | None,
     typer.Option(
         help="Of the heatmap: published (the figure's, else as named) or clustered; by default "
-        "published with the preset paper."
+        "published under the options of the preset paper."
     ),
 ]
 Representatives = Annotated[int | None, typer.Option(help="How many to choose; by default 10.")]

@@ -42,8 +42,8 @@ def correlate_command(
     Nothing is trained. Distances between architectures are compared with distances between their
     gains over pairs of domains.
     """
-    from nasneurn.analysis.gain_correlation import correlate
-    from nasneurn.report.correlation_report import summary, write_correlation
+    from nasneurn.questions import correlate
+    from nasneurn.report.correlation_report import summary
 
     found = correlate(
         studies,
@@ -54,13 +54,14 @@ def correlate_command(
         neighbours=neighbours,
         random_features=random_features,
         permutations=permutations,
+        out=out,
+        figures=figures,
         jobs=jobs,
         trust_code=trust_code,
     )
     for line in summary(found):
         typer.echo(line)
-    written = write_correlation(found, out, figures=figures)
-    typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+    typer.echo(f"wrote tables and figures to {out}")
 
 
 def _column(word: str) -> tuple[str, str]:

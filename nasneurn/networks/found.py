@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nasneurn.choices import Choice
+from nasneurn.choices import Choice, refuse_code
 from nasneurn.configuration import Settings, first_fault
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
@@ -70,6 +70,7 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
     """Read what :func:`write_found` wrote.
 
     Args:
+        path: an ``architecture.json``.
         trust_code: also accept spaces by import path: building such a one runs its module.
 
     Raises:
@@ -93,12 +94,9 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
             raise InputError(
                 f"{path}: record {index} is no found architecture: {first_fault(error)}"
             ) from None
-        if one.space not in list_spaces() and not trust_code:
-            raise InputError(
-                f"{path}: record {index} is of the space {one.space!r}, code that is not of this "
-                "package; say --trust-code if you trust the file and that code"
-            )
         found.append(one)
+    known = list_spaces()
+    refuse_code(path, [one.space for one in found if one.space not in known], trust_code)
     return found
 
 

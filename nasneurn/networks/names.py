@@ -9,7 +9,7 @@ from typing import Any
 from alignment.designs import DESIGNS
 from alignment.errors import AlignmentError
 from alignment.zoo import LIBRARIES, MAPS, Request, read_names, resolve
-from nasneurn.choices import Choice, split_choices, suggestion
+from nasneurn.choices import Choice, refuse_code, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import choose_found, read_found
@@ -53,7 +53,7 @@ def resolve_with_tags(
     """
     found: dict[str, Architecture] = {}
     tags: dict[str, dict[str, None]] = {}
-    for word in split_choices(words):
+    for word in (line for one in split_choices(words) for line in lines_of(one, trust_code)):
         for architecture, tag in _named(word, trust_code):
             # One network may have two names: resnetv2_50 of timm is resnet50v2 of the zoo.
             content = architecture.model_dump_json(exclude={"name"})
@@ -70,6 +70,25 @@ def resolve_with_tags(
             )
         names.add(name)
     return {architecture: tuple(tags[content]) for content, architecture in found.items()}
+
+
+def lines_of(word: str, trust_code: bool) -> list[str]:
+    """A word, or the lines of the text file that it names.
+
+    Raises:
+        InputError: the file cannot be read, or names code that is not of this package without
+            ``trust_code``.
+    """
+    if word.partition("#")[0].endswith(".json") or is_own(word):
+        return [word]
+    try:
+        lines = read_names([word])
+    except AlignmentError as error:
+        raise InputError(str(error)) from None
+    if lines != [word.strip()]:
+        named = (Choice.parse(line).name for line in lines if is_own(line))
+        refuse_code(word, [name for name in named if ":" in name], trust_code)
+    return lines
 
 
 def _named(word: str, trust_code: bool) -> list[tuple[Architecture, str]]:
@@ -97,11 +116,11 @@ def _named(word: str, trust_code: bool) -> list[tuple[Architecture, str]]:
 
 
 def _tags(word: str, request: Request) -> list[str]:
-    """The tags of weights that a word, or the lines of a text file, name for an architecture."""
+    """The tags of weights that a word names for an architecture."""
     if ":" in request.name:
         return [request.model.partition(".")[2]]
-    named = [line.partition(".") for line in read_names([word])]
-    return [tag for model, _, tag in named if model == request.name] or [""]
+    model, _, tag = word.partition(".")
+    return [tag if model == request.name else ""]
 
 
 def is_own(word: str) -> bool:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from alignment.keras_models import SUFFIXES
 from alignment.layers import Architecture
-from alignment.zoo import Request, read_names, resolve
+from alignment.zoo import Request, resolve
 from nasneurn.choices import split_choices
 from nasneurn.errors import InputError, one_line
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
-from nasneurn.networks.names import is_own, own_architecture
+from nasneurn.networks.names import is_own, lines_of, own_architecture
 from nasneurn.networks.own import NETWORKS, create_own
 from nasneurn.paths import cache_dir
 
@@ -99,6 +99,13 @@ def gather_pair(
     Raises:
         InputError, AlignmentError: as :func:`gather`; also for a side that names several.
     """
+    for word in pair:
+        if word in ("all", "keras", "timm") or not word.strip("*?, "):
+            # Told at once: which they are would be known after an import of all libraries.
+            raise InputError(
+                f"{word!r} names many architectures, and a side of a pair is one; name one, such "
+                "as resnet18"
+            )
     sides = [name_models([side], trust_code=trust_code) for side in pair]
     for word, named in zip(pair, sides, strict=True):
         if len(named) > 1:
@@ -131,12 +138,13 @@ def name_models(
     """
     words: list[str] = []
     for word in split_choices(models):
-        words += [word] if _reader(word) else read_names([word])
+        words += [word] if _reader(word) else lines_of(word, trust_code)
     found: dict[tuple[Path | None, str], Wanted] = {}
     for word in words:
         read = _reader(word) or _of_library
         for one in read(word, trust_code, input_shape):
-            found.setdefault((one.file and one.file.resolve(), one.name), one)
+            name = one.source.key if isinstance(one.source, Request) else one.name
+            found.setdefault((one.file and one.file.resolve(), name), one)
     if not found:
         resolve([], list)  # says what can be named
     if input_shape is not None and not any(one.shaped for one in found.values()):

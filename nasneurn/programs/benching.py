@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from nasneurn.programs.given_words import Words, seeds_of, words
-from nasneurn.programs.opened import finish
-from nasneurn.programs.shown import ShownStudy
+from nasneurn.programs.opened import finishing, plan_of
 from nasneurn.studies.bench_config import plan_bench
 from nasneurn.studies.named_protocols import named_protocol
 from nasneurn.studies.run import Execution, StudyRun
 
 
+@finishing
 def bench(
     models: Words | None = None,
     *,
     protocol: str | None = None,
     weights: Words = "scratch",
     stems: Words = ("none", "neurn"),
+    placements: Words = "front",
     algorithms: Words = "erm",
     suite: str | Path | None = None,
     image_size: int | None = None,
@@ -33,7 +34,8 @@ def bench(
     extend: bool = False,
     trust_code: bool = False,
     execution: Execution | None = None,
-) -> ShownStudy:
+    read_images: bool = True,
+) -> StudyRun:
     """Train networks after stems on source domains, and measure them on every domain.
 
     The same call continues where it was stopped; several processes may work on one folder.
@@ -44,7 +46,9 @@ def bench(
         protocol: a protocol of :data:`nasneurn.studies.named_protocols.PROTOCOLS`, which says what
             models, suite, sources, seeds and budget are if they are not given.
         weights: what they start from: ``scratch``, ``pretrained``, files, several of these.
-        stems, algorithms: what is in front of them and how they are trained, with options.
+        stems: what is in front of them, by name with options.
+        algorithms: how they are trained, by name with options.
+        placements: where stems stand, of :data:`nasneurn.networks.placement.PLACEMENTS`.
         suite: "builtin" (the default), "digits", "digits-resized" or a folder
             ``ROOT/<domain>/<class>/<images>``.
         image_size: side of the images; 32 by default, of a folder 224.
@@ -53,13 +57,16 @@ def bench(
             source; ``leave-one-out`` is for each domain all the others joined.
         targets: domains to measure on.
         seeds: how many, from 0 up, or the seeds themselves; by default 2.
-        budget, changes: the protocol to start from, by default quick; fields with other values.
+        budget: the protocol to start from, by default quick.
+        changes: fields of it with other values, such as ``{"epochs": 3}``.
         adaptation: ``fit`` (the default) takes strides away for small images, or ``as-published``.
         precision: auto (bf16 on a GPU, else 32), 32 or bf16.
         out: the folder of the results.
         extend: add what is new to the study that the folder holds.
         trust_code: also import code that a file of found architectures names.
         execution: where it runs.
+        read_images: without it images are not read for their digests, and where these are not known
+            the study can be shown and not run.
 
     Returns:
         The study: its folder, with tables as DataFrames.
@@ -67,67 +74,31 @@ def bench(
     Raises:
         InputError: the folder holds another study, something cannot be used, or all failed.
     """
-    run = bench_run(
-        models,
-        protocol=protocol,
-        weights=weights,
-        stems=stems,
-        algorithms=algorithms,
-        suite=suite,
-        image_size=image_size,
-        splits=splits,
-        sources=sources,
-        targets=targets,
-        seeds=seeds,
-        budget=budget,
-        changes=changes,
-        adaptation=adaptation,
-        precision=precision,
-        out=out,
-        extend=extend,
-        trust_code=trust_code,
-        execution=execution,
-    )
-    return finish(run)
-
-
-def bench_run(
-    models: Words | None = None,
-    *,
-    stems: Words,
-    protocol: str | None = None,
-    algorithms: Words = "erm",
-    suite: str | Path | None = None,
-    sources: Words | None = None,
-    targets: Words = "all",
-    seeds: int | str | Sequence[int] | None = None,
-    budget: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    out: Path | str = Path("results/bench"),
-    extend: bool = False,
-    trust_code: bool = False,
-    execution: Execution | None = None,
-    read_images: bool = True,
-    **options: Any,
-) -> StudyRun:
-    """A study that is planned and not yet run; arguments as those of :func:`bench`."""
     execution = execution or Execution()
     usual = named_protocol(protocol)
     config = plan_bench(
         models=words(models or usual.models),
+        weights=words(weights),
         stems=words(stems),
+        placements=words(placements),
         algorithms=words(algorithms),
         suite=str(suite or usual.suite),
+        image_size=image_size,
+        splits=splits,
         sources_named=words(sources or usual.sources),
         targets=words(targets),
         seeds=seeds_of(usual.seeds if seeds is None else seeds),
         budget=budget or usual.budget,
         changes={**usual.changes, **(changes or {})},
-        adaptation=options.pop("adaptation", None) or usual.adaptation,
+        adaptation=adaptation or usual.adaptation,
+        precision=precision,
         trust_code=trust_code,
         data_dir=execution.data_dir,
         device=execution.device,
         read_images=read_images,
-        **{"image_size": None, "splits": None, "precision": "auto", **options},
     )
     return StudyRun(config, Path(out), execution, extend=extend, trust_code=trust_code)
+
+
+#: A study that is planned and not yet run.
+bench_run = plan_of(bench)

@@ -1,18 +1,24 @@
 """Studies from their folders and files, and planned ones run."""
 
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from inspect import signature, unwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
+from nasneurn.choices import refuse_code
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
+from nasneurn.programs.outlook import foresee
 from nasneurn.programs.shown import ShownStudy
-from nasneurn.studies.config import refuse_code
 from nasneurn.studies.folder import check_begun
 from nasneurn.studies.run import Execution, StudyRun
 
 if TYPE_CHECKING:
     from nasneurn.studies.config import StudyConfig
+
+P = ParamSpec("P")
 
 #: The configuration of each kind of study.
 KINDS = {
@@ -80,14 +86,39 @@ def done(run: StudyRun) -> ShownStudy:
     Raises:
         InputError: it cannot run, or nothing of it gave a result.
     """
-    study = ShownStudy(run.run().folder)
+    study = ShownStudy(run.run(foresee).folder)
     if study.accuracy.empty:
         raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
     return study
 
 
+def finishing(plan: Callable[P, StudyRun]) -> Callable[P, ShownStudy]:
+    """As a decorator: what plans a study runs it, too, and gives its results.
+
+    The arguments are those of the plan, for people and type checkers alike; :func:`plan_of` has the
+    plan alone.
+    """
+
+    @wraps(plan)
+    def run(*args: P.args, **kwargs: P.kwargs) -> ShownStudy:
+        return finish(plan(*args, **kwargs))
+
+    run.__annotations__ = {**plan.__annotations__, "return": ShownStudy}
+    run.__signature__ = signature(plan).replace(return_annotation=ShownStudy)  # type: ignore[attr-defined]
+    return run
+
+
+def plan_of(run: Callable[P, ShownStudy]) -> Callable[P, StudyRun]:
+    """What plans the study that a function of :func:`finishing` runs."""
+    planned: Callable[P, StudyRun] = unwrap(run)
+    return planned
+
+
 def load_study(folder: Path | str) -> ShownStudy:
     """The study of a folder, finished or not.
+
+    Args:
+        folder: the ``--out`` of the command that began it.
 
     Raises:
         InputError: the folder holds none.

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from nasneurn.programs.given_words import Words, seeds_of, words
-from nasneurn.programs.opened import finish
-from nasneurn.programs.shown import ShownStudy
+from nasneurn.programs.opened import finishing, plan_of
 from nasneurn.studies.run import Execution, StudyRun
 
 
+@finishing
 def search(
     space: str = "spos",
     *,
@@ -25,7 +25,7 @@ def search(
     extend: bool = False,
     execution: Execution | None = None,
     **options: Any,
-) -> ShownStudy:
+) -> StudyRun:
     """Search an architecture on source domains, and measure what is found on every domain.
 
     The same call continues where it was stopped; several processes may work on one folder.
@@ -47,49 +47,17 @@ def search(
             (clean or shifts) is what scores them; ``objective`` (accuracy, flops, params, latency)
             what the evolution lowers beside the error.
 
+    Returns:
+        The study: its folder, with tables as DataFrames.
+
     Raises:
         InputError: NNI is missing, the folder holds another study, or something cannot be used.
         SpaceError: the space cannot be searched.
     """
-    return finish(
-        search_run(
-            space,
-            stems=stems,
-            suite=suite,
-            sources=sources,
-            seeds=seeds,
-            budget=budget,
-            changes=changes,
-            weights=weights,
-            quality=quality,
-            out=out,
-            extend=extend,
-            execution=execution,
-            **options,
-        )
-    )
-
-
-def search_run(
-    space: str,
-    *,
-    stems: Words,
-    suite: str | Path = "builtin",
-    sources: Words | None = None,
-    seeds: int | str | Sequence[int] = 1,
-    budget: str = "quick",
-    changes: Mapping[str, Any] | None = None,
-    weights: Words = "inherited",
-    quality: int | None = None,
-    out: Path | str | None = None,
-    extend: bool = False,
-    execution: Execution | None = None,
-    **options: Any,
-) -> StudyRun:
-    """A search that is planned and not yet run; arguments as those of :func:`search`."""
     from nasneurn.domains import load_suite
     from nasneurn.networks.spaces import need_nni
     from nasneurn.search.quality_config import QualityConfig
+    from nasneurn.search.search_checks import refuse_idle
     from nasneurn.search.search_config import SearchConfig, plan_search
 
     need_nni()
@@ -123,4 +91,11 @@ def search_run(
         else QualityConfig.checked(**{**fields, "architectures": quality})
     )
     folder = Path(out) if out is not None else Path("results") / config.folder_name
-    return StudyRun(config, folder, execution, extend=extend)
+    run = StudyRun(config, folder, execution, extend=extend)
+    assert isinstance(run.config, SearchConfig)
+    refuse_idle(changes or {}, run.config)
+    return run
+
+
+#: A search that is planned and not yet run.
+search_run = plan_of(search)

@@ -22,6 +22,11 @@ class QualityConfig(SearchConfig):
     kind: Literal["search-quality"] = "search-quality"
     architectures: Count = 12
 
+    @property
+    def trains(self) -> bool:
+        """It does so to compare with."""
+        return True
+
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """The search's; after a supernet, its paths and the trainings of the sample."""
         units = super().units(outcomes)

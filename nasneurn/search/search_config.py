@@ -54,6 +54,11 @@ class SearchConfig(StudyConfig):
         return super().code + ([self.space] if ":" in self.space else [])
 
     @property
+    def trains(self) -> bool:
+        """Whether it trains found architectures, beside its supernets."""
+        return any(one != "inherited" for one in self.weights)
+
+    @property
     def space_choice(self) -> SpaceChoice:
         """The space, sized."""
         return SpaceChoice(space=self.space, settings=self.settings)

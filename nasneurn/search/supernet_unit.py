@@ -16,6 +16,9 @@ from nasneurn.studies.units import Place, Result
 from nasneurn.training.devices import Precision
 from nasneurn.training.protocol import Protocol
 
+#: The fields of a protocol that a supernet and its evolution depend on: images and scaling.
+USED_OF_PROTOCOL = ("train_images", "drawn", "hold_out", "scaling")
+
 
 class Supernet(Settings):
     """One supernet, trained on its sources, and the evolution over it.
@@ -47,9 +50,10 @@ class Supernet(Settings):
         """16 hexadecimal digits: the same for the same supernet on any machine."""
         content = self.model_dump(mode="json", exclude={"protocol", "suite"})
         content["stem"] = [STEMS.filled(stem) for stem in candidates_of(self.stem)]
-        content["images"] = self.protocol.model_dump(
-            mode="json", include={"train_images", "hold_out", "scaling"}
-        )
+        used = self.protocol.model_dump(mode="json", include={*USED_OF_PROTOCOL})
+        if used["drawn"] == "random":  # as all images once were
+            del used["drawn"]
+        content["images"] = used
         return identity_of("supernet", content)
 
     @property

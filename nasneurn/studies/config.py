@@ -133,24 +133,6 @@ class StudyConfig(Configuration):
         return {part: self.content[part] for part in parts}
 
 
-def refuse_code(where: Path, names: Sequence[str], trust_code: bool) -> None:
-    """Refuse code that a file names, unless it is trusted.
-
-    Args:
-        where: the file, or the folder that it is in.
-        names: import paths.
-        trust_code: whether it is trusted.
-
-    Raises:
-        InputError: there are such names, and they are not trusted.
-    """
-    if names and not trust_code:
-        raise InputError(
-            f"{where} names code that is not of this package ({', '.join(names)}); "
-            "say --trust-code if you trust the file and that code"
-        )
-
-
 def training_of(
     config: StudyConfig,
     architecture: Architecture,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasneurn.choices import refuse_code
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
-from nasneurn.studies.config import refuse_code
 from nasneurn.studies.folder import Study, check_begun
 
 if TYPE_CHECKING:

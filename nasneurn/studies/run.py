@@ -2,18 +2,25 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nasneurn import engines
+from nasneurn.choices import refuse_code
 from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.files import check_folder_target
-from nasneurn.progress import meter
-from nasneurn.studies.config import UNKNOWN, StudyConfig, refuse_code
+from nasneurn.progress import Remaining, meter, time_left
+from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
+from nasneurn.studies.own_code import (
+    changed_code,
+    code_digests,
+    kept_digests,
+    refuse_changed_code,
+)
 from nasneurn.studies.sameness import check_images_of, refuse_another, refuse_orphans
 from nasneurn.studies.saved import tell_unsaved
 from nasneurn.studies.store import Outcomes
@@ -66,6 +73,10 @@ class Execution:
         return self.engine or ("here" if self.workers == 1 else "local")
 
 
+#: What tells how long units will take: given a run and what is left of it, seconds by identity.
+Foresight = Callable[["StudyRun", Sequence[Unit]], Mapping[str, float]]
+
+
 class StudyRun:
     """A configuration bound to its folder and its data.
 
@@ -92,6 +103,7 @@ class StudyRun:
         self.config = self._agreed(config, extend)
         foreign = [name for name in self.config.code if name not in config.code]
         refuse_code(self.study.config_path, foreign, trust_code)
+        self._code = self._agreed_code()
         self.device = choose_device(execution.device)
         if execution.machines.several and execution.chosen_engine != "here":
             raise InputError("several --devices train one supernet at a time: not with --workers")
@@ -117,6 +129,18 @@ class StudyRun:
         refuse_another(self.study.folder, before, ours, self.suite, hint)
         return config.added_to(before) if extend else config
 
+    def _agreed_code(self) -> dict[str, str]:
+        """The digests of one's own code, of which nothing finished may have had others."""
+        now = code_digests(self.config.code)
+        path = self.study.config_path
+        before = kept_digests(path) if path.exists() else {}
+        if changed := changed_code(before, now):
+            outcomes = self.study.store.outcomes()
+            units = self.config.units(outcomes)
+            done = [unit for unit in units if unit.identity in outcomes.done]
+            refuse_changed_code(self.study.folder, changed, done)
+        return {**before, **now}
+
     def left(self, outcomes: Outcomes) -> list[Unit]:
         """The units that are not done, and have not failed unless these are tried again.
 
@@ -133,12 +157,15 @@ class StudyRun:
             if unit.identity not in outcomes.done and unit.identity not in failed
         ]
 
-    def run(self) -> Study:
+    def run(self, foresee: Foresight | None = None) -> Study:
         """Do the units that are not done, and write the tables.
 
         A unit that fails is recorded, and the others go on. Killed at any moment and run again, the
         study continues. Units that another process is doing at the time are left to it. A unit
         that makes others known, as a supernet does, is done before them.
+
+        Args:
+            foresee: called before the first training, with what is left.
 
         Raises:
             InputError: what cannot run, told before the first training.
@@ -151,6 +178,8 @@ class StudyRun:
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
         self._write_config()
+        foreseen = foresee(self, self.left(outcomes)) if foresee else {}
+        self._remaining = Remaining(foreseen, self.execution.workers)
         try:
             tried: set[str] = set()
             while True:
@@ -179,14 +208,15 @@ class StudyRun:
     def _write_config(self) -> None:
         """Write the configuration; what another process has added to it meanwhile stays."""
         path = self.study.config_path
+        about = {**environment(), **self._code}
         if not path.exists():
-            self.config.write(path, environment())
+            self.config.write(path, about)
             return
         now = self._on_disk()
         refuse_another(self.study.folder, now, self.config.on_axes_of(now), self.suite)
         whole = self.config.added_to(now)
-        if whole != now:
-            whole.write(path, environment())
+        if whole != now or changed_code(kept_digests(path), self._code):
+            whole.write(path, about)
 
     def _on_disk(self) -> StudyConfig:
         return type(self.config).read(self.study.config_path)
@@ -209,7 +239,10 @@ class StudyRun:
                     progress.advance(1)
                     continue
                 held.add(unit.identity)
-                place = self._place(f"{number}/{len(todo)} {unit.title}", shown=not apart)
+                seconds = self._remaining.seconds(one.identity for one in todo[number - 1 :])
+                left = "" if seconds is None or len(todo) == 1 else f" ({time_left(seconds)})"
+                title = f"{number}/{len(todo)}{left} {unit.title}"
+                place = self._place(title, shown=not apart)
                 if shared_out:
                     place = replace(place, engine=engine, workers=workers)
                 yield Assignment(unit, place)
@@ -223,6 +256,7 @@ class StudyRun:
                     self._keep(unit, result)
                     self.study.locks.release(unit.identity)
                     held.discard(unit.identity)
+                    self._remaining.done(unit.identity)
                     progress.advance(1, unit.title if apart else "")
             finally:
                 for identity in held:

@@ -77,5 +77,8 @@ class Unit(Protocol):
     def shares_out(self) -> bool:
         """Whether parts of its work can be given to workers, where it is the only one left."""
 
+    def model_dump_json(self) -> str:
+        """All that it is, as JSON."""
+
     def work(self, place: Place) -> Result:
         """Do it; killed and called again, it continues and gives the same rows."""
