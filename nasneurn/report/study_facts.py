@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nasneurn.configuration import read_yaml
-from nasneurn.report.terminal import duration
+from nasneurn.progress import duration
 from nasneurn.rows import ACCURACY, NUMBERS
 from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.folder import Study

@@ -20,7 +20,7 @@ from nasneurn.analysis.cells import (
 )
 from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable, compare
-from nasneurn.progress import plain_console
+from nasneurn.progress import duration, plain_console
 from nasneurn.report.captions import ORACLE_SELECTION, randomness, seeds_of
 from nasneurn.report.tables import in_percent
 
@@ -64,12 +64,6 @@ def print_plan(
         highlight=False,
         soft_wrap=True,
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as hours and minutes, or minutes and seconds."""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
 
 
 def print_status(

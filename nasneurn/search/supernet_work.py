@@ -39,6 +39,7 @@ from nasneurn.training.devices import LIGHTNING_PRECISION, process_rank
 from nasneurn.training.fit import StepMonitor, averaging
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.module import ClassificationModule
+from search_spaces.batch_norms import recalibrate
 from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
 from search_spaces.interface import (
@@ -51,7 +52,7 @@ from search_spaces.interface import (
 from search_spaces.nni_fixes import NNILightningModule
 from search_spaces.sampling import PathRule, path_rule
 from search_spaces.stem_choice import STEM_LABEL
-from search_spaces.supernet import recalibrate, save_supernets, subnet, train_supernet
+from search_spaces.supernet import save_supernets, subnet, train_supernet
 
 #: Seconds of training that a killed search may lose.
 CHECKPOINT_SECONDS = 20.0
@@ -100,7 +101,8 @@ class SupernetWork:
         count = budget.steps * budget.accumulate
         device = torch.device(place.device)
         fit = source_images(place.suite, unit.sources, unit.protocol, device).fit
-        with meter(f"{place.title}: supernet", count, shown=place.shown) as progress:
+        title, size = f"{place.title}: supernet", budget.batch_size
+        with meter(title, count, shown=place.shown, per_step=size) as progress:
             train_supernet(
                 space,
                 SupernetModule(

@@ -1,14 +1,17 @@
 """How long the trainings of a study will take at most, from a few steps of each architecture."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from nasneurn.networks.architectures import Architecture
-from nasneurn.networks.build import create_network
+from nasneurn.networks.build import create_network, describe
 from nasneurn.networks.weights import INHERITED
 from nasneurn.rows import sources
 from nasneurn.studies.inputs import rows_of
@@ -16,9 +19,15 @@ from nasneurn.studies.parts import selecting_targets, tested_part
 from nasneurn.studies.run import StudyRun
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
+from nasneurn.training.protocol import Protocol
 
-#: Steps that are timed, after one that is not.
+#: Steps that are timed, after one that is not, and the seconds after which no more are.
 STEPS = 3
+STEP_SECONDS = 2.0
+#: Images of the first step; where that takes long, of all.
+FEW_IMAGES, LONG_STEP = 8, 1.0
+#: Seconds that timing may take before a run starts; what is left is told by multiply-adds.
+TIMING_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,20 @@ class Estimate:
     adaptation: str
     trainings: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds for one image: in training, and in measuring."""
+
+    training: float
+    measuring: float
+
+    def seconds(self, protocol: Protocol, counts: "ImageCounts") -> float:
+        """The most seconds that a training takes."""
+        batches, steps = protocol.passes_and_steps(counts.fit)
+        each_pass = counts.fit * self.training + counts.held_out * self.measuring
+        return steps / max(1, batches) * each_pass + counts.test * self.measuring
 
 
 @dataclass(frozen=True)
@@ -46,14 +69,58 @@ def estimates(run: StudyRun, left: Sequence[Unit], workers: int) -> list[Estimat
     architectures = dict.fromkeys(
         unit.architecture for unit in trainings if unit.weights != INHERITED
     )
-    counts = image_counts(run)
+    counts, found = image_counts(run), []
+    with undisturbed(workers):
+        for one in architectures:
+            network, adaptation = _network(run, one)
+            seconds = pace_of(run, network).seconds(run.config.protocol, counts)
+            count = sum(unit.architecture == one for unit in trainings)
+            found.append(Estimate(one.name, adaptation, count, seconds))
+    return found
+
+
+def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
+    """The most seconds that each training of ``left`` takes, by its identity; roughly, and soon.
+
+    As many architectures are timed as :data:`TIMING_SECONDS` allow. The others are taken to need
+    for each multiply-add what the timed ones need in the middle.
+    """
+    trainings = [unit for unit in left if isinstance(unit, Training)]
+    counts, protocol = image_counts(run), run.config.protocol
+    costs = {
+        one: max(1, describe(one, len(run.suite.classes), run.config.image_size, way).flops)
+        for way in [run.config.adaptation]
+        for one in dict.fromkeys(unit.architecture for unit in trainings)
+    }
+    paces: dict[Architecture, Pace] = {}
+    begun = time.monotonic()
+    with undisturbed(run.execution.workers):
+        for one in costs:
+            if paces and time.monotonic() - begun > TIMING_SECONDS:
+                break
+            paces[one] = pace_of(run, _network(run, one)[0])
+    middle = [median(getattr(pace, name) / costs[one] for one, pace in paces.items())
+              for name in ("training", "measuring")] if paces else [0.0, 0.0]  # fmt: skip
+    found = {}
+    for unit in trainings:
+        cost = costs[unit.architecture]
+        pace = paces.get(unit.architecture, Pace(middle[0] * cost, middle[1] * cost))
+        found[unit.identity] = (
+            (counts.held_out + counts.test) * pace.measuring
+            if unit.weights == INHERITED
+            else pace.seconds(protocol, counts)
+        )
+    return found
+
+
+@contextmanager
+def undisturbed(workers: int) -> Iterator[None]:
+    """Time with the threads that one of so many workers has; threads and draws stay as they were."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // workers))
     try:
-        return [
-            _estimate(run, counts, one, sum(unit.architecture == one for unit in trainings))
-            for one in architectures
-        ]
+        with torch.random.fork_rng():
+            yield
     finally:
         torch.set_num_threads(threads)
 
@@ -83,41 +150,51 @@ def image_counts(run: StudyRun) -> ImageCounts:
     return ImageCounts(*(sum(numbers) // len(numbers) for numbers in (fit, held_out, test)))
 
 
-def _estimate(
-    run: StudyRun, counts: ImageCounts, architecture: Architecture, trainings: int
-) -> Estimate:
-    protocol, size = run.config.protocol, run.config.image_size
-    network, adaptation = create_network(
-        architecture, len(run.suite.classes), size, run.config.adaptation
-    )
-    network.to(run.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=protocol.learning_rate)
-    images = torch.rand(protocol.batch_size, 3, size, size, device=run.device)
-    images = images.to(memory_format=torch.channels_last)
-    labels = torch.zeros(protocol.batch_size, dtype=torch.long, device=run.device)
+def _network(run: StudyRun, architecture: Architecture) -> tuple[nn.Module, str]:
+    size, way = run.config.image_size, run.config.adaptation
+    return create_network(architecture, len(run.suite.classes), size, way)
 
-    def train() -> None:
+
+def pace_of(run: StudyRun, network: nn.Module, batch_size: int | None = None) -> Pace:
+    """How fast a network is trained and measured where the study runs; plain steps are timed.
+
+    Args:
+        network: without a stem.
+        batch_size: images of a step; by default the protocol's.
+    """
+    size, images_of_step = run.config.image_size, batch_size or run.config.protocol.batch_size
+    network.to(run.device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
+    few = min(FEW_IMAGES, images_of_step)
+
+    def step(count: int) -> None:
+        images = torch.rand(count, 3, size, size, device=run.device)
+        labels = torch.zeros(count, dtype=torch.long, device=run.device)
         optimizer.zero_grad()
-        F.cross_entropy(network(images), labels).backward()
+        logits = network(images.to(memory_format=torch.channels_last))
+        F.cross_entropy(logits, labels).backward()
         optimizer.step()
 
-    def measure() -> None:
+    def measure(count: int) -> None:
+        images = torch.rand(count, 3, size, size, device=run.device)
         with torch.inference_mode():
-            network(images).argmax(1).cpu()
+            network(images.to(memory_format=torch.channels_last)).argmax(1).cpu()
 
-    training = _seconds(train) / protocol.batch_size
+    step(few)
+    count = few if _seconds(lambda: step(few), steps=1) > LONG_STEP else images_of_step
+    training = _seconds(lambda: step(count)) / count
     network.eval()
-    measuring = _seconds(measure) / protocol.batch_size
-    batches, steps = protocol.passes_and_steps(counts.fit)
-    passes = steps / max(1, batches) * (counts.fit * training + counts.held_out * measuring)
-    return Estimate(architecture.name, adaptation, trainings, passes + counts.test * measuring)
+    measure(few)
+    return Pace(training, _seconds(lambda: measure(count)) / count)
 
 
-def _seconds(step: Callable[[], None]) -> float:
-    step()
-    begun = time.perf_counter()
-    for _ in range(STEPS):
+def _seconds(step: Callable[[], None], steps: int = STEPS) -> float:
+    """Seconds of the quickest of some steps: others are those in which other work went first."""
+    begun, taken = time.perf_counter(), []
+    while len(taken) < steps and time.perf_counter() - begun < STEP_SECONDS:
+        before = time.perf_counter()
         step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - begun) / STEPS
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - before)
+    return min(taken)

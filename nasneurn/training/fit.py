@@ -57,7 +57,7 @@ class StepMonitor(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count what a resumed run did before."""
         self.begun = True
-        self._meter.advance(trainer.fit_loop.batch_idx + 1)
+        self._meter.skip(trainer.fit_loop.batch_idx + 1)
 
     def on_train_batch_end(
         self,

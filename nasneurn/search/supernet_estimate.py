@@ -1,0 +1,56 @@
+"""How long the supernets of a search will take at most, with what comes after them."""
+
+from collections.abc import Sequence
+
+from nasneurn.networks.spaces import SpaceChoice
+from nasneurn.search.quality_config import QualityConfig
+from nasneurn.search.quality_units import Paths
+from nasneurn.search.search_config import SearchConfig
+from nasneurn.search.supernet_unit import Supernet
+from nasneurn.studies.estimate import Pace, image_counts, pace_of, undisturbed
+from nasneurn.studies.run import StudyRun
+from nasneurn.studies.units import Unit
+from search_spaces.interface import draw_architecture
+
+
+def supernet_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
+    """The seconds that supernets and their paths take, by identity: a drawn path is timed.
+
+    In the time of a supernet are its evolution, and the trainings of what it will find.
+    """
+    paces: dict[SpaceChoice, Pace] = {}
+    found: dict[str, float] = {}
+    for unit in left:
+        supernet = unit.supernet if isinstance(unit, Paths) else unit
+        if not isinstance(supernet, Supernet):
+            continue
+        space, budget = supernet.space, supernet.supernet
+        if space not in paces:
+            with undisturbed(run.execution.workers):
+                path = space.network(draw_architecture(space.build(), 0))
+                paces[space] = pace_of(run, path, budget.batch_size)
+        pace = paces[space]
+        images = budget.calibration_images + budget.selection_images
+        evolution = budget.population * budget.generations * images * pace.measuring
+        if isinstance(unit, Paths):
+            found[unit.identity] = evolution + 2 * unit.architectures * images * pace.measuring
+            continue
+        shown = budget.steps * budget.accumulate * budget.batch_size
+        found[unit.identity] = shown * pace.training + evolution + _after(run, pace)
+    return found
+
+
+def trainings_after(run: StudyRun) -> int:
+    """How many trainings each supernet will be followed by."""
+    config = run.config
+    assert isinstance(config, SearchConfig)
+    ways = sum(1 if one == "inherited" else len(config.algorithms) for one in config.weights)
+    return ways + (config.architectures if isinstance(config, QualityConfig) else 0)
+
+
+def _after(run: StudyRun, pace: Pace) -> float:
+    config, counts = run.config, image_counts(run)
+    assert isinstance(config, SearchConfig)
+    inherited = config.weights.count("inherited")
+    measured = inherited * (counts.held_out + counts.test) * pace.measuring
+    return measured + (trainings_after(run) - inherited) * pace.seconds(config.protocol, counts)
