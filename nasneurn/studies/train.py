@@ -169,7 +169,8 @@ class _Work:
         self._part = loader.part
         selection = self._selection(every)
         checkpoint = _checkpoint(self._training, self._place)
-        with meter(self._place.title, count, shown=self._place.shown) as progress:
+        title, shown = self._place.title, self._place.shown
+        with meter(title, count, shown=shown, per_step=self._part) as progress:
             fit(
                 network,
                 loader,
