@@ -1,5 +1,6 @@
 """``nasneurn data``: the domains."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +20,35 @@ def prepare_command(
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Make files again that exist.")] = False,
     seed: Annotated[int, typer.Option(help="Chooses mnistm's crops of the photos.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a download.")] = False,
 ) -> None:
-    """Download real digit domains, and make MNIST-M, as npz files."""
+    """Download real digit domains, and make MNIST-M, as npz files.
+
+    What is downloaded and how large it is is told first. It is asked for on a terminal alone.
+    """
+    from nasneurn.domains.planned_downloads import planned_downloads
     from nasneurn.domains.prepare import prepare
 
+    planned = planned_downloads(names, data_dir, force=force)
+    for one in planned:
+        typer.echo(
+            f"nasneurn: {one.domain}: downloads {_megabytes(one.bytes)} from {one.home} "
+            f"({', '.join(one.files)}) to {one.to}",
+            err=True,
+        )
+    if planned and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        total = _megabytes(sum(one.bytes for one in planned))
+        if not typer.confirm(f"Download {total}?", default=True, err=True):
+            raise typer.Exit(1)
     written = prepare(names, data_dir=data_dir, photos=photos, force=force, seed=seed)
     for path in written:
         typer.echo(path)
     if not written:
         typer.echo("all files exist; --force makes them again", err=True)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 @app.command("list")

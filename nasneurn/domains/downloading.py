@@ -156,7 +156,7 @@ def _receive(url: str, name: str, part: BufferedRandom) -> None:
         part.truncate(have)
         at = have
         with meter(f"downloading {name} (kB)", (end or LARGEST) // KILO) as progress:
-            progress.advance(have // KILO)
+            progress.skip(have // KILO)
             while chunk := answer.read(CHUNK):
                 _append(part, chunk)
                 progress.advance((at + len(chunk)) // KILO - at // KILO)
