@@ -56,8 +56,8 @@ def read_headers(path: Path) -> dict[str, Header]:
     if not path.is_file():
         known = path.stem.rpartition("_")[0]
         hint = (
-            f"; name the folder that has it by --data-dir or NASNEURN_DATA, or make it by: nasneurn "
-            f"data prepare {known}"
+            "; name the folder that has it by --data-dir or NASNEURN_DATA, or make it by: "
+            f"nasneurn data prepare {known}"
         )
         hint = hint if known in DOMAINS else ""
         raise InputError(f"{path}: no such file{hint}")
