@@ -37,9 +37,10 @@ from nasneurn.training.evaluation import accuracy
 from nasneurn.training.images import DeviceImages, ShuffledBatches, as_pixels
 from nasneurn.training.protocol import Optimization
 from search_spaces.autoformer import AutoFormer, transformer_sizes
+from search_spaces.batch_norms import recalibrate
 from search_spaces.interface import Architecture, ModelSpace, activate, draw_architecture
 from search_spaces.spos import SPOS
-from search_spaces.supernet import as_supernet, recalibrate, recalibrated, train_supernet
+from search_spaces.supernet import as_supernet, recalibrated, train_supernet
 from search_spaces.transformer import Transformer
 
 COLUMNS = (

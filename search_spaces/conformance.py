@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from search_spaces.batch_norms import recalibrate
 from search_spaces.costs import FormulaCosts, disagreement
 from search_spaces.errors import SpaceError, one_line
 from search_spaces.interface import (
@@ -23,7 +24,7 @@ from search_spaces.interface import (
     covering_architectures,
     draw_architecture,
 )
-from search_spaces.supernet import as_supernet, load_supernet, recalibrate, save_supernets, subnet
+from search_spaces.supernet import as_supernet, load_supernet, save_supernets, subnet
 
 #: Images of a check, and the most paths of one.
 IMAGES = 4

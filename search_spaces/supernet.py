@@ -16,8 +16,8 @@ from nni.nas.nn.pytorch import ModelSpace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from search_spaces.batch_norms import batch_norms, recalibrate
 from search_spaces.checkpointing import TimedCheckpoint, readable_state
 from search_spaces.errors import SpaceError
 from search_spaces.interface import activate, checked_architecture, choices, freeze
@@ -107,33 +107,14 @@ def subnet(supernet: ModelSpace, architecture: Mapping[str, Any]) -> nn.Module:
 
     Its outputs equal those of the supernet on this path, bit for bit.
 
+    Args:
+        supernet: a trained one, as :func:`load_supernet` gives it.
+        architecture: the value of each choice, by label.
+
     Raises:
         SpaceError: it is no architecture of the space.
     """
     return copy.deepcopy(freeze(supernet, architecture))
-
-
-@torch.no_grad()
-def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set the batch-norm statistics of ``network`` to those of ``batches`` (N, C, H, W), in place.
-
-    A supernet's running statistics are averages over all paths, useless for any one of them
-    (Guo et al., ECCV 2020, section 3.4). Leaves the network in evaluation mode.
-    """
-    network.eval()
-    norms = _norms(network)
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average over the batches
-        norm.train()
-    for images in batches:
-        network(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
 
 
 @contextmanager
@@ -144,7 +125,9 @@ def recalibrated(
 
     Only the statistics are copied, and put back at the end; the weights are the supernet's.
     """
-    buffers = [(buffer, buffer.clone()) for norm in _norms(supernet) for buffer in norm.buffers()]
+    buffers = [
+        (buffer, buffer.clone()) for norm in batch_norms(supernet) for buffer in norm.buffers()
+    ]
     activate(supernet, architecture)
     try:
         recalibrate(supernet, batches)
@@ -153,10 +136,6 @@ def recalibrated(
         with torch.no_grad():
             for buffer, saved in buffers:
                 buffer.copy_(saved)
-
-
-def _norms(network: nn.Module) -> list[_BatchNorm]:
-    return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 def save_supernets(path: Path, supernets: Mapping[str, Mapping[str, Tensor]], about: Any) -> None:
@@ -201,6 +180,11 @@ def load_weights(path: Path, name: str) -> dict[str, Tensor]:
 
 def load_supernet(path: Path, name: str, space: ModelSpace) -> ModelSpace:
     """Turn ``space`` into the supernet ``name`` of a file of :func:`save_supernets`, in place.
+
+    Args:
+        path: the file.
+        name: which of its supernets; of a search, the supernet's hash.
+        space: a fresh space of the class and settings that the supernet had.
 
     Raises:
         SpaceError: the weights are of another space.

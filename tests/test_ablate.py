@@ -37,6 +37,7 @@ from nasneurn.studies.store import Outcomes
 from nasneurn.training.scaling import Standardize, Statistics
 
 CPU = torch.device("cpu")
+PLACED = {one.placement for one in VARIANTS}
 TINY: dict[str, Any] = {
     "models": "own_networks:SmallCNN",
     "changes": {"train_images": 100, "epochs": 1, "batch_size": 32},
@@ -58,7 +59,7 @@ def test_variants_have_names_of_their_own_and_each_differs_from_plain_neurn() ->
     keys = {one.key for one in VARIANTS}
     assert len(keys) == len(VARIANTS)
     assert ("neurn", "front") not in keys
-    assert {one.placement for one in VARIANTS} == set(PLACEMENTS)
+    assert PLACED.issubset(PLACEMENTS)
 
 
 @pytest.mark.parametrize("stem", sorted({one.stem for one in VARIANTS}))
@@ -289,7 +290,7 @@ def test_saved_weights_give_the_same_answers_wherever_the_stem_stood(finished: A
     rows = rows[(rows["target"] == "print") & (rows["seed"] == 1)]
     test = handle.open().images("print", "test")
     pixels = torch.from_numpy(np.ascontiguousarray(test.images.transpose(0, 3, 1, 2))) / 255
-    assert set(rows["placement"]) == set(PLACEMENTS)
+    assert set(rows["placement"]) == PLACED
     for training in rows["training"]:
         path = saved_weights(study.folder, training, "print")
         assert path is not None
@@ -302,7 +303,7 @@ def test_saved_weights_give_the_same_answers_wherever_the_stem_stood(finished: A
 def test_epochs_say_where_the_stem_stood(finished: Ablation) -> None:
     history = finished.study.history
     placements = history["placement"].replace("", "front")
-    assert set(placements) == set(PLACEMENTS)
+    assert set(placements) == PLACED
     assert len(history) == 2 * 8
 
 

@@ -57,8 +57,8 @@ StartingWeights = Annotated[
 Placements = Annotated[
     list[str] | None,
     typer.Option(
-        help="Where stems stand: front (if not given), concatenate, mix, after_first, training, "
-        "testing; commas between."
+        help="Where stems stand: front (if not given), inside, own_scale, concatenate, mix, "
+        "mix_from_image, mix_from_stem, after_first, training, testing; commas between."
     ),
 ]
 DryRun = Annotated[

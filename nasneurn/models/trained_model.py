@@ -1,6 +1,7 @@
 """Trained networks from their files of weights: images to logits, in one call."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,11 +11,10 @@ from torch import Tensor, nn
 from nasneurn.errors import InputError, one_line
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import FRONT
-from nasneurn.stems import STEMS
 from nasneurn.stems.leading import as_floats
-from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of
+from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
-from nasneurn.training.scaling import Standardize, Statistics
+from nasneurn.training.scaling import Statistics
 
 __all__ = ["TrainedModel", "load_model"]
 
@@ -61,10 +61,9 @@ def load_model(
 ) -> TrainedModel:
     """The network of a file that ``--save-weights`` left, ready to be asked.
 
-    The file holds all that is needed. One of before files held the numbers of the input scaling,
-    and one whose stem is placed elsewhere than in front, need the images of the study again. A
-    found architecture is built by its search space, which needs NNI; ``nasneurn export`` makes a
-    file of it that needs nothing but PyTorch.
+    The file holds all that is needed; one of before files held the numbers of the input scaling
+    needs the images of the study again. A found architecture is built by its search space, which
+    needs NNI; ``nasneurn export`` makes a file of it that needs nothing but PyTorch.
 
     Args:
         path: ``weights/<training>.safetensors`` in the folder of a study.
@@ -131,18 +130,20 @@ def _inputs(
     training: Training, held: Held, data_dir: Path | None
 ) -> tuple[Inputs, tuple[str, ...]]:
     """The stem with its scaling, and the classes: from the file, or else from the images."""
-    if held and training.placement == FRONT:
-        statistics = Statistics(
-            tuple(float(one) for one in held["mean"]), tuple(float(one) for one in held["std"])
+    if "plain_mean" in held or (held and training.placement == FRONT):
+        of_stem = _statistics(held["mean"], held["std"])
+        plain = _statistics(
+            held.get("plain_mean", held["mean"]), held.get("plain_std", held["std"])
         )
-        stem = STEMS.create(training.applied_stem)
-        if training.protocol.scaling != "none":
-            stem = nn.Sequential(stem, Standardize(statistics))
-        return Inputs(stem, statistics, stem), tuple(str(one) for one in held["classes"])
+        return inputs_with(training, of_stem, plain), tuple(str(one) for one in held["classes"])
     from nasneurn.domains import load_suite
 
     suite = load_suite(training.suite, data_dir=data_dir, size=training.image_size)
     return inputs_of(training, suite.handle, CPU), tuple(map(str, suite.classes))
+
+
+def _statistics(mean: Sequence[float | str], deviation: Sequence[float | str]) -> Statistics:
+    return Statistics(tuple(map(float, mean)), tuple(map(float, deviation)))
 
 
 def built(

@@ -12,19 +12,32 @@ from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import Description, create_network, describe, multiply_adds
 from nasneurn.stems import STEMS
 
-Placement = Literal["front", "concatenate", "mix", "after_first", "training", "testing"]
+Placement = Literal[
+    "front", "inside", "own_scale", "concatenate", "mix", "mix_from_image", "mix_from_stem",
+    "after_first", "training", "testing",
+]  # fmt: skip
 
 #: What each does with the image x, both it and the stem's answer being standardized.
 PLACEMENTS: dict[Placement, str] = {
     "front": "the network sees stem(x)",
+    "inside": "it sees the stem's answer to x, which is standardized first, and not again",
+    "own_scale": "it sees stem(x), standardized by its own mean and deviation on source images",
     "concatenate": "it sees x and stem(x) as six channels",
     "mix": "it sees x + a (stem(x) - x), with a learned share a",
+    "mix_from_image": "the same with a = 0 at first, stem(x) as of own_scale",
+    "mix_from_stem": "the same with a = 1 at first, stem(x) as of own_scale",
     "after_first": "it sees x, and the stem acts on the maps of its first convolution",
     "training": "it sees stem(x) in training, and x when it is measured",
     "testing": "it sees x in training, and stem(x) when it is measured",
 }
 
 FRONT: Placement = "front"
+#: Those that need a convolution through which the network sees its images.
+BY_CONVOLUTION: tuple[Placement, ...] = ("concatenate", "after_first")
+#: Those whose stem's answers are standardized by their own numbers, whatever the protocol says.
+OWN_SCALE: tuple[Placement, ...] = ("own_scale", "mix_from_image", "mix_from_stem")
+#: The share of the stem with which a mix begins.
+FIRST_SHARES: dict[Placement, float] = {"mix_from_image": 0.0, "mix_from_stem": 1.0}
 
 
 class Concatenate(nn.Module):
@@ -62,6 +75,35 @@ class Mix(nn.Module):
         return mixed
 
 
+class FreeMix(nn.Module):
+    """x + a (stem(x) - x), with a learned share a that is any number.
+
+    At 0 it gives the image and at 1 the stem's answer, both to the last bit.
+    """
+
+    def __init__(self, plain: nn.Module, stem: nn.Module, first: float) -> None:
+        super().__init__()
+        self.plain = plain
+        self.stem = stem
+        self.weight = nn.Parameter(torch.tensor(first))
+
+    @property
+    def share(self) -> float:
+        """The share a of the stem."""
+        return float(self.weight.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix images (N, C, H, W) with the stem's answers."""
+        mixed: Tensor = torch.lerp(self.plain(x), self.stem(x), self.weight)
+        return mixed
+
+
+def shares(network: nn.Module) -> list[nn.Parameter]:
+    """The learned numbers that say how much of a stem there is in a mix."""
+    mixes = [module for module in network.modules() if isinstance(module, Mix | FreeMix)]
+    return [number for mix in mixes for number in mix.parameters(recurse=False)]
+
+
 class Switch(nn.Module):
     """One module in training, another when it is measured."""
 
@@ -94,7 +136,8 @@ def placed(
     Args:
         placement: a key of :data:`PLACEMENTS`.
         body: images (N, 3, S, S) -> logits; it is changed in place.
-        stem: the stem, its answers standardized.
+        stem: the stem, its answers standardized; for ``inside``, what standardizes images with the
+            stem after it.
         plain: what standardizes images without a stem.
         bare: the stem as it is, for maps, whose statistics no source tells.
         first: the name in the body of the convolution that sees the images, where it is needed.
@@ -106,6 +149,8 @@ def placed(
             return nn.Sequential(Concatenate(plain, stem), body)
         case "mix":
             return nn.Sequential(Mix(plain, stem), body)
+        case "mix_from_image" | "mix_from_stem":
+            return nn.Sequential(FreeMix(plain, stem, FIRST_SHARES[placement]), body)
         case "after_first":
             convolution = body.get_submodule(first)
             convolution.add_module("followed_by", bare)
@@ -182,10 +227,12 @@ def describe_placed(
         InputError: it does not.
     """
     about = describe(architecture, classes, image_size, adapting)
-    if placement not in ("concatenate", "mix", "after_first"):
+    if placement not in (*BY_CONVOLUTION, "mix", *FIRST_SHARES):  # nothing is added
         return about
     first = (
-        "" if placement == "mix" else first_convolution(architecture, classes, image_size, adapting)
+        first_convolution(architecture, classes, image_size, adapting)
+        if placement in BY_CONVOLUTION
+        else ""
     )
     images = torch.empty(2, 3, image_size, image_size, device="meta")
     try:

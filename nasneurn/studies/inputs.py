@@ -91,25 +91,44 @@ def standardized_stem(
     Args:
         known: those that go with the weights which the network starts from.
     """
-    if known is None or protocol.scaling != "weights":
-        known = _statistics(stem, handle, sources, protocol, device)
-    statistics = known
+    statistics = stem_statistics(stem, handle, sources, protocol, device, known)
     made = STEMS.create(stem)
     if protocol.scaling == "none":
         return made, statistics
     return nn.Sequential(made, Standardize(statistics)), statistics
 
 
+def stem_statistics(
+    stem: Choice,
+    handle: SuiteHandle,
+    sources: tuple[str, ...],
+    protocol: Protocol,
+    device: torch.device,
+    known: Statistics | None = None,
+    *,
+    own: bool = False,
+) -> Statistics:
+    """The numbers that standardize a stem's answers, as the protocol says.
+
+    Args:
+        known: those that go with the weights which the network starts from.
+        own: those that the answers to the source's images have, whatever the protocol says.
+    """
+    if not own and protocol.scaling == "weights" and known is not None:
+        return known
+    if not own and protocol.scaling in FIXED:
+        return FIXED[protocol.scaling]
+    return _measured_statistics(stem, handle, sources, protocol, device)
+
+
 @lru_cache(maxsize=64)
-def _statistics(
+def _measured_statistics(
     stem: Choice,
     handle: SuiteHandle,
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
 ) -> Statistics:
-    if protocol.scaling in FIXED:
-        return FIXED[protocol.scaling]
     fit = source_images(handle, sources, protocol, device).fit
     made = STEMS.create(stem).to(device)
     return output_statistics(made, (images for images, _ in fit.batches(BATCH_SIZE)))

@@ -9,22 +9,30 @@ from nasneurn.environment import environment
 from nasneurn.files import written_atomically
 
 if TYPE_CHECKING:
+    from nasneurn.studies.placing import Inputs
     from nasneurn.studies.training_unit import Training
-    from nasneurn.training.scaling import Statistics
 
-#: What is to be known of the images' licences, by the suite's name.
+#: The suites whose images are known.
+KNOWN_SUITES = ("builtin", "digits", "digits-resized")
+#: What is to be known of the licence of their images, by domain; those of no row are drawn.
 LICENCES = {
-    "builtin": "Images of scikit-learn's digits (from UCI's, CC BY 4.0) and drawn ones.",
-    "digits": "MNIST, MNIST-M, SVHN and USPS; SVHN is for non-commercial use alone.",
-    "digits-resized": "MNIST, MNIST-M, SVHN and USPS; SVHN is for non-commercial use alone.",
+    "optdigits": "scikit-learn's digits, a part of UCI's optdigits (CC BY 4.0)",
+    "optdigits-m": "UCI's optdigits (CC BY 4.0) on two photographs (Creative Commons)",
+    "mnist": "MNIST (no licence by its authors; others state CC BY-SA 3.0)",
+    "mnistm": "MNIST-M (licence unknown; made of MNIST and of photographs of BSDS500, which are "
+    "for non-commercial research and education)",
+    "svhn": "SVHN (for non-commercial use alone)",
+    "usps": "USPS (licence unknown)",
 }
 
 
-def about_model(statistics: "Statistics", classes: Sequence[object]) -> dict[str, str]:
+def about_model(inputs: "Inputs", classes: Sequence[object]) -> dict[str, str]:
     """What a file of weights holds beside the training, so that it can be used without images."""
     content = {
-        "mean": list(statistics.mean),
-        "std": list(statistics.deviation),
+        "mean": list(inputs.statistics.mean),
+        "std": list(inputs.statistics.deviation),
+        "plain_mean": list(inputs.plain_statistics.mean),
+        "plain_std": list(inputs.plain_statistics.deviation),
         "classes": [str(one) for one in classes],
     }
     return {"model": json.dumps(content)}
@@ -36,8 +44,6 @@ def write_card(path: Path, training: "Training", accuracies: Mapping[str, float]
     Raises:
         InputError: the file cannot be written.
     """
-    suite = training.suite.partition("+")[0]
-    licence = LICENCES.get(suite, "Images of your own; their licence is yours to know.")
     versions = environment()
     commit = versions.pop("commit", "none")
     named = ", ".join(f"{name} {value}" for name, value in versions.items())
@@ -48,7 +54,7 @@ def write_card(path: Path, training: "Training", accuracies: Mapping[str, float]
 - stem: {training.applied_stem}, {training.placement}
 - algorithm: {training.algorithm}
 - learned from: {training.source} of the suite {training.suite}, seed {training.seed}
-- data: {licence}
+- data that it learned from: {_licences(training)}
 - protocol: budget {training.budget}, selection {training.protocol.selection}
 - command: `nasneurn bench --config config.yaml --save-weights`, with the study's file; of a search
   `nasneurn search`
@@ -70,3 +76,15 @@ logits = model(images)  # (N, 3, {training.image_size}, {training.image_size}), 
 """
     with written_atomically(path.with_suffix(".md")) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def _licences(training: "Training") -> str:
+    """The images that a training learned from, with what is known of their licence."""
+    if training.suite.partition("+")[0] in KNOWN_SUITES:
+        drawn = "drawn by this package"
+        told = "; ".join(LICENCES.get(one, f"{one}, {drawn}") for one in training.sources)
+    else:
+        told = "images of your own, whose licence is yours to know"
+    if training.weights not in ("scratch", "inherited"):
+        told += "; the weights that it began with have terms of their own"
+    return told

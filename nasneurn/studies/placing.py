@@ -7,18 +7,32 @@ from torch import nn
 
 from nasneurn.choices import Choice
 from nasneurn.domains import SuiteHandle
-from nasneurn.networks.placement import FRONT, Mix, first_convolution, placed
+from nasneurn.networks.placement import (
+    BY_CONVOLUTION,
+    FRONT,
+    OWN_SCALE,
+    FreeMix,
+    Mix,
+    Placement,
+    first_convolution,
+    placed,
+)
 from nasneurn.seeds import stream
 from nasneurn.stems import STEMS
-from nasneurn.studies.inputs import standardized_stem
+from nasneurn.studies.inputs import stem_statistics
 from nasneurn.studies.starting_weights import statistics_of
 from nasneurn.studies.training_unit import Training
-from nasneurn.training.scaling import Statistics
+from nasneurn.training.scaling import Standardize, Statistics
 
 #: The stem that does nothing.
 NONE = Choice(name="none")
 #: What stands before the names of weights that are not the body's own, in a file.
 PREFIX = "placement."
+
+#: Where the network sees the stem's answers alone, standardized.
+SEEN_ALONE: tuple[Placement, ...] = (FRONT, "own_scale")
+#: Where the image alone is standardized.
+IMAGE_SCALED: tuple[Placement, ...] = ("inside", "after_first")
 
 
 @dataclass(frozen=True)
@@ -26,35 +40,71 @@ class Inputs:
     """What an image goes through before a network: a stem, or none.
 
     Attributes:
-        stem: the stem, its answers standardized.
+        stem: the stem, its answers standardized; where it stands inside of the standardization,
+            the image is standardized before it, and its answers are not.
         statistics: the numbers of that.
         plain: what standardizes the image itself; where only the stem is seen, the stem.
+        plain_statistics: the numbers of ``plain``.
     """
 
     stem: nn.Module
     statistics: Statistics
     plain: nn.Module
+    plain_statistics: Statistics
 
 
 def inputs_of(training: Training, suite: SuiteHandle, device: torch.device) -> Inputs:
-    """The stem of a training, and what stands beside it where its placement needs that."""
+    """The stem of a training, and what stands beside it where its placement needs that.
+
+    The numbers are measured on the sources, or go with the weights that the network starts from.
+    """
     known = statistics_of(training) if training.protocol.scaling == "weights" else None
 
-    def standardized(stem: Choice) -> tuple[nn.Module, Statistics]:
-        return standardized_stem(stem, suite, training.sources, training.protocol, device, known)
+    def measured(stem: Choice, *, own: bool = False) -> Statistics:
+        return stem_statistics(
+            stem, suite, training.sources, training.protocol, device, known, own=own
+        )
 
-    if training.placement == "after_first":
-        plain, statistics = standardized(NONE)
-        return Inputs(plain, statistics, plain)
-    stem, statistics = standardized(training.applied_stem)
-    plain = stem if training.placement == FRONT else standardized(NONE)[0]
-    return Inputs(stem, statistics, plain)
+    of_stem = None
+    if training.placement not in IMAGE_SCALED:
+        of_stem = measured(training.applied_stem, own=training.placement in OWN_SCALE)
+    of_plain = of_stem if training.placement in SEEN_ALONE else measured(NONE)
+    assert of_plain is not None
+    return inputs_with(training, of_stem or of_plain, of_plain)
+
+
+def inputs_with(training: Training, statistics: Statistics, plain_statistics: Statistics) -> Inputs:
+    """The same from the numbers.
+
+    Args:
+        training: what it is trained by.
+        statistics: those of the stem; where only the image is standardized, those of the image.
+        plain_statistics: those of the image; where only the stem is seen, those of the stem.
+    """
+    placement = training.placement
+
+    def standardized(stem: Choice, numbers: Statistics) -> nn.Module:
+        made = STEMS.create(stem)
+        if training.protocol.scaling == "none" and not (stem != NONE and placement in OWN_SCALE):
+            return made
+        return nn.Sequential(made, Standardize(numbers))
+
+    plain = standardized(NONE, plain_statistics)
+    if placement == "after_first":
+        stem = plain
+    elif placement == "inside":
+        stem = nn.Sequential(plain, STEMS.create(training.applied_stem))
+    else:
+        stem = standardized(training.applied_stem, statistics)
+    if placement in SEEN_ALONE:
+        plain = stem
+    return Inputs(stem, statistics, plain, plain_statistics)
 
 
 def assembled(training: Training, inputs: Inputs, body: nn.Module, classes: int) -> nn.Sequential:
     """The whole network; the body, with its weights in it, is changed where a placement asks."""
     first, bare = "", inputs.stem
-    if training.placement in ("concatenate", "after_first"):
+    if training.placement in BY_CONVOLUTION:
         first = first_convolution(
             training.architecture, classes, training.image_size, training.adaptation
         )
@@ -67,4 +117,4 @@ def assembled(training: Training, inputs: Inputs, body: nn.Module, classes: int)
 def mix_weight(network: nn.Module) -> float | None:
     """The learned share of the stem, if the network has one."""
     (front, _) = network.children()
-    return front.share if isinstance(front, Mix) else None
+    return front.share if isinstance(front, Mix | FreeMix) else None

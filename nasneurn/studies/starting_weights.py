@@ -13,6 +13,7 @@ from nasneurn.networks.build import create_network, published
 from nasneurn.networks.pretrained import normalization, pretrained_weights
 from nasneurn.networks.weight_files import Weights, fitted, read_weights
 from nasneurn.networks.weights import INHERITED, SCRATCH, pretrained_tag
+from nasneurn.studies.recalibration import check_recalibration
 from nasneurn.training.fine_tuning import Body, check_fine_tuning, head_names
 from nasneurn.training.scaling import Statistics
 
@@ -29,9 +30,11 @@ def check_start(training: "Training", classes: int) -> None:
     Raises:
         InputError: it cannot be had, is of another network, or layers are named that are not there.
     """
-    if _as_drawn(training):
+    if _as_drawn(training) and training.protocol.recalibrate == "never":
         return
     body = _on_meta(training.architecture, classes, training.image_size)
+    if training.protocol.recalibrate != "never":
+        check_recalibration(training, body)
     check_fine_tuning(body, training.protocol.optimization, training.architecture.name)
     _weights(training, body, classes)
     if training.protocol.scaling == "weights":

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from nasneurn.studies.inputs import oracle_images, source_images, test_images
 from nasneurn.studies.model_card import about_model, write_card
 from nasneurn.studies.parts import tested_part
 from nasneurn.studies.placing import PREFIX, assembled, inputs_of, mix_weight
+from nasneurn.studies.recalibration import recalibrate_training
 from nasneurn.studies.saved import predictions_path, save_predictions, save_weights, weights_path
 from nasneurn.studies.starting_weights import body_of, start
 from nasneurn.studies.training_unit import Training
@@ -79,6 +81,15 @@ def inherited_path(place: Place, supernet: str) -> Path:
     return place.found / f"{supernet}.safetensors"
 
 
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Tell of what cannot be saved: that a disk is full must not cost the rows."""
+    try:
+        yield
+    except InputError as error:
+        print(f"nasneurn: not saved: {error}", file=sys.stderr)
+
+
 class _Work:
     def __init__(self, training: Training, place: Place, halves: int) -> None:
         self._training = training
@@ -88,6 +99,7 @@ class _Work:
         self._suite = place.suite.open()
         #: Images in a batch; balanced ones may have fewer.
         self._part = training.protocol.batch_size // halves
+        self._mix_weights: dict[str, float | None] = {}
 
     def result(self) -> Result:
         network, adaptation = self._network()
@@ -102,9 +114,16 @@ class _Work:
             history = selection.history
             best = {target: selection.best_for(target) for target in targets}
         network.eval()
-        answers = self._answers(network, selection)
-        measured = {target: metrics(given) for target, given in answers.items()}
-        self._save(network, answers, measured, selection)
+        answered: dict[str, Answers] = {}
+        measured: dict[str, Metrics] = {}
+        for chosen_by, group in self._selected(network, selection):
+            self._recalibrate(network, "end")
+            answered |= self._answers(network, group)
+            measured |= {target: metrics(answered[target]) for target in group}
+            if self._place.save_weights:
+                self._save_weights(network, chosen_by, {one: measured[one] for one in group})
+        if self._place.save_predictions:
+            self._save_predictions(answered)
         return Result(
             {
                 "accuracy": list(self._rows(measured, adaptation, history, best)),
@@ -121,7 +140,7 @@ class _Work:
     def _network(self) -> tuple[nn.Module, str]:
         training = self._training
         inputs = inputs_of(training, self._place.suite, self._device)
-        self._statistics = inputs.statistics
+        self._inputs = inputs
         # After every stem the same weights, so that differences between stems are paired.
         torch.manual_seed(stream(training.seed, "weights"))
         body, adaptation = create_network(
@@ -137,9 +156,16 @@ class _Work:
             adaptation = f"{adaptation}, {told}"
         network = assembled(training, inputs, body, len(self._suite.classes))
         network = network.to(memory_format=torch.channels_last).to(self._device)
+        self._recalibrate(network, "start")
         if self._place.compiled:
             network.compile()
         return network, adaptation
+
+    def _recalibrate(self, network: nn.Module, when: str) -> None:
+        training = self._training
+        size = training.protocol.batch_size // self._halves
+        if training.protocol.recalibrate == when and training.weights != "inherited":
+            recalibrate_training(training, network, self._images, size)
 
     def _inherit(self, body: nn.Module) -> None:
         found = self._training.architecture.found
@@ -198,47 +224,45 @@ class _Work:
         }
         return OracleSelection(held_out, every, chosen)
 
-    def _answers(
+    def _selected(
         self, network: nn.Module, selection: HeldOutSelection | None
-    ) -> dict[str, Answers]:
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Targets that are measured with the same weights, while the network has these.
+
+        Before them the target that the weights were selected by, which is empty but for an oracle.
+        """
+        targets = self._training.targets
+        if not isinstance(selection, OracleSelection):
+            yield "", targets
+            return
+        for target in targets:
+            selection.restore(network, target)
+            yield target, (target,)
+
+    def _answers(self, network: nn.Module, targets: tuple[str, ...]) -> dict[str, Answers]:
         training, answered = self._training, {}
-        self._mix_weights: dict[str, float | None] = {}
-        for target in training.targets:
-            if isinstance(selection, OracleSelection):
-                selection.restore(network, target)
+        for target in targets:
             part = tested_part(self._suite, target, training.sources, training.protocol)
             images = test_images(self._place.suite, target, part, self._device)
             answered[target] = answers(network, images)
             self._mix_weights[target] = mix_weight(network)
         return answered
 
-    def _save(
-        self,
-        network: nn.Module,
-        answered: dict[str, Answers],
-        measured: dict[str, Metrics],
-        selection: HeldOutSelection | None,
+    def _save_weights(
+        self, network: nn.Module, chosen_by: str, measured: dict[str, Metrics]
     ) -> None:
-        """Leave what was asked for; that a disk is full must not cost the rows."""
-        identity = self._training.identity
-        try:
-            if self._place.save_predictions:
-                save_predictions(predictions_path(self._place.folder, identity), answered)
-            if self._place.save_weights:
-                front, body = network.children()
-                oracle = selection if isinstance(selection, OracleSelection) else None
-                for target in self._training.targets if oracle else ("",):
-                    if oracle:
-                        oracle.restore(network, target)
-                    path = weights_path(self._place.folder, identity, target)
-                    further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
-                    about = about_model(self._statistics, self._suite.classes)
-                    save_weights(path, body, self._training, further, about)
-                    of_card = {target: measured[target]} if target else measured
-                    accuracies = {one: found.accuracy for one, found in of_card.items()}
-                    write_card(path, self._training, accuracies)
-        except InputError as error:
-            print(f"nasneurn: not saved: {error}", file=sys.stderr)
+        training, (front, body) = self._training, network.children()
+        path = weights_path(self._place.folder, training.identity, chosen_by)
+        further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
+        about = about_model(self._inputs, self._suite.classes)
+        with _telling():
+            save_weights(path, body, training, further, about)
+            write_card(path, training, {one: found.accuracy for one, found in measured.items()})
+
+    def _save_predictions(self, answered: dict[str, Answers]) -> None:
+        with _telling():
+            path = predictions_path(self._place.folder, self._training.identity)
+            save_predictions(path, answered)
 
     def _classes(self, measured: dict[str, Metrics]) -> Iterator[Row]:
         for target, found in measured.items():
@@ -271,8 +295,8 @@ class _Work:
                 "target": target,
                 **training.way,
                 "scaling": training.protocol.scaling,
-                "input_mean": self._statistics.mean_text,
-                "input_std": self._statistics.deviation_text,
+                "input_mean": self._inputs.statistics.mean_text,
+                "input_std": self._inputs.statistics.deviation_text,
                 "accuracy": found.accuracy,
                 "chance": found.chance,
                 "n": sum(one.n for one in found.classes),

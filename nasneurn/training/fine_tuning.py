@@ -10,6 +10,7 @@ from torch import nn
 from nasneurn.algorithms.watching import last_linear
 from nasneurn.choices import suggestion
 from nasneurn.errors import InputError
+from nasneurn.networks.placement import shares
 from nasneurn.training.protocol import Optimization
 
 #: In place of a pattern: all layers but the heads.
@@ -156,9 +157,11 @@ def parameter_groups(
     """What an optimizer takes: the parameters of ``trained`` that are not frozen, by their rate.
 
     Args:
-        trained: the whole, with the body in it; of all else the rate is the plain one.
+        trained: the whole, with the body in it. The share of a stem in a mix has ``mix_rate``; of
+            all else the rate is the plain one.
     """
     factors = rates(body, optimization)
+    factors |= dict.fromkeys(shares(trained), optimization.mix_rate)
     groups: dict[float, list[nn.Parameter]] = {}
     for weight in trained.parameters():
         if weight.requires_grad:

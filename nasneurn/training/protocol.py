@@ -20,7 +20,7 @@ class Optimization:
     """The steps of a training: AdamW (Adam, where ``weight_decay`` is 0) on a smoothed loss.
 
     ``schedule`` is ``"cosine"``, after a linear warm-up over a tenth of the steps, or
-    ``"constant"``. ``shift`` moves each training image by up to so many pixels. The last three are
+    ``"constant"``. ``shift`` moves each training image by up to so many pixels. The last four are
     those of :class:`Protocol`.
     """
 
@@ -32,11 +32,13 @@ class Optimization:
     frozen: tuple[str, ...] = ()
     head_rate: float = 1.0
     layer_decay: float = 1.0
+    mix_rate: float = 1.0
 
     @property
     def tunes_layers(self) -> bool:
         """Whether not all layers are trained alike."""
-        return bool(self.frozen) or self.head_rate != 1 or self.layer_decay != 1
+        rates = (self.head_rate, self.layer_decay, self.mix_rate)
+        return bool(self.frozen) or rates != (1, 1, 1)
 
 
 def _patterns(value: Any) -> Any:
@@ -75,6 +77,9 @@ class Protocol(Settings):
             mode; ``all`` is all but the one that gives the logits.
         head_rate: factor of the learning rate of the layer that gives the logits.
         layer_decay: the rate of each layer is this times that of the next.
+        mix_rate: factor of the learning rate of the share of a stem that is mixed with the image.
+        recalibrate: whether batch norms get the statistics of the sources' training images before
+            the first step (``start``), before the network is measured (``end``), or ``never``.
     """
 
     train_images: Count | None
@@ -95,6 +100,8 @@ class Protocol(Settings):
     frozen: Annotated[tuple[str, ...], BeforeValidator(_patterns)] = ()
     head_rate: PositiveFloat = 1.0
     layer_decay: float = Field(default=1.0, gt=0, le=1)
+    mix_rate: PositiveFloat = 1.0
+    recalibrate: Literal["never", "start", "end"] = "never"
 
     @property
     def content(self) -> dict[str, Any]:
@@ -105,6 +112,7 @@ class Protocol(Settings):
         fields = self.model_dump(mode="json")
         later = (
             "drawn", "steps", "selection", "balanced", "frozen", "head_rate", "layer_decay",
+            "mix_rate", "recalibrate",
         )  # fmt: skip
         return {
             name: value
@@ -129,6 +137,7 @@ class Protocol(Settings):
             self.frozen,
             self.head_rate,
             self.layer_decay,
+            self.mix_rate,
         )
 
 
