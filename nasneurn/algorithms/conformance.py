@@ -4,6 +4,7 @@ import copy
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from nasneurn.algorithms import ALGORITHMS, Algorithm, Task
 from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.choices import Choice
-from nasneurn.errors import InputError, kind_and_line
+from nasneurn.errors import InputError, kind_and_line, one_line
 
 __all__ = ["check_algorithm"]
 
@@ -230,9 +231,15 @@ def _call(method: Callable[..., Any] | None, *arguments: Any) -> None:
 
 
 def _as_read_back(state: dict[str, Any]) -> dict[str, Any]:
-    """A state dict once written and read, as a checkpoint's."""
+    """A state dict once written and read, as a checkpoint's, in which no code is run."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
-    read: dict[str, Any] = torch.load(file, weights_only=False)
+    try:
+        read: dict[str, Any] = torch.load(file, weights_only=True)
+    except UnpicklingError as error:
+        raise _Broken(
+            "its state holds more than tensors and plain data, and no checkpoint gives that back "
+            f"({one_line(error)})"
+        ) from error
     return read

@@ -214,9 +214,18 @@ def _reach(url: str) -> None:
         socket.getaddrinfo(urlparse(url).hostname, 443)
 
 
+#: What PyTorch reads at each ``torch.load``, whatever the library that calls it says.
+_TENSORS_ALONE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "0"}
+
+
 @contextmanager
 def _told(name: str, home: str) -> Iterator[None]:
-    """Whatever is raised while weights are fetched and read, as one line."""
+    """Whatever is raised while weights are fetched and read, as one line.
+
+    No code in a file is run meanwhile: PyTorch's own hub would run that of a cached file.
+    """
+    before = {variable: os.environ.get(variable) for variable in _TENSORS_ALONE}
+    os.environ.update(_TENSORS_ALONE)
     try:
         yield
     except InputError:
@@ -234,3 +243,9 @@ def _told(name: str, home: str) -> Iterator[None]:
             f"the pretrained weights {name} cannot be used, the cached file may be damaged "
             f"({reason})"
         ) from None
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value

@@ -153,7 +153,7 @@ def fit(
             **trainer_options,
         )
         try:
-            trainer.fit(module, loader, ckpt_path=resume_from, weights_only=bool(resume_from))
+            trainer.fit(module, loader, ckpt_path=resume_from, weights_only=True)
         except Exception as error:
             if resume_from is not None and not monitor.begun and not out_of_memory(error):
                 raise UnfitState(resume_from, error) from error
