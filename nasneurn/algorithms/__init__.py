@@ -54,6 +54,7 @@ ALGORITHMS: Registry[Algorithm] = Registry(
         "ema": EMA,
         "swa": SWA,
     },
+    later={"randconv": ("chained",)},
 )
 
 
