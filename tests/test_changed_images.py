@@ -1,5 +1,7 @@
 """A folder study whose images change or domains go: refused, and nothing finished is lost."""
 
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,9 @@ import pets
 import pytest
 
 from nasneurn.cli.study_commands import figures_command
+from nasneurn.domains import listing
 from nasneurn.errors import InputError
+from nasneurn.report import remake
 from nasneurn.studies.bench_config import BenchConfig, plan_bench
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
@@ -87,7 +91,23 @@ def test_an_image_that_is_gone_is_refused_and_nothing_is_written(
     with pytest.raises(InputError, match=r"images of photo are not .*train:photo") as told:
         run(planned(root), study.folder, extend=extend)
     assert "clip" not in str(told.value)
+    assert "(photo/cat/0.png; " in str(told.value)
     assert files_of(study) == before
+
+
+def test_some_of_the_changed_images_are_named(study: Study, root: Path) -> None:
+    names = [f"photo/cat/{name}" for name in ("0.png", "1.jpg", "2.JPEG")]
+    for name in names:
+        shutil.copy(root / "photo" / "dog" / "0.png", root / name)
+    os.utime(root / "photo" / "cat" / "4.png")  # of another time, and the same
+    shutil.copy(root / "photo" / "cat" / "3.bmp", root / "photo" / "cat" / "new.png")
+    with pytest.raises(InputError, match=re.escape(f"({', '.join(names)} and 1 more; ")):
+        run(planned(root), study.folder)
+    # Of what no cache remembers, only the domain is known.
+    for path in listing.cache_folder(root).glob("listing-*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"\(all:photo|\(train:photo"):
+        run(planned(root), study.folder)
 
 
 def test_all_domains_that_changed_are_named(study: Study, root: Path) -> None:
@@ -126,7 +146,7 @@ def test_what_is_finished_is_shown_though_the_images_changed(
     (root / "photo" / "cat" / "0.png").unlink()
     with pytest.raises(InputError, match="`nasneurn figures` shows it"):
         run(planned(root), study.folder)
-    monkeypatch.setattr("nasneurn.report.remake.remake", lambda study: [])
+    monkeypatch.setattr(remake, "remake", lambda study: [])
     figures_command(study.folder)
     assert len(study.accuracy) == 6
 

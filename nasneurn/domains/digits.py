@@ -211,6 +211,10 @@ class DigitsReader:
         found, known = self._hashes.find(_key(path))
         return self._digest(found) if known.all() else None
 
+    def changed_files(self, domain: str, part: str, digest: str) -> list[str]:
+        """A part is one file."""
+        return [pack_file(self._folder, domain, part).name]
+
     def held_out(self, domain: str) -> None:
         """Digits have no validation rows of their own."""
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nasneurn.domains.decoding import HASH_BYTES, RECIPE_VERSION, decode, file_hash, read_bytes
 from nasneurn.domains.file_hashes import FileHashes, Hashes, content_digest, keys_of
-from nasneurn.domains.listing import DomainFiles, Listing, cache_folder
+from nasneurn.domains.listing import DomainFiles, Listing, cache_folder, kept_listings
 from nasneurn.domains.pixels import Decoder, FilePixels, Kept, mapped
 from nasneurn.domains.split_files import TRAIN, VAL, Roles, is_test
 from nasneurn.domains.suite import Labels, Mask, Split
@@ -103,8 +103,22 @@ class FolderReader:
 
     def known_digest(self, domain: str, part: str) -> str | None:
         """The digest, where the hashes of all files of the domain are known."""
-        hashes, known = self._domains[domain].known_hashes()
-        return self._domains[domain].digest(part, hashes) if known.all() else None
+        return self._domains[domain].known_digest(part)
+
+    def changed_files(self, domain: str, part: str, digest: str) -> list[str]:
+        """Those that differ from what a listing in the cache has, by which the part had the digest.
+
+        Not known where a split file divides the images, which may have changed too.
+        """
+        now = self._domains[domain]
+        if now.divided:
+            return []
+        for listing in kept_listings(now.root):
+            if domain in listing.domains:
+                before = _Domain(listing, domain, now.size, None)
+                if before.known_digest(part) == digest:
+                    return now.differences(before)
+        return []
 
     def held_out(self, domain: str) -> Mask | None:
         """The rows of "train" that the split file has for validation."""
@@ -118,8 +132,9 @@ class _Domain:
         self, listing: Listing, name: str, size: int, roles: npt.NDArray[np.uint8] | None
     ) -> None:
         self.files = listing.domains[name]
-        self._root = listing.root
-        self._size = size
+        self.root = listing.root
+        self.size = size
+        self.divided = roles is not None
         self._roles = roles
         folder = cache_folder(listing.root)
         self._prefix = f"{name}-{size}-"
@@ -159,11 +174,24 @@ class _Domain:
     def digest(self, part: str, hashes: Hashes) -> str:
         """Of a part, from the hashes of all the domain's files."""
         rows = self.rows(part)
-        heading = ["folder", RECIPE_VERSION, self._size, len(rows), self.files.classes]
+        heading = ["folder", RECIPE_VERSION, self.size, len(rows), self.files.classes]
         arrays: list[npt.NDArray[Any]] = [self.files.labels[rows], hashes[rows]]
         if part == "train" and self.held_out is not None:
             arrays.append(self.held_out)
         return content_digest(heading, *arrays)
+
+    def known_digest(self, part: str) -> str | None:
+        """The same, where all hashes are known."""
+        hashes, known = self.known_hashes()
+        return self.digest(part, hashes) if known.all() else None
+
+    def differences(self, before: "_Domain") -> list[str]:
+        """The paths of files that were added, removed or changed; hashes must be known."""
+        now, then = self._hash_of_path(), before._hash_of_path()
+        return [path for path in {**then, **now} if now.get(path) != then.get(path)]
+
+    def _hash_of_path(self) -> dict[str, bytes]:
+        return dict(zip(self._paths, map(bytes, self.known_hashes()[0]), strict=True))
 
     # ------------------------------------------------------------ pixels
 
@@ -171,25 +199,30 @@ class _Domain:
         """The images of these rows; they are decoded into the cache, if it may hold them."""
         if not self._kept.is_whole():
             if not self._may_keep(suite_bytes):
-                decoder = Decoder(self._root, self._paths, self._size)
-                return FilePixels(rows, self._size, decoder, decoding=True)
+                decoder = Decoder(self.root, self._paths, self.size)
+                return FilePixels(rows, self.size, decoder, decoding=True)
             self._decode_all()
-        return FilePixels(rows, self._size, self._kept, decoding=False)
+        return FilePixels(rows, self.size, self._kept, decoding=False)
 
     def _may_keep(self, suite_bytes: int) -> bool:
         if suite_bytes > cache_limit():
             return False
         folder = self._kept.path.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        needed = len(self.files) * self._size**2 * 3
-        return needed + LEFT_FREE * GIB <= shutil.disk_usage(folder).free
+        needed = len(self.files) * self.size**2 * 3
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                return False
+            return needed + LEFT_FREE * GIB <= shutil.disk_usage(folder).free
+        except OSError:  # a cache that cannot be written only costs time
+            return False
 
     def _decode_all(self) -> None:
         hashes = np.zeros((len(self.files), HASH_BYTES), np.uint8)
 
         def decoded(path: str) -> tuple[npt.NDArray[np.uint8], bytes]:
             data = read_bytes(path)
-            return decode(path, self._size, data), file_hash(data)
+            return decode(path, self.size, data), file_hash(data)
 
         def images(progress: Meter) -> Iterator[npt.NDArray[np.uint8]]:
             for row, (image, digest) in enumerate(mapped(decoded, self._full_paths())):
@@ -207,7 +240,7 @@ class _Domain:
             raise InputError(f"{path}: the cache cannot be read back; is the disk full?")
 
     def _full_paths(self) -> list[str]:
-        return [os.path.join(self._root, path) for path in self._paths]
+        return [os.path.join(self.root, path) for path in self._paths]
 
     # ------------------------------------------------------------ hashes
 

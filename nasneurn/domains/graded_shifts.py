@@ -173,6 +173,10 @@ class ShiftedReader:
         known = self._base.known_digest(base, part)
         return None if known is None else self._digest(shift, known)
 
+    def changed_files(self, domain: str, part: str, digest: str) -> list[str]:
+        """As without shifts; of shifted images it is not known."""
+        return [] if parse_shifted(domain)[1:] else self._base.changed_files(domain, part, digest)
+
     def held_out(self, domain: str) -> Mask | None:
         """As without shifts."""
         return self._base.held_out(domain)

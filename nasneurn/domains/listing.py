@@ -282,6 +282,14 @@ def kept(root: Path, digest: str) -> Listing | None:
         return None
 
 
+def kept_listings(root: Path, most: int = 8) -> Iterator[Listing]:
+    """What the cache has of a root, the newest first."""
+    found = cache_folder(root).glob("listing-*.npz")
+    for path in sorted(found, key=lambda one: one.stat().st_mtime, reverse=True)[:most]:
+        if (listing := kept(root, path.stem.removeprefix("listing-"))) is not None:
+            yield listing
+
+
 def _path(root: Path, digest: str) -> Path:
     return cache_folder(root) / f"listing-{digest}.npz"
 

@@ -88,6 +88,9 @@ class Reader(Protocol):
     def known_digest(self, domain: str, part: str) -> str | None:
         """The same, where it is known without reading images."""
 
+    def changed_files(self, domain: str, part: str, digest: str) -> list[str]:
+        """The files that are others than when the part had that digest, where it is known."""
+
     def held_out(self, domain: str) -> Mask | None:
         """Which training images a split file holds out."""
 
@@ -104,6 +107,7 @@ class Suite:
         domains: the names of the domains.
         size: images are (``size``, ``size``, 3).
         handle: opens the same suite in another process.
+        reader: gives the parts.
         tested_only: domains that have test images alone, and are no source.
     """
 
@@ -161,6 +165,15 @@ class Suite:
         """What :meth:`digest` gives, or None where it would have to read images first."""
         self._check(domain, part)
         return self.reader.known_digest(domain, part)
+
+    def changed_files(self, domain: str, part: Part, digest: str) -> list[str]:
+        """The files of a domain that are not those of when a part had another digest.
+
+        Of a folder, their paths below it: what was added, removed or changed. Empty where nothing
+        in the cache remembers what lay there then.
+        """
+        self._check(domain, part)
+        return self.reader.changed_files(domain, part, digest)
 
     def held_out(self, domain: str) -> Mask | None:
         """Which images of the part "train" a split file holds out to select on; None without."""

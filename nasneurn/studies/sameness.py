@@ -1,6 +1,6 @@
 """Whether what is to be run is the study that a folder holds, on the images that it began with."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,10 @@ REMEDY = (
     "bring these back, or choose another --out; what is finished stays, and `nasneurn figures` "
     "shows it"
 )
+
+
+#: How many images that have changed are named.
+NAMED = 3
 
 
 def refuse_another(
@@ -34,7 +38,7 @@ def refuse_another(
     if before == ours:
         return
     refuse_gone(folder, before, suite.domains)
-    refuse_changed(folder, before.content, ours.content)
+    refuse_changed(folder, before.content, ours.content, suite)
     differences = before.differences(ours)
     told = [one for one in differences if not one.startswith("content.")] or differences
     raise InputError(
@@ -53,16 +57,20 @@ def refuse_gone(folder: Path, before: StudyConfig, domains: Collection[str]) -> 
         raise InputError(f"{folder} is of domains that are gone: {', '.join(gone)}; {REMEDY}")
 
 
-def refuse_changed(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+def refuse_changed(
+    folder: Path, before: Mapping[str, str], now: Mapping[str, str], suite: Suite
+) -> None:
     """Refuse images that are not those of a study.
 
     Args:
         folder: where the study is.
         before: the digests of its parts, by ``part:domain``.
         now: those of what there is; parts of which it is not known do not count.
+        suite: the domains that there are now.
 
     Raises:
-        InputError: with each domain that has changed, and its digests.
+        InputError: with each domain that has changed, its digests, and some of the images, where
+            it is known which.
     """
     changed = {
         part: f"{part} {digest} -> {now[part]}"
@@ -71,9 +79,14 @@ def refuse_changed(folder: Path, before: Mapping[str, str], now: Mapping[str, st
     }
     if changed:
         domains = ", ".join(_once(map(_domain, changed)))
+        files = _once(
+            path
+            for name in changed
+            for path in suite.changed_files(_domain(name), _part(name), before[name])
+        )
         raise InputError(
             f"the images of {domains} are not those of the study in {folder} "
-            f"({', '.join(changed.values())}); {REMEDY}"
+            f"({'; '.join([*_some(files), ', '.join(changed.values())])}); {REMEDY}"
         )
 
 
@@ -84,12 +97,12 @@ def check_images_of(folder: Path, config: StudyConfig, suite: Suite) -> None:
         InputError: with each domain that is gone or has changed.
     """
     refuse_gone(folder, config, suite.domains)
-    refuse_changed(folder, config.content, digests_now(config.content, suite))
+    refuse_changed(folder, config.content, digests_now(config.content, suite), suite)
 
 
 def digests_now(parts: Iterable[str], suite: Suite) -> dict[str, str]:
     """The digests of parts named ``part:domain``, of the images that there are now."""
-    return {name: suite.digest(_domain(name), cast(Part, name.partition(":")[0])) for name in parts}
+    return {name: suite.digest(_domain(name), _part(name)) for name in parts}
 
 
 def refuse_orphans(folder: Path, config: StudyConfig, outcomes: Outcomes) -> None:
@@ -105,6 +118,16 @@ def refuse_orphans(folder: Path, config: StudyConfig, outcomes: Outcomes) -> Non
             f"{folder} has no config.yaml, and its store {others} finished units of another "
             "study or of other images; bring the file back, or choose another --out"
         )
+
+
+def _some(files: Sequence[str]) -> list[str]:
+    """The first of some files in words; nothing of none."""
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return [f"{', '.join(files[:NAMED])}{more}"] if files else []
+
+
+def _part(part: str) -> Part:
+    return cast(Part, part.partition(":")[0])
 
 
 def _domain(part: str) -> str:

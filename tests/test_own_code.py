@@ -1,0 +1,157 @@
+"""Code of one's own that changes while a study of it is under way."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_changed_images import finish_all
+
+from nasneurn.errors import InputError
+from nasneurn.studies.bench_config import BenchConfig, plan_bench
+from nasneurn.studies.folder import Study
+from nasneurn.studies.own_code import KEY, code_digests, kept_digests
+from nasneurn.studies.run import Execution, StudyRun
+
+CODE = '''
+"""Networks."""
+from torch import nn
+from own_networks import SmallCNN as Borrowed
+
+WIDTH = 4  # of all
+
+def block(width):
+    """A block."""
+    return nn.Conv2d(3, width, 3)
+
+class Net(nn.Module):
+    """One."""
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.first = block(WIDTH)
+        self.last = nn.Linear(WIDTH, num_classes)
+
+    def forward(self, x):
+        return self.last(self.first(x).mean((2, 3)))
+
+class Other(Net):
+    pass
+
+if WIDTH:
+    shape = (WIDTH, WIDTH)
+'''
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "code" / "changing_networks.py"
+    path.parent.mkdir()
+    path.write_text(CODE)
+    monkeypatch.syspath_prepend(str(path.parent))
+    monkeypatch.delitem(sys.modules, path.stem, raising=False)
+    return path
+
+
+def digest(name: str = "Net") -> str:
+    (found,) = code_digests([f"changing_networks:{name}"]).values()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("# of all", "# of each block", True),
+        ('"""A block."""', '"""Blocks."""', True),
+        ("class Other(Net):\n    pass", "class Other(Net):\n    more = 1", True),
+        ("shape = (WIDTH, WIDTH)", "shape = WIDTH", True),
+        ("WIDTH = 4", "WIDTH = 8", False),
+        ("Conv2d(3, width, 3)", "Conv2d(3, width, 5)", False),
+        (".mean((2, 3))", ".amax((2, 3))", False),
+        ("from torch import nn", "import torch.nn as nn", False),
+    ],
+)
+def test_what_counts_is_the_definition_and_what_it_uses(
+    module: Path, before: str, after: str, same: bool
+) -> None:
+    first = digest()
+    assert CODE.count(before) == 1
+    module.write_text(CODE.replace(before, after))
+    assert (digest() == first) is same
+
+
+def test_a_definition_is_found_where_it_is(module: Path) -> None:
+    (there,) = code_digests(["own_networks:SmallCNN"]).values()
+    assert digest("Borrowed") == there
+    assert digest("Net.forward") == digest("Net") != digest("Other")
+    assert digest("shape") != there
+    assert code_digests(["math:sqrt", "torch:_C"]) == {}  # which have no source
+
+
+def planned(**options: Any) -> BenchConfig:
+    usual: dict[str, Any] = {
+        "models": ["changing_networks:Net"],
+        "stems": ["none"],
+        "algorithms": ["erm"],
+        "suite": "builtin",
+        "image_size": None,
+        "splits": None,
+        "data_dir": None,
+        "sources_named": ["optdigits"],
+        "targets": ["print"],
+        "seeds": ["2"],
+        "budget": "quick",
+        "precision": "32",
+        "device": "cpu",
+        "changes": {},
+    }
+    return plan_bench(**{**usual, **options})
+
+
+def begin(out: Path, **options: Any) -> StudyRun:
+    extended = {"extend": True, "trust_code": True} if options else {}
+    run = StudyRun(planned(**options), out, Execution(device="cpu"), **extended)
+    run._write_config()
+    return run
+
+
+def test_finished_trainings_hold_to_their_code(module: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = Study(out)
+    begin(out)
+    kept = kept_digests(study.config_path)
+    assert kept == {f"{KEY}changing_networks:Net": digest()}
+
+    # A mistake in code by which nothing is finished yet may be mended.
+    module.write_text(CODE.replace("WIDTH = 4", "WIDTH = 6"))
+    begin(out)
+    assert kept_digests(study.config_path) == {f"{KEY}changing_networks:Net": digest()} != kept
+
+    finish_all(study, planned(), slice(0, 1))
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    module.write_text(CODE)
+    for options in ({}, {"models": ["digits_convnet"]}):
+        with pytest.raises(InputError, match=r"code of changing_networks:Net is not") as told:
+            begin(out, **options)
+        assert "\n" not in str(told.value)
+    assert files == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    # What is added may be new, and no digest is lost by it.
+    module.write_text(CODE.replace("WIDTH = 4", "WIDTH = 6"))
+    before = digest()
+    module.write_text(module.read_text() + "\nclass Third(Other):\n    pass\n")
+    sys.modules.pop("changing_networks")
+    begin(out, models=["changing_networks:Third"])
+    assert set(kept_digests(study.config_path)) == {
+        f"{KEY}changing_networks:{name}" for name in ("Net", "Third")
+    }
+    assert digest() == before
+
+
+def test_a_study_of_before_there_were_digests_goes_on(module: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    begin(out)
+    path = Study(out).config_path
+    path.write_text("".join(line for line in path.open() if KEY not in line))
+    finish_all(Study(out), planned(), slice(0, 1))
+    module.write_text(CODE.replace("WIDTH = 4", "WIDTH = 6"))
+    assert begin(out).config == planned()
