@@ -1,29 +1,84 @@
 """``nasneurn status`` and ``nasneurn figures``: what a folder holds."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from nasneurn.studies.standing import Standing
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.")]
 
 
-def status_command(folder: Folder) -> None:
-    """Show how far a study is, also while it runs."""
+def status_command(
+    folder: Folder,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew until nothing is left.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="With --watch, seconds between.")] = 5.0,
+) -> None:
+    """Show how far a study is, also while it runs: what is done, failed, in work and left."""
+    _print_title(folder)
     from nasneurn.api import load_study, read_config
     from nasneurn.report.terminal import Progress, print_status
-    from nasneurn.studies.run import progress_of
+    from nasneurn.studies.standing import standing
 
     study = load_study(folder)
-    config, outcomes = read_config(study.config_path), study.store.outcomes()
-    failures = [
-        (unit.title, outcomes.failed[unit.identity]["error"])
-        for unit in config.units(outcomes)
-        if unit.identity in outcomes.failed
-    ]
-    title = f"{folder}: {config.kind}, {config.suite}, budget {config.budget}"
-    progress = [Progress(name, *counts) for name, counts in progress_of(config, outcomes).items()]
-    print_status(title, progress, failures)
+    if watch:
+        # The configuration is read each time: another process may extend the study meanwhile.
+        _watch(lambda: standing(study, read_config(study.config_path)), every)
+        return
+    now = standing(study, read_config(study.config_path))
+    progress = [Progress(name, *counts) for name, counts in now.kinds.items()]
+    print_status(str(now), progress, now.failures)
+
+
+def _print_title(folder: Path) -> None:
+    """What the study is, before anything heavy is imported to tell more."""
+    from nasneurn.configuration import read_yaml
+
+    path = folder / "config.yaml"
+    if path.is_file():
+        config = read_yaml(path)
+        words = [str(config.get(name, "?")) for name in ("kind", "suite")]
+        typer.echo(f"{folder}: {', '.join(words)}, budget {config.get('budget', '?')}")
+
+
+def _watch(look: Callable[[], "Standing"], every: float) -> None:
+    """Show how far a study is until nothing is left: anew on a terminal, else a line a change."""
+    import time
+
+    from nasneurn.interruption import Interrupted
+    from nasneurn.progress import plain_console
+    from nasneurn.report.terminal import Progress, status_view
+
+    console, told = plain_console(), ""
+    try:
+        if not console.is_terminal:
+            while True:
+                now = look()
+                if str(now) != told:
+                    told = str(now)
+                    typer.echo(told)
+                if not now.left:
+                    return
+                time.sleep(every)
+        from rich.live import Live
+
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                now = look()
+                progress = [Progress(name, *counts) for name, counts in now.kinds.items()]
+                live.update(
+                    status_view(str(now), progress, now.failures, now.in_work), refresh=True
+                )
+                if not now.left:
+                    return
+                time.sleep(every)
+    except Interrupted:  # whoever has seen enough
+        return
 
 
 def figures_command(folder: Folder) -> None:

@@ -75,22 +75,34 @@ def print_status(
     """Print how far a study is, and what failed.
 
     Args:
-        title: what the study is.
+        title: all of it in one line.
         progress: a line for each architecture, supernet or other kind of unit.
         failures: the title and the error of each unit that failed.
         console: where to print; standard output if not given.
     """
     console = console or plain_console()
-    table = Table(title=title)
+    console.print(status_view(title, progress), soft_wrap=True)
+    for unit, error in failures:
+        console.print(f"failed: {unit}: {error}", highlight=False, markup=False, soft_wrap=True)
+
+
+def status_view(
+    title: str,
+    progress: Sequence[Progress],
+    failures: Sequence[tuple[str, str]] = (),
+    in_work: Sequence[str] = (),
+) -> RenderableType:
+    """The same as one thing to show, with the titles of the units that are in work."""
+    table = Table()
     table.add_column("")
     for heading in ("all", "done", "failed", "left"):
         table.add_column(heading, justify="right")
     for one in progress:
         left = one.units - one.done - one.failed
         table.add_row(one.name, *map(str, (one.units, one.done, one.failed, left)))
-    console.print(table)
-    for unit, error in failures:
-        console.print(f"failed: {unit}: {error}", highlight=False, markup=False, soft_wrap=True)
+    lines = [f"in work: {unit}" for unit in in_work]
+    lines += [f"failed: {unit}: {error}" for unit, error in failures]
+    return Group(table, Text(title), *map(Text, lines))
 
 
 def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> RenderableType:
