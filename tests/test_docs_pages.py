@@ -1,13 +1,17 @@
 """README, tutorial and how-to pages, done as a reader would do them, on a tiny budget."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import typer
 from page_blocks import ROOT, Block, blocks, commands, follow
 from tiny_budgets import make_tiny
+
+from nasneurn import cli
 
 DOCS = ROOT / "docs"
 #: The pages whose blocks are followed; those of ``python.md`` are followed by test_load_model.
@@ -84,3 +88,28 @@ def test_commands_are_read_as_a_shell_reads_them() -> None:
 def test_no_page_of_the_tutorial_is_left_out() -> None:
     pages = {path.stem for path in (DOCS / "tutorial").glob("*.md")}
     assert pages == set(FOLLOWED)
+
+
+def told_commands() -> list[tuple[str, list[str]]]:
+    """Each command of nasneurn in a block of any page, with the page."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    return [
+        (str(page.relative_to(ROOT)), shlex.split(line, comments=True)[1:])
+        for page in pages
+        for block in blocks(page)
+        for line in block.lines.replace("\\\n", " ").splitlines()
+        if line.startswith("nasneurn ")
+    ]
+
+
+def test_all_pages_name_commands_and_options_that_there_are() -> None:
+    commands = told_commands()
+    assert len(commands) > 60
+    for page, words in commands:
+        command = typer.main.get_command(cli.app)
+        while inner := getattr(command, "commands", None):
+            assert words[0] in inner, f"{page}: there is no command {words[0]}"
+            command = inner[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        named = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert named <= known, f"{page}: {command.name} has no {named - known}"
