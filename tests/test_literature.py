@@ -58,6 +58,20 @@ def test_rows_of_another_training_do_not_stand_there(other: dict[str, object]) -
     assert beside_literature(rows(**other)).empty
 
 
+def test_a_stem_that_stands_elsewhere_is_another_method() -> None:
+    beside = rows(placement="concatenate").query("stem == 'neurn'")
+    beside["accuracy"] -= 0.2
+    both = pd.concat([rows(placement=None), beside], ignore_index=True)
+    table = beside_literature(both).query("by == 'here'").set_index("method")
+    assert dict(table["mean"]) == {"erm": 55.0, "erm, neurn": 65.0, "erm, neurn concatenate": 45.0}
+    augmented = both.assign(algorithm="randconv")
+    compared = tables(pd.concat([both, augmented], ignore_index=True))["methods"].frame
+    assert set(compared["method"]) == {
+        "erm, neurn", "erm, neurn concatenate",
+        "randconv", "randconv, neurn", "randconv, neurn concatenate",
+    }  # fmt: skip
+
+
 def test_methods_are_compared_with_plain_training() -> None:
     """Every algorithm with every stem, though no stem but none has all algorithms."""
     rows = grid_rows(("digits_convnet",), stems=("none", "neurn"), sources=("mnist",), seeds=5)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from nasneurn.analysis.methods import method_name
+from nasneurn.analysis.methods import with_methods
 
 #: The protocol whose rows stand beside the literature's; others are of other trainings.
 PROTOCOL = "single-source-digits"
@@ -55,15 +55,13 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     if ours.empty or not set(COMPARED) <= set(ours["target"]):
         return pd.DataFrame()
-    keys = ["algorithm", "stem"]
-    wide = 100 * ours.pivot_table(index=[*keys, "seed"], columns="target", values="accuracy")
+    methods = with_methods(ours)
+    wide = 100 * methods.pivot_table(
+        index=["method", "seed"], columns="target", values="accuracy", sort=False
+    )
     wide["mean"] = wide[list(COMPARED)].mean(axis=1)
-    means, spread = wide.groupby(keys).mean(), wide.groupby(keys)["mean"]
+    means, spread = wide.groupby("method").mean(), wide.groupby("method")["mean"]
     measured = means.assign(std=spread.std(), seeds=spread.count(), by=HERE).reset_index()
-    measured["method"] = [
-        method_name(algorithm, stem)
-        for algorithm, stem in zip(measured["algorithm"], measured["stem"], strict=True)
-    ]
     theirs = literature().rename(columns={"reported_by": "by"})
     theirs["mean"] = theirs[list(COMPARED)].mean(axis=1)
     table = pd.concat([theirs, measured], ignore_index=True).sort_values("mean", kind="stable")

@@ -2,23 +2,36 @@
 
 import pandas as pd
 
+from nasneurn.analysis.cells import FRONT
+
 #: Plain training without a stem.
 PLAIN = "erm"
 
 
-def method_name(algorithm: str, stem: str) -> str:
+def method_name(algorithm: str, stem: str, placement: str = FRONT) -> str:
     """What tables call it.
 
     >>> method_name("randconv", "none"), method_name("erm", "neurn:k=5")
     ('randconv', 'erm, neurn:k=5')
+    >>> method_name("erm", "neurn", "concatenate")
+    'erm, neurn concatenate'
     """
-    return algorithm if stem == "none" else f"{algorithm}, {stem}"
+    if stem == "none":
+        return algorithm
+    return f"{algorithm}, {stem}" if placement == FRONT else f"{algorithm}, {stem} {placement}"
 
 
 def with_methods(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a column ``method`` in place of those of algorithm and stem."""
-    pairs = zip(rows["algorithm"], rows["stem"], strict=True)
-    names = [method_name(algorithm, stem) for algorithm, stem in pairs]
-    return rows.drop(columns=["algorithm", "stem", "applied_stem"], errors="ignore").assign(
-        method=names
-    )
+    """The rows with a column ``method`` in place of those of algorithm, stem and placement."""
+    placements = rows.get("placement", pd.Series(FRONT, index=rows.index))
+    names = [
+        method_name(*told)
+        for told in zip(
+            rows["algorithm"],
+            rows["stem"],
+            placements.fillna("").replace("", FRONT),
+            strict=True,
+        )
+    ]
+    passed = ["algorithm", "stem", "applied_stem", "placement"]
+    return rows.drop(columns=passed, errors="ignore").assign(method=names)

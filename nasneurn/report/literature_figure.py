@@ -47,7 +47,8 @@ def draw_literature(table: pd.DataFrame) -> Figure:
         text.set_color("black" if mine else "0.45")
     axis.set_ylim(-0.7, len(table) - 0.3)
     seeds = table["seeds"].dropna()
-    spread = "one seed" if seeds.max() == 1 else f"bars: deviation over {seeds.max()} seeds"
+    counts = f"{seeds.min()} to {seeds.max()}" if seeds.min() < seeds.max() else f"{seeds.max()}"
+    spread = "one seed" if seeds.max() == 1 else f"bars: deviation over {counts} seeds"
     axis.set_xlabel(f"mean accuracy on {', '.join(COMPARED)} (%)")
     axis.set_title(f"Trained on 10,000 digits of MNIST; {spread}")
     axis.legend(loc="lower right")
