@@ -189,6 +189,24 @@ def test_a_lock_dated_in_the_future_is_void_unless_it_is_touched(tmp_path: Path)
     assert locks.take("a")
 
 
+def test_whoever_holds_units_is_told_in_one_line(tmp_path: Path) -> None:
+    locks = Locks(tmp_path)
+    assert locks.told() == ""
+    write_lock(tmp_path / "a.json", elsewhere(), age=40)
+    write_lock(tmp_path / "b.json", elsewhere(), age=20)
+    write_lock(tmp_path / "c.json", elsewhere(), age=10 * STALE)  # void
+    (tmp_path / "d.json").write_text("{")
+    told = locks.told()
+    assert "\n" not in told
+    assert told.startswith("3 units of work are left to other processes")
+    assert "process 1 of another-machine, 20 s ago" in told
+    assert "one whose lock cannot be read, 0 s ago" in told
+    assert "takes its work over 90 s after" in told
+    write_lock(tmp_path / "a.json", elsewhere(), age=-1e6)  # dated in the future
+    assert "process 1 of another-machine, " in locks.told()
+    assert "-" not in locks.told().replace("another-machine", "")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -1,5 +1,6 @@
 """Studies from their folders and files, and planned ones run."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -87,8 +88,12 @@ def done(run: StudyRun) -> ShownStudy:
         InputError: it cannot run, or nothing of it gave a result.
     """
     study = ShownStudy(run.run(foresee).folder)
+    others = study.locks.told()
     if study.accuracy.empty:
-        raise InputError(f"no training of {study.folder} gave a result; see {study.failures_path}")
+        why = others or f"see {study.failures_path}"
+        raise InputError(f"no training of {study.folder} gave a result; {why}")
+    if others:
+        print(f"nasneurn: {others}", file=sys.stderr)
     return study
 
 

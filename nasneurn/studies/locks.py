@@ -65,6 +65,12 @@ class Owner:
         )
         return owner if right else None
 
+    @property
+    def name(self) -> str:
+        """The process for people."""
+        host = self.machine.split(" ")[0] or "an unknown machine"
+        return f"process {self.pid} of {host[:80]}"
+
     def lives(self) -> bool | None:
         """Whether the process lives; None where that cannot be seen from here."""
         if self.machine != _this_machine():
@@ -195,6 +201,24 @@ class Locks:
         others = (path for path in sorted(self._folder.glob("*.json")) if path not in self._held)
         seen = ((path, _look(path)) for path in others)
         return [path.stem for path, lock in seen if lock and not self._is_void(path, lock)]
+
+    def told(self) -> str:
+        """Which other processes do units at this moment, in one line; empty if none does."""
+        holders: dict[str, float] = {}
+        units = self.held_by_others()
+        for unit in units:
+            if (lock := _look(self._path(unit))) is not None:
+                name = lock.owner.name if lock.owner else "one whose lock cannot be read"
+                age = max(0.0, self._now() - lock.date)
+                holders[name] = min(age, holders.get(name, age))
+        if not holders:
+            return ""
+        who = ", ".join(f"{name}, {age:.0f} s ago" for name, age in sorted(holders.items()))
+        return (
+            f"{len(units)} units of work are left to other processes, which gave their last sign "
+            f"of life so long ago: {who}; if one has ended, the same command takes its work over "
+            f"{self._stale:.0f} s after that sign"
+        )
 
     def _path(self, unit: str) -> Path:
         return self._folder / f"{unit}.json"
