@@ -17,6 +17,7 @@ from nasneurn.cli.bench_commands import bench_command, experiment_command
 from nasneurn.cli.correlate_command import correlate_command
 from nasneurn.cli.data_commands import app as data_app
 from nasneurn.cli.diagnose_command import diagnose_command
+from nasneurn.cli.doctor_command import doctor_command
 from nasneurn.cli.export_command import export_command
 from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
@@ -37,7 +38,6 @@ LONGEST = 2000
 app = typer.Typer(
     name="nasneurn",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Benchmark architectures, hand-made and searched, on domain generalization.",
 )
@@ -55,6 +55,7 @@ app.command("diagnose")(diagnose_command)
 app.command("export")(export_command)
 app.command("correlate")(correlate_command)
 app.command("report")(report_command)
+app.command("doctor")(doctor_command)
 app.add_typer(data_app, name="data")
 
 

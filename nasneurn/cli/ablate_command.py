@@ -19,6 +19,7 @@ from nasneurn.cli.options import (
     Sources,
     SuiteOrUsual,
     Targets,
+    Tensorboard,
     Workers,
     changes_of,
     execution,
@@ -46,6 +47,7 @@ def ablate_command(
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
+    tensorboard: Tensorboard = False,
     dry_run: DryRun = False,
     out: Annotated[
         Path, typer.Option(help="The folder of the results.", callback=out_folder)
@@ -66,6 +68,7 @@ def ablate_command(
         device=device,
         data_dir=data_dir,
         retry_failed=retry_failed,
+        tensorboard=tensorboard,
     )
     options: dict[str, Any] = {
         "models": models,

@@ -30,6 +30,7 @@ from nasneurn.cli.options import (
     Stems,
     SuiteOrUsual,
     Targets,
+    Tensorboard,
     TrustCode,
     Workers,
     changes_of,
@@ -95,6 +96,7 @@ def bench_command(
     ] = False,
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
+    tensorboard: Tensorboard = False,
     trust_code: TrustCode = False,
     out: Annotated[
         Path | None,
@@ -123,6 +125,7 @@ def bench_command(
         compiled=compiled,
         save_predictions=save_predictions,
         save_weights=save_weights,
+        tensorboard=tensorboard,
     )
     if config_file is not None:
         refuse_beside_config(context)
@@ -190,6 +193,7 @@ def experiment_command(
     extend: Extend = False,
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
+    tensorboard: Tensorboard = False,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
     ] = None,
@@ -221,6 +225,7 @@ def experiment_command(
             retry_failed=retry_failed,
             save_predictions=save_predictions,
             save_weights=save_weights,
+            tensorboard=tensorboard,
         ),
         read_images=not dry_run,
     )

@@ -126,11 +126,16 @@ SaveWeights = Annotated[
     bool, typer.Option("--save-weights", help="Keep the trained weights, as safetensors files.")
 ]
 
+Tensorboard = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Leave curves of trainings in OUT/tensorboard; an extra."),
+]
+
 #: What may be said beside ``--config``: it changes no row.
 EXECUTION = frozenset(
     {"config_file", "workers", "engine", "device", "data_dir", "out", "retry_failed", "dry_run",
-     "compiled", "save_predictions", "save_weights", "trust_code", "as_json", "devices", "nodes",
-     "strategy"}
+     "compiled", "save_predictions", "save_weights", "tensorboard", "trust_code", "as_json",
+     "devices", "nodes", "strategy"}
 )  # fmt: skip
 
 
@@ -178,6 +183,7 @@ def execution(
     compiled: bool = False,
     save_predictions: bool = False,
     save_weights: bool = False,
+    tensorboard: bool = False,
     devices: int = 1,
     nodes: int = 1,
     strategy: str = "auto",
@@ -194,6 +200,7 @@ def execution(
         compiled=compiled,
         save_predictions=save_predictions,
         save_weights=save_weights,
+        tensorboard=tensorboard,
         machines=Machines(devices, nodes, strategy),
         retry_failed=retry_failed,
     )

@@ -25,6 +25,7 @@ from nasneurn.cli.options import (
     Stems,
     Suite,
     Targets,
+    Tensorboard,
     TrustCode,
     Workers,
     changes_of,
@@ -90,6 +91,7 @@ def search_command(
         str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
     ] = "auto",
     retry_failed: RetryFailed = False,
+    tensorboard: Tensorboard = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
@@ -112,6 +114,7 @@ def search_command(
         device=device,
         data_dir=data_dir,
         retry_failed=retry_failed,
+        tensorboard=tensorboard,
         devices=devices,
         nodes=nodes,
         strategy=strategy,
@@ -160,6 +163,7 @@ def quality_command(
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
+    tensorboard: Tensorboard = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
@@ -181,6 +185,7 @@ def quality_command(
         device=device,
         data_dir=data_dir,
         retry_failed=retry_failed,
+        tensorboard=tensorboard,
     )
     if config_file is not None:
         refuse_beside_config(context)

@@ -39,6 +39,7 @@ from nasneurn.training.devices import LIGHTNING_PRECISION, process_rank
 from nasneurn.training.fit import StepMonitor, averaging
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.module import ClassificationModule
+from nasneurn.training.tensorboard_curves import Curves
 from search_spaces.batch_norms import recalibrate
 from search_spaces.costs import latency, limit
 from search_spaces.evolution import Candidate, EvolutionSettings, evolve
@@ -114,6 +115,7 @@ class SupernetWork:
                 callbacks=[
                     StepMonitor(progress, budget.learning_rate),
                     *averaging(budget.ema),
+                    *self._curves(),
                 ],
                 checkpoint_seconds=CHECKPOINT_SECONDS,
                 accumulate=budget.accumulate,
@@ -127,6 +129,12 @@ class SupernetWork:
         about = {**unit.space.model_dump(mode="json"), "stem": str(unit.stem)}
         save_supernets(path, {unit.identity: space.state_dict()}, about)
         shutil.rmtree(self._folder / "supernet", ignore_errors=True)
+
+    def _curves(self) -> list[Curves]:
+        unit, place = self.unit, self.place
+        if not place.tensorboard or process_rank():
+            return []
+        return [Curves(place.curves, unit.title, unit.identity, unit.supernet.batch_size)]
 
     def _path_of(self, space: ModelSpace) -> PathRule:
         budget, seed = self.unit.supernet, stream(self.unit.seed, "paths")

@@ -27,6 +27,7 @@ from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Unit
 from nasneurn.training.devices import ALONE, Machines, choose_device, process_rank
+from nasneurn.training.tensorboard_curves import need_tensorboard
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Execution:
         data_dir: the folder of the files of "digits".
         compiled: by torch.compile.
         save_predictions, save_weights: whether trainings leave these in the folder.
+        tensorboard: whether they leave curves for TensorBoard there, which needs an extra.
         machines: devices that train one supernet together.
         retry_failed: try units again that failed before.
     """
@@ -64,6 +66,7 @@ class Execution:
     compiled: bool = False
     save_predictions: bool = False
     save_weights: bool = False
+    tensorboard: bool = False
     machines: Machines = ALONE
     retry_failed: bool = False
 
@@ -97,6 +100,8 @@ class StudyRun:
         trust_code: bool = False,
     ) -> None:
         check_folder_target(out)
+        if execution.tensorboard:
+            need_tensorboard()
         self.study = Study(out)
         self.execution = execution
         self.suite = config.open_suite(execution.data_dir)
@@ -299,6 +304,7 @@ class StudyRun:
             compiled=self.execution.compiled,
             save_predictions=self.execution.save_predictions,
             save_weights=self.execution.save_weights,
+            tensorboard=self.execution.tensorboard,
             machines=self.execution.machines,
         )
 

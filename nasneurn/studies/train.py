@@ -35,6 +35,7 @@ from nasneurn.training.fit import UnfitState, fit
 from nasneurn.training.images import ShuffledBatches
 from nasneurn.training.memory import out_of_memory
 from nasneurn.training.metrics import Metrics, metrics
+from nasneurn.training.tensorboard_curves import Curves
 from search_spaces.checkpointing import TimedCheckpoint, discard, readable_state
 
 #: Seconds of training that a killed study may lose.
@@ -206,12 +207,23 @@ class _Work:
                 self._device,
                 progress,
                 body=self._body,
-                callbacks=[selection, TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS)],
+                callbacks=[
+                    selection,
+                    TimedCheckpoint(checkpoint, CHECKPOINT_SECONDS),
+                    *self._curves(selection),
+                ],
                 resume_from=readable_state(checkpoint),
                 precision=LIGHTNING_PRECISION[self._training.precision],
                 accumulate_grad_batches=self._halves,
             )
         return selection
+
+    def _curves(self, selection: HeldOutSelection) -> list[Curves]:
+        if not self._place.tensorboard:
+            return []
+        training = self._training
+        folder, title = self._place.curves, training.title
+        return [Curves(folder, title, training.identity, self._part, selection)]
 
     def _selection(self, every: int) -> HeldOutSelection:
         protocol, held_out = self._training.protocol, self._images.held_out

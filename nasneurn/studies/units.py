@@ -23,6 +23,7 @@ class Place:
         shown: whether progress is shown: not in one of several workers.
         compiled: by torch.compile.
         save_predictions, save_weights: whether trainings leave these in the folder.
+        tensorboard: whether they leave curves for TensorBoard there.
         machines: devices that train one supernet together.
         engine, workers: by which a unit that is done in the study's own process may share out
             parts of its work.
@@ -36,6 +37,7 @@ class Place:
     compiled: bool = False
     save_predictions: bool = False
     save_weights: bool = False
+    tensorboard: bool = False
     machines: Machines = ALONE
     engine: str = "here"
     workers: int = 1
@@ -44,6 +46,11 @@ class Place:
     def state(self) -> Path:
         """The folder of what unfinished units keep."""
         return self.folder / "state"
+
+    @property
+    def curves(self) -> Path:
+        """The folder of the curves for TensorBoard."""
+        return self.folder / "tensorboard"
 
     @property
     def found(self) -> Path:
