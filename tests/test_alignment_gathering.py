@@ -225,6 +225,8 @@ def test_a_side_that_names_several_is_refused_untraced(
     assert f"such as {path}#{first.name}" in str(error.value)
     with pytest.raises(InputError, match=r"'resnet\*' names \d+ architectures .* more"):
         gather_pair(("resnet*", "test_resnet"))
+    with pytest.raises(InputError, match=r"repository of weights.* such as resnet18$"):
+        gather(["hf_hub:timm/resnet18.a1_in1k"])
     # Not even the names that libraries know are asked for.
     monkeypatch.setattr("alignment.sequences.catalogue", traced)
     for pair in [("*", "x"), ("x", "all"), ("timm", "x"), ("", "x")]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import engine_work
 import pytest
 
+from alignment import cores
 from nasneurn.engines import Failure, available_cores, local, run, threads_each
 from nasneurn.errors import InputError
 
@@ -188,10 +190,50 @@ def test_cores_are_those_that_the_process_may_use() -> None:
     code = (
         "import os; from nasneurn.engines import available_cores, threads_each\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "print(available_cores(), threads_each(1), threads_each(8))"
+        "from nasneurn.domains.pixels import threads\n"
+        "import alignment.sequences\n"
+        "print(available_cores(), threads_each(1), threads_each(8), threads())\n"
+        "print(alignment.sequences.available_cores())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "1", "1"]
+    assert done.stdout.split() == ["1"] * 5
+
+
+def test_one_function_counts_cores() -> None:
+    for package in ("nasneurn", "alignment", "search_spaces"):
+        for path in (HERE.parent / package).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            counts = "cpu_count(" in text or "sched_getaffinity(" in text
+            # The doctor tells how many the machine has beside how many may be used.
+            assert not counts or path.name in ("cores.py", "machine.py"), path
+
+
+@pytest.mark.parametrize(("quota", "given", "told"), [(2, None, "2"), (2, "1", "1"), (9, None, "")])
+def test_libraries_start_no_more_threads_than_a_quota_has_cores(
+    monkeypatch: pytest.MonkeyPatch, quota: int, given: str | None, told: str
+) -> None:
+    for name in cores.THREAD_VARIABLES:
+        monkeypatch.setenv(name, given or "")
+        if given is None:
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(cores, "_by_affinity", lambda: 8)
+    monkeypatch.setattr(cores, "available_cores", lambda: min(8, quota))
+    cores.bound_threads()
+    assert [os.environ.get(name, "") for name in cores.THREAD_VARIABLES] == [told] * 3
+
+
+@pytest.mark.slow
+def test_rays_sockets_have_room_where_temporary_files_lie_deep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("t" * max(1, 130 - len(str(tmp_path)) - 1))
+    deep.mkdir()
+    monkeypatch.setenv("TMPDIR", str(deep))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    before = set(Path("/tmp").glob("r*"))
+    answers = dict(run("ray", engine_work.square, iter([3]), 1))
+    assert answers == {3: 9}
+    assert set(Path("/tmp").glob("r*")) <= before
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ DIFFERS = (
 
 def literature() -> pd.DataFrame:
     """The published rows: ``method``, one column a target in percent, and ``reported_by``."""
-    with files("nasneurn.analysis").joinpath("single_source_digits.csv").open() as text:
+    path = files("nasneurn.analysis").joinpath("single_source_digits.csv")
+    with path.open(encoding="utf-8") as text:
         return pd.read_csv(text)
 
 

@@ -18,6 +18,7 @@ from nasneurn.errors import InputError, one_line
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
 from nasneurn.networks.names import is_own, lines_of, own_architecture
 from nasneurn.networks.own import NETWORKS, create_own
+from nasneurn.networks.weights import HUBS
 from nasneurn.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -171,6 +172,12 @@ def _reader(word: str) -> _Reader | None:
 def _of_library(word: str, trust_code: bool, shape: Shape | None) -> list[Wanted]:
     from alignment.sequences import catalogue
 
+    if word.startswith(HUBS):
+        network = word.rpartition("/")[2].partition(".")[0]
+        raise InputError(
+            f"{word!r} is a repository of weights, of which an alignment needs none; name its "
+            f"network alone, such as {network}"
+        )
     return [
         Wanted(one.name, replace(one, shape=shape), shaped=True)
         if one.library == "keras"
