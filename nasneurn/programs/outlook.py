@@ -74,4 +74,5 @@ def _later(run: StudyRun, left: Sequence[Unit]) -> str:
         return ""
     from nasneurn.search.supernet_estimate import trainings_after
 
-    return f", then {supernets * trainings_after(run)} trainings of what they find"
+    count = supernets * trainings_after(run)
+    return f", then {count} training{'s' * (count != 1)} of what they find"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from nasneurn.networks.spaces import SpaceChoice
 from nasneurn.search.quality_config import QualityConfig
 from nasneurn.search.quality_units import Paths
 from nasneurn.search.search_config import SearchConfig
@@ -18,18 +17,19 @@ def supernet_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
 
     In the time of a supernet are its evolution, and the trainings of what it will find.
     """
-    paces: dict[SpaceChoice, Pace] = {}
+    paces: dict[str, Pace] = {}
     found: dict[str, float] = {}
     for unit in left:
         supernet = unit.supernet if isinstance(unit, Paths) else unit
         if not isinstance(supernet, Supernet):
             continue
         space, budget = supernet.space, supernet.supernet
-        if space not in paces:
+        key = space.model_dump_json()
+        if key not in paces:
             with undisturbed(run.execution.workers):
                 path = space.network(draw_architecture(space.build(), 0))
-                paces[space] = pace_of(run, path, budget.batch_size)
-        pace = paces[space]
+                paces[key] = pace_of(run, path, budget.batch_size)
+        pace = paces[key]
         images = budget.calibration_images + budget.selection_images
         evolution = budget.population * budget.generations * images * pace.measuring
         if isinstance(unit, Paths):

@@ -115,7 +115,7 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
 
 @contextmanager
 def undisturbed(workers: int) -> Iterator[None]:
-    """Time with the threads that one of so many workers has; threads and draws stay as they were."""
+    """Time with the threads of one of so many workers; threads and draws stay as they are."""
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // workers))
     try:

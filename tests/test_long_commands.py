@@ -1,0 +1,249 @@
+"""What long commands say: before they start, while they run, and of what others run."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from in_process import run_command
+from one_thread import one_thread
+from tiny_bench import tiny_config
+
+from nasneurn.cli import study_commands
+from nasneurn.errors import InputError
+from nasneurn.programs import outlook
+from nasneurn.programs.outlook import foresee
+from nasneurn.studies import estimate, standing
+from nasneurn.studies.bench_config import BenchConfig
+from nasneurn.studies.estimate import expected_seconds
+from nasneurn.studies.folder import Study
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.standing import Standing
+
+CPU = Execution(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def config() -> BenchConfig:
+    """Four trainings of a very small network."""
+    return tiny_config(models=["digits_convnet"], seeds=["2"], changes={"epochs": 1})
+
+
+@pytest.fixture
+def run(config: BenchConfig, tmp_path: Path) -> StudyRun:
+    return StudyRun(config, tmp_path / "out", CPU)
+
+
+def units(run: StudyRun) -> list[Any]:
+    return run.left(run.study.store.outcomes())
+
+
+def finish(run: StudyRun, unit: Any) -> None:
+    run.study.store.finish(unit.identity, {"accuracy": []}, {"title": unit.title})
+
+
+# ---------------------------------------------------------------- before the first training
+
+
+def test_how_many_and_how_long_is_told_first(
+    run: StudyRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with one_thread():
+        expected = foresee(run, units(run))
+    told = capsys.readouterr().err
+    assert told.startswith("nasneurn: 4 trainings to do, at most about ")
+    assert told.endswith(f"; results go to {run.study.folder}\n")
+    assert set(expected) == {unit.identity for unit in units(run)}
+    assert all(seconds > 0 for seconds in expected.values())
+    finish(run, units(run)[0])
+    monkeypatch.setattr(estimate, "expected_seconds", lambda run, left: {"a": 7200.0})
+    foresee(run, units(run))
+    assert "3 trainings to do, at most about 2 h 00 min" in capsys.readouterr().err
+    foresee(run, [])
+    assert capsys.readouterr().err == f"nasneurn: nothing is left to train in {run.study.folder}\n"
+
+
+def test_an_estimate_that_fails_ends_nothing(
+    run: StudyRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(outlook, "_expected", fail)
+    assert foresee(run, units(run)) == {}
+    assert f"4 trainings to do; results go to {run.study.folder}" in capsys.readouterr().err
+
+
+def test_slower_algorithms_and_workers_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(models=["digits_convnet"], algorithms=["erm,randconv"])
+    run = StudyRun(config, tmp_path, Execution(device="cpu", workers=2))
+    left = units(run)
+    monkeypatch.setattr(
+        estimate, "expected_seconds", lambda run, left: {one.identity: 60.0 for one in left}
+    )
+    foresee(run, left)
+    told = capsys.readouterr().err
+    assert "4 trainings to do, at most about 2 min 00 s, longer with randconv, 2 at once" in told
+
+
+def test_what_is_not_timed_is_told_by_its_multiply_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(models=["digits_convnet,lcnet_050"], stems=["none"])
+    run = StudyRun(config, tmp_path, CPU)
+    monkeypatch.setattr(estimate, "TIMING_SECONDS", -1.0)
+    monkeypatch.setattr(estimate, "pace_of", lambda run, network: estimate.Pace(1e-3, 1e-4))
+    first, second = expected_seconds(run, units(run)).values()
+    assert first != second
+    # The protocol's draws are left as they were.
+    assert second > 0
+
+
+def test_estimates_draw_nothing(run: StudyRun) -> None:
+    import torch
+
+    torch.manual_seed(3)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    expected_seconds(run, units(run)[:1])
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+
+
+def test_a_search_tells_of_what_comes_after_its_supernets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nni")
+    import tiny_search
+
+    config = tiny_search.tiny_config()
+    run = StudyRun(config, tmp_path / "out", CPU)
+    left = units(run)
+    with one_thread():
+        expected = foresee(run, left)
+    told = capsys.readouterr().err
+    after = len(left) * len(config.weights)
+    assert f"{len(left)} supernet" in told
+    assert f"to do, then {after} training" in told
+    assert "of what they find, at most about" in told
+    assert set(expected) == {unit.identity for unit in left}
+
+
+# ---------------------------------------------------------------- while it runs
+
+
+def test_curves_for_tensorboard_change_no_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = tiny_config(
+        models=["digits_convnet"],
+        stems=["none"],
+        targets=["optdigits"],
+        changes={"epochs": 2, "train_images": 160},
+    )
+    tables = []
+    with one_thread():
+        for asked in (False, True):
+            out = tmp_path / str(asked)
+            run = StudyRun(config, out, Execution(device="cpu", tensorboard=asked))
+            study = run.run(foresee)
+            tables.append(study.accuracy.drop(columns=["seconds", "commit"]))
+            assert (out / "tensorboard").exists() == asked
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert "1/1 digits_convnet, none, optdigits, seed 0: " in capsys.readouterr().err
+    (curves,) = (tmp_path / "True" / "tensorboard").iterdir()
+    assert curves.name.startswith("digits_convnet__none__optdigits__seed_0-")
+    read = accumulator.EventAccumulator(str(curves))
+    read.Reload()
+    assert {"held_out_accuracy", "mean_loss"} <= set(read.Tags()["scalars"])
+    shown = [event.value for event in read.Scalars("held_out_accuracy")]
+    assert shown == pytest.approx(list(study.history["held_out_accuracy"]), abs=1e-6)
+
+
+def test_curves_without_the_extra_are_refused_first(
+    config: BenchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'nasneurn\[tensorboard\]'"):
+        StudyRun(config, tmp_path / "out", Execution(device="cpu", tensorboard=True))
+    assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- status
+
+
+def test_the_status_tells_what_is_done_failed_and_in_work(
+    run: StudyRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run._write_config()
+    first, second, third, fourth = units(run)
+    finish(run, first)
+    run.study.store.fail(second.identity, "ValueError: no", "", {"title": second.title})
+    monkeypatch.setattr(
+        "nasneurn.studies.locks.Locks.held_by_others", lambda self: [third.identity, "0" * 16]
+    )
+    assert run_command(monkeypatch, "status", run.study.folder) == 0
+    out = capsys.readouterr().out
+    first_line, last = out.splitlines()[0], out.splitlines()[-1]
+    assert first_line == f"{run.study.folder}: bench, builtin, budget quick"
+    assert "1 of 4 done, 1 failed, 1 in work" in out
+    assert last == f"failed: {second.title}: ValueError: no"
+    now = standing.standing(Study(run.study.folder), run.config)
+    assert (now.units, now.done, now.left, now.in_work) == (4, 1, 2, (third.title,))
+    assert fourth.title not in str(now)
+
+
+def test_the_time_left_is_by_what_the_last_ones_took() -> None:
+    times = [0.0, 100, 200, 300]
+    assert standing._seconds_left(times, 5, now=300) == pytest.approx(500)
+    assert standing._seconds_left(times, 5, now=350) == pytest.approx(450)
+    assert standing._seconds_left([0.0, 100, 90_000, 90_100, 90_200], 2, now=90_200) == 200
+    assert standing._seconds_left([5.0], 2) is None
+    assert standing._seconds_left(times, 1, now=1000) is None, "it takes longer than others"
+
+
+def test_watching_ends_when_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = [{"a": (3, done, 0)} for done in (0, 0, 2, 3)]
+    looks = iter([Standing(kind, (), ("a, seed 1",), None) for kind in kinds])
+    study_commands._watch(lambda: next(looks), every=0.001)
+    assert capsys.readouterr().out.splitlines() == [
+        "0 of 3 done, 1 in work", "2 of 3 done, 1 in work", "3 of 3 done",
+    ]  # fmt: skip
+
+
+def test_watching_on_a_terminal_shows_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        "nasneurn.progress.plain_console",
+        lambda: Console(file=screen, force_terminal=True, width=60),
+    )
+    looks = iter(
+        [
+            Standing({"a": (2, 1, 0)}, (), ("a, seed 1",), 61.0),
+            Standing({"a": (2, 1, 0)}, (("a, seed 1", "it broke"),), (), None),
+        ]
+    )
+    study_commands._watch(lambda: next(looks), every=0.001)
+    text = screen.getvalue()
+    assert "1 of 2 done, 1 in work, about 1 min 01 s left" in text
+    assert "failed: a, seed 1: it broke" in text
+
+
+def test_who_has_seen_enough_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nasneurn.interruption import Interrupted
+
+    def interrupt(seconds: float) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+    study_commands._watch(lambda: Standing({"a": (1, 0, 0)}, (), (), None), every=1.0)
