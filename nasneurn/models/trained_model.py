@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from nasneurn.choices import refuse_code
 from nasneurn.errors import InputError, one_line
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import FRONT
@@ -80,12 +81,8 @@ def load_model(
     """
     path = Path(path)
     training, held, state = read_saved(path)
-    code = [training.architecture.code, *(_code(one) for one in (training.applied_stem.name,))]
-    if (named := [one for one in code if one]) and not trust_code:
-        raise InputError(
-            f"{path} names code that is not of this package ({', '.join(named)}); "
-            "say trust_code if you trust the file and that code"
-        )
+    named = (training.architecture.code or "", training.applied_stem.name)
+    refuse_code(path, [name for name in named if ":" in name], trust_code)
     inputs, classes = _inputs(training, held, data_dir)
     network = built(path, training, inputs, len(classes), state)
     model = TrainedModel(network, classes, training)
@@ -120,10 +117,6 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (OSError, SafetensorError) as error:
         told = one_line(error)
         raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
-
-
-def _code(name: str) -> str | None:
-    return name if ":" in name else None
 
 
 def _inputs(
