@@ -19,9 +19,11 @@ from nasneurn.cli.data_commands import app as data_app
 from nasneurn.cli.diagnose_command import diagnose_command
 from nasneurn.cli.doctor_command import doctor_command
 from nasneurn.cli.export_command import export_command
+from nasneurn.cli.first_line import with_first_line
 from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
+from nasneurn.cli.usual_values import with_usual
 from nasneurn.errors import InputError
 from nasneurn.files import shown
 from nasneurn.interruption import Interrupted, raise_on_signals
@@ -41,21 +43,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark architectures, hand-made and searched, on domain generalization.",
 )
-app.command("search")(search_command)
-app.command("search-quality")(quality_command)
-app.command("bench")(bench_command)
-app.command("experiment")(experiment_command)
-app.command("status")(status_command)
-app.command("figures")(figures_command)
-app.command("align")(align_command)
-app.command("predict")(predict_command)
-app.command("advise")(advise_command)
-app.command("ablate")(ablate_command)
-app.command("diagnose")(diagnose_command)
-app.command("export")(export_command)
-app.command("correlate")(correlate_command)
-app.command("report")(report_command)
-app.command("doctor")(doctor_command)
+COMMANDS = {
+    "search": search_command,
+    "search-quality": quality_command,
+    "bench": bench_command,
+    "experiment": experiment_command,
+    "status": status_command,
+    "figures": figures_command,
+    "align": align_command,
+    "predict": predict_command,
+    "advise": advise_command,
+    "ablate": ablate_command,
+    "diagnose": diagnose_command,
+    "export": export_command,
+    "correlate": correlate_command,
+    "report": report_command,
+    "doctor": doctor_command,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(with_first_line(name, with_usual(name, command)))
 app.add_typer(data_app, name="data")
 
 

@@ -58,7 +58,7 @@ StartingWeights = Annotated[
 Placements = Annotated[
     list[str] | None,
     typer.Option(
-        help="Where stems stand: front (if not given), inside, own_scale, concatenate, mix, "
+        help="Where stems stand: front, inside, own_scale, concatenate, mix, "
         "mix_from_image, mix_from_stem, after_first, training, testing; commas between."
     ),
 ]

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from nasneurn.cli.first_line import with_first_line
 from nasneurn.cli.options import AsJson, DataDir, Suite, out_file
+from nasneurn.cli.usual_values import with_usual
 
 app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare their files.")
 
 
-@app.command("prepare")
 def prepare_command(
     names: Annotated[list[str], typer.Argument(help="Of: mnist, mnistm, svhn, usps.")],
     photos: Annotated[
@@ -51,7 +52,6 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-@app.command("list")
 def list_command(
     suite: Annotated[
         str | None, typer.Option(help="builtin, digits or a folder; by default the first two.")
@@ -65,7 +65,6 @@ def list_command(
     print_inventory(take_inventory(suite, data_dir), as_json=as_json)
 
 
-@app.command("preview")
 def preview_command(
     suite: Suite = "builtin",
     stem: Annotated[str, typer.Option(help="The stem that the second rows pass.")] = "neurn",
@@ -79,3 +78,9 @@ def preview_command(
     from nasneurn.report.contact_sheet import contact_sheet
 
     typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))
+
+
+for name, command in {
+    "prepare": prepare_command, "list": list_command, "preview": preview_command,
+}.items():  # fmt: skip
+    app.command(name)(with_first_line(f"data {name}", with_usual(name, command)))

@@ -29,20 +29,18 @@ def out_file(file: Path | None) -> Path | None:
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Folder of the prepared npz files; by default $NASNEURN_DATA."),
+    typer.Option(help="Folder of the prepared npz files."),
 ]
 Suite = Annotated[str, typer.Option(help="builtin, digits, digits-resized or a folder.")]
 SuiteOrUsual = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        help="builtin (if not given), digits, digits-resized or a folder; +shifts after it adds "
+        help="builtin, digits, digits-resized or a folder; +shifts after it adds "
         "shifted test images as targets.",
     ),
 ]
-ImageSize = Annotated[
-    int | None, typer.Option(help="Side of the images: 32 by default, of a folder 224.")
-]
+ImageSize = Annotated[int | None, typer.Option(help="Side of the images.")]
 Splits = Annotated[
     Path | None,
     typer.Option(help="Of a folder: a CSV of path,split, or the folder of PACS's published lists."),
@@ -63,14 +61,14 @@ Sources = Annotated[
         "leave-one-out: for each domain all the others joined."
     ),
 ]
-Targets = Annotated[list[str] | None, typer.Option(help="Domains to measure on; by default all.")]
+Targets = Annotated[list[str] | None, typer.Option(help="Domains to measure on.")]
 Seeds = Annotated[
     list[str] | None, typer.Option(help="How many seeds, from 0 up; or a list: 0,3,7.")
 ]
 BudgetName = Annotated[str, typer.Option(help="quick, standard, paper or single-source-digits.")]
 BudgetOrUsual = Annotated[
     str | None,
-    typer.Option("--budget", help="quick (if not given), standard, paper or single-source-digits."),
+    typer.Option("--budget", help="quick, standard, paper or single-source-digits."),
 ]
 ProtocolName = Annotated[
     str | None,
@@ -84,7 +82,7 @@ AdaptationName = Annotated[
     str | None,
     typer.Option(
         "--adaptation",
-        help="Networks of libraries for small images: fit (if not given) takes their first strides "
+        help="Networks of libraries for small images: fit takes their first strides "
         "away until 4 x 4 positions are left; or as-published.",
     ),
 ]
