@@ -16,6 +16,7 @@ from torchvision import models
 
 from nasneurn import bench, load_model
 from nasneurn.algorithms import ERM
+from nasneurn.analysis.cells import designs
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
@@ -232,6 +233,16 @@ def test_no_stem_is_the_control_of_every_placement() -> None:
     )  # fmt: skip
     found = differences(rows).set_index("placement")["difference"]
     assert found.round(6).to_dict() == {"front": 0.1, "inside": -0.1}
+    whole = designs(rows)
+    assert list(whole.loc[whole["stem"] == "none", "placement"]) == ["front", "inside"]
+    pd.testing.assert_frame_equal(designs(whole), whole)
+    # Not with an algorithm that the placement was not tried with.
+    further = rows.assign(algorithm="erm")
+    further = pd.concat([further, further[:2].assign(algorithm="coral")], ignore_index=True)
+    bare = designs(further).query("stem == 'none'")
+    assert list(zip(bare["placement"], bare["algorithm"], strict=True)) == [
+        ("front", "erm"), ("front", "coral"), ("inside", "erm")
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- batch norms set anew

@@ -24,6 +24,8 @@ SETTINGS = (
 ORACLE = "oracle"
 #: Where stems stand in rows that do not say so.
 FRONT = "front"
+#: The stem that does nothing, which stands in front alone.
+NO_STEM = "none"
 
 #: A search that chooses its stem has two columns for it; each can be compared.
 _STEMS = ("stem", "applied_stem")
@@ -56,8 +58,10 @@ def designs(rows: pd.DataFrame) -> pd.DataFrame:
     A search finds an architecture for each source, stem and seed, ``spos/mnist-neurn-0``; what its
     stems have in common, and are compared by, is the space. One that stands under several stems,
     sources or seeds, as in a study of its own, keeps its name.
+
+    Rows without a stem stand beside those of every placement.
     """
-    rows = _in_front(_pretrained(rows))
+    rows = _everywhere(_in_front(_pretrained(rows)))
     if not {"architecture", "source", "stem", "seed"} <= set(rows):
         return rows
     spaces: dict[str, str] = {}
@@ -86,6 +90,26 @@ def _in_front(rows: pd.DataFrame) -> pd.DataFrame:
     if "placement" not in rows:
         return rows
     return rows.assign(placement=rows["placement"].fillna("").replace("", FRONT))
+
+
+def _everywhere(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with those of no stem, which is the same everywhere, for each placement.
+
+    Other settings are those that the placement has.
+    """
+    if not {"placement", "stem"} <= set(rows):
+        return rows
+    bare = rows["stem"] == NO_STEM
+    plain = rows[bare & (rows["placement"] == FRONT)].drop(columns="placement")
+    there = set(rows.loc[bare, "placement"])
+    parts = [rows]
+    for placement in dict.fromkeys(rows["placement"]):
+        if placement not in there:
+            own = [name for name in SETTINGS if name in plain and name != "stem"]
+            known = rows.loc[rows["placement"] == placement, own].drop_duplicates()
+            alike = plain.merge(known, on=own) if own else plain
+            parts.append(alike.assign(placement=placement)[list(rows)])
+    return pd.concat(parts, ignore_index=True) if len(parts) > 1 else rows
 
 
 def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:

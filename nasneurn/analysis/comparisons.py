@@ -54,10 +54,6 @@ def differences(
     means = rows.groupby([*case, factor], sort=False, dropna=False)["accuracy"].mean().reset_index()
     base = means[means[factor] == control].drop(columns=factor)
     others = means[means[factor] != control]
-    # No stem is the same wherever one stands, and has rows in front alone.
-    if factor in ("stem", "applied_stem") and control == "none" and "placement" in case:
-        base = base.drop(columns="placement")
-        case.remove("placement")
     paired = others.merge(base.rename(columns={"accuracy": "control"}), on=case, how="inner")
     paired["difference"] = paired["accuracy"] - paired["control"]
     return paired
