@@ -10,7 +10,7 @@ the paper, and four vision transformers.
 import csv
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
@@ -154,9 +154,18 @@ def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> li
     ['vgg16', 'resnetv2_50']
     """
     found: dict[str, Request] = {}
+    rows: set[tuple[object, ...]] = set()
+    named_by_timm: set[tuple[object, ...]] = set()
     for model in read_names(models):
         for request in _one(model, catalogue):
-            found.setdefault(request.key, request)
+            network = (request.library, request.model, request.size, request.classes)
+            by_timm = request.size is not None and request.name == request.model
+            # Each once, whatever it is called: resnetv2_50 of timm is resnet50v2 of the tables.
+            if network not in (rows if by_timm else named_by_timm):
+                found.setdefault(request.key, request)
+            rows.add(network)
+            if by_timm:
+                named_by_timm.add(network)
     if not found:
         raise AlignmentError("no models; name some, or say all")
     return list(found.values())
@@ -207,7 +216,10 @@ def _one(model: str, catalogue: Callable[[], Sequence[str]]) -> list[Request]:
     if any(letter in model for letter in "*?["):
         return _matching(model, catalogue())
     if (known := _EXACT.get(model) or _LOWER.get(model.lower())) is not None:
-        return [_of_table(known)]
+        # Who uses timm's own name of it finds it under that name.
+        row = _of_table(known)
+        by_timm = row.library == "timm" and row.model == model
+        return [replace(row, name=model) if by_timm else row]
     names = catalogue()
     # timm's names may carry the weights after a dot; the architecture is the same.
     if (plain := model.split(".")[0]) in names:

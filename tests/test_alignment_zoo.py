@@ -147,6 +147,9 @@ def test_names() -> None:
     assert names_of(["vgg16", "vgg16"]) == ["vgg16"]
     assert names_of(["keras:VGG16", "design:unet"]) == ["keras:VGG16", "design:unet"]
     assert names_of(["keras:vgg16", "keras:VGG16"]) == ["keras:vgg16"]
+    # timm's own names come back as they are, so that tables can be looked up by them.
+    assert names_of(["convnext_tiny", "mobilenetv2_100"]) == ["convnext_tiny", "mobilenetv2_100"]
+    assert names_of(["resnetv2_50", "resnet50v2", "all"])[:2] == ["resnetv2_50", "mobilenet"]
     # What a row is called by Keras, by the code that builds it, and in small letters.
     assert names_of(["NASNetMobile", "unet", "cornet", "u-net"]) == [
         "nasnetMobile", "u-net", "CORnet"
@@ -159,7 +162,7 @@ def test_a_name_of_timm_is_of_timm() -> None:
     assert (plain.name, plain.library) == ("resnet18", "timm")
     assert (second.name, second.library) == ("wide_resnet50_2", "timm")
     (third,) = resolve(["inception_v3"], list)
-    assert (third.name, third.library) == ("inceptionv3", "timm")
+    assert (third.name, third.library) == ("inception_v3", "timm")
     (fourth,) = resolve(["inception_V3"], list)
     assert (fourth.name, fourth.library) == ("inception_V3", "torchvision")
     # torchvision's names that timm lacks need no library in front.
