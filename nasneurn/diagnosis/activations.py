@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasneurn.algorithms.watching import hooked, last_linear
+from nasneurn.tensors import tensor_of
 from nasneurn.training.images import as_pixels
 
 Bytes = npt.NDArray[np.uint8]
@@ -43,7 +44,7 @@ class Seen:
 def batches(images: Bytes, device: torch.device) -> Iterator[Tensor]:
     """Images (N, H, W, 3) as float batches (n, 3, H, W) in [0, 1] on the device."""
     for start in range(0, len(images), BATCH_SIZE):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH_SIZE]))
+        part = tensor_of(np.asarray(images[start : start + BATCH_SIZE]))
         yield as_pixels(part.permute(0, 3, 1, 2).to(device))
 
 
@@ -63,7 +64,7 @@ def logits(network: nn.Module, images: Bytes, device: torch.device) -> Floats:
 def small(images: Floats) -> Floats:
     """Images (N, C, H, W), averaged to 16 x 16, as rows; smaller ones as they are."""
     side = min(SIDE, *images.shape[2:])
-    return F.adaptive_avg_pool2d(torch.from_numpy(images), side).flatten(1).numpy()
+    return F.adaptive_avg_pool2d(tensor_of(images), side).flatten(1).numpy()
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from nasneurn.analysis.image_statistics import image_statistics, radial_power
 from nasneurn.diagnosis.activations import stem_answers
 from nasneurn.errors import InputError
 from nasneurn.prediction.unlabelled import Unlabelled
+from nasneurn.tensors import tensor_of
 
 Values = npt.NDArray[np.float64]
 
@@ -64,7 +65,7 @@ def view(images: Unlabelled, stem: nn.Module, device: torch.device) -> View:
         InputError: all that leaves the stem is blank, so there is nothing to compare.
     """
     answers = stem_answers(stem, images.images, device)
-    pixels = torch.from_numpy(answers).mean(dim=1, keepdim=True)
+    pixels = tensor_of(answers).mean(dim=1, keepdim=True)
     rows = F.adaptive_avg_pool2d(pixels, min(SIDE, *pixels.shape[2:])).flatten(1).double().numpy()
     frequencies, power = radial_power(answers)
     if not (power.sum() > 0 and np.isfinite(rows).all() and np.ptp(rows, axis=0).any()):

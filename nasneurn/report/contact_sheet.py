@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from nasneurn.domains.suite import Part, Split, Suite
 from nasneurn.files import written_atomically
+from nasneurn.tensors import tensor_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +97,7 @@ def through(stem: "nn.Module", images: npt.NDArray[np.uint8]) -> npt.NDArray[np.
     """Apply a stem to uint8 (N, H, W, 3) and return what can be shown: floats in [0, 1]."""
     import torch
 
-    batch = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    batch = tensor_of(np.asarray(images)).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         seen = stem.eval()(batch).float().permute(0, 2, 3, 1).numpy()
     if seen.shape[-1] != 3:  # a stem with its own channels is shown by their mean

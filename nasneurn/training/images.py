@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasneurn.domains import FilePixels, Split
 from nasneurn.errors import InputError
+from nasneurn.tensors import tensor_of
 
 #: Most bytes of images that are put on the device as a whole; more are streamed. A constant, since
 #: the order of a pass is another one when streamed, and must not depend on the machine.
@@ -46,8 +47,8 @@ class DeviceImages:
         """Put a split, or some of its rows, on ``device``."""
         images = np.asarray(split.images) if rows is None else split.images[rows]
         labels = split.labels if rows is None else split.labels[rows]
-        placed = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device)
-        return cls(placed, torch.from_numpy(labels).to(device))
+        placed = tensor_of(images).permute(0, 3, 1, 2).to(device)
+        return cls(placed, tensor_of(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,7 +110,7 @@ class StreamedImages:
         self._images = split.images
         self._rows = rows
         self._device = device
-        self.labels = torch.from_numpy(split.labels[rows]).to(device)
+        self.labels = tensor_of(split.labels[rows]).to(device)
         bytes_each = int(np.prod(split.images.shape[1:]))
         self._block = max(1, BLOCK_BYTES // bytes_each)
         self._window = max(1, WINDOW_BYTES // (self._block * bytes_each)) * self._block
@@ -169,7 +170,7 @@ class StreamedImages:
         return images
 
     def _on_device(self, images: Bytes) -> Tensor:
-        placed = torch.from_numpy(images)
+        placed = tensor_of(images)
         if self._device.type == "cuda":
             placed = placed.pin_memory().to(self._device, non_blocking=True)
         return as_pixels(placed.permute(0, 3, 1, 2))
