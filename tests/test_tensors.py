@@ -1,4 +1,4 @@
-"""Arrays that may not be written: no warning of PyTorch reaches the user, and nothing is changed."""
+"""Arrays that may not be written: no warning of PyTorch reaches the user, nothing is changed."""
 
 import warnings
 from collections.abc import Iterator
