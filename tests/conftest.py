@@ -20,6 +20,28 @@ REAL_FILES = [
 ]
 
 
+#: The files that take longest, the longest first: they begin first, so that no worker is left alone
+#: with one in the end.
+LONGEST = ("test_search", "test_bench", "test_distributed", "test_engines", "test_public_api")
+
+#: Fixtures of a module that take seconds: a study, a search, all architectures, a site. Tests that
+#: need one are slow, however quick they are themselves.
+LONG_FIXTURES = {
+    "test_ablate": {"finished"},
+    "test_advise": {"study", "predicted"},
+    "test_alignment_fidelity": {"architectures", "fidelity"},
+    "test_alignment_zoo": {"all_built"},
+    "test_bench": {"finished"},
+    "test_diagnose": {"saved", "plain"},
+    "test_docs_site": {"site", "pages"},
+    "test_leave_one_out": {"finished"},
+    "test_load_model": {"page"},
+    "test_report_page": {"pages"},
+    "test_saved": {"saved"},
+    "test_search": {"finished", "joint"},
+}
+
+
 def missing_real_data() -> str | None:
     """Say why the tests on real data cannot run; None where they can."""
     folder = os.environ.get("NASNEURN_DATA")
@@ -27,6 +49,16 @@ def missing_real_data() -> str | None:
         return "real digit files needed: set NASNEURN_DATA to their folder"
     missing = [name for name in REAL_FILES if not (Path(folder) / name).is_file()]
     return f"NASNEURN_DATA={folder} lacks {', '.join(missing)}" if missing else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, the others in their order; mark what needs a long fixture."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    for item in items:
+        needed = getattr(item, "fixturenames", ())
+        if LONG_FIXTURES.get(item.path.stem, set()).intersection(needed):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

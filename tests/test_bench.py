@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from in_process import run_command
 from killing import SEEDS, kill_two_at_random, kill_when, units_done
+from one_thread import one_thread
 from tiny_bench import tiny_config
 
 from nasneurn.api import finish, run_config
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
+from nasneurn.report.remake import remake
 from nasneurn.rows import ACCURACY
 from nasneurn.stems import STEMS, create_stem, register_stem
 from nasneurn.studies import inputs, train
@@ -54,10 +58,18 @@ def same_results(one: Study, other: Study) -> None:
         pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
+def run_here(out: Path, seeds: str = "1") -> Study:
+    """The same in this process."""
+    with one_thread():
+        return study_run(tiny_config(seeds=[seeds]), out).run()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A grid that was never interrupted, in a process of its own."""
-    return run(tmp_path_factory.mktemp("finished") / "out")
+    study = run(tmp_path_factory.mktemp("finished") / "out")
+    remake(study)
+    return study
 
 
 def test_one_training_gives_a_row_for_every_target(finished: Study) -> None:
@@ -127,7 +139,7 @@ def test_killed_it_ends_in_the_same_rows(finished: Study, tmp_path: Path, moment
     awaited = {"in the first training": first, "between two trainings": second}[moment]
     command = [sys.executable, str(SCRIPT), str(out)]
     kill_when(command, (out / "state" / f"{awaited}.ckpt").exists)
-    same_results(run(out), finished)
+    same_results(run_here(out), finished)
 
 
 @pytest.mark.slow
@@ -135,8 +147,8 @@ def test_two_processes_killed_at_random_do_each_training_once(tmp_path: Path) ->
     """Both work on one folder, and both are killed, again and again."""
     out, arguments = tmp_path / "out", ("here", "1", str(SEEDS))
     kill_two_at_random([sys.executable, str(SCRIPT), str(out), *arguments], out, seed=0)
-    study = run(out, *arguments)
-    same_results(study, run(tmp_path / "whole", *arguments))
+    study = run_here(out, str(SEEDS))
+    same_results(study, run_here(tmp_path / "whole", str(SEEDS)))
     done = units_done(out)
     assert len(done) == len(set(done)) == 2 * SEEDS
 
@@ -176,7 +188,7 @@ def test_a_failing_training_is_recorded_and_the_others_go_on(
     assert "the loss is no longer finite" in study.failures["error"][0]
     (record,) = study.store.outcomes().failed.values()
     assert "Traceback" in record["details"]
-    inputs._statistics.cache_clear()  # those of the broken stem
+    inputs._measured_statistics.cache_clear()  # those of the broken stem
     assert grid.left(study.store.outcomes()) == []
     again = study_run(tiny_config(), tmp_path, retry_failed=True)
     assert len(again.left(study.store.outcomes())) == 1
@@ -218,7 +230,7 @@ def test_two_processes_share_one_folder(finished: Study, tmp_path: Path) -> None
     both = [subprocess.Popen(command) for _ in range(2)]
     codes = [process.wait(timeout=300) for process in both]
     assert 0 in codes
-    study = run(out)
+    study = run_here(out)
     same_results(study, finished)
     done = units_done(out)
     assert len(done) == len(set(done)) == 2
@@ -439,59 +451,70 @@ def test_several_sources_are_one_training(tmp_path: Path) -> None:
     assert len(study.accuracy) == 4
 
 
-def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "nasneurn", *arguments], capture_output=True, text=True, **options
-    )
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """What a command ends with: its exit code, its output and its errors."""
+    return lambda *words: (run_command(monkeypatch, *words), *capfd.readouterr())
 
 
-def test_status_figures_and_plan_by_command(finished: Study, tmp_path: Path) -> None:
-    told = command("status", str(finished.folder))
-    assert told.returncode == 0, told.stderr
-    assert "lcnet_050" in told.stdout
+def test_status_and_figures_by_command(
+    finished: Study, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, told, _ = command("status", finished.folder)
+    assert code == 0
+    assert "lcnet_050" in told
     figure = next((finished.folder / "figures").glob("*.png"))
     figure.unlink()
-    remade = command("figures", str(finished.folder))
-    assert remade.returncode == 0, remade.stderr
+    assert command("figures", finished.folder)[0] == 0
     assert figure.exists()
-    planned = command(
-        "bench", "--models", "lcnet_050", "--seeds", "2", "--sources", "print",
-        "--dry-run", "--out", str(tmp_path / "out"),
+    for arguments in (["status", tmp_path], ["figures", tmp_path], ["experiment", "x"]):
+        code, _, refused = command(*arguments)
+        assert code == 2
+        assert len(refused.splitlines()) == 1
+
+
+def test_a_plan_by_command(tmp_path: Path) -> None:
+    planned = subprocess.run(
+        [sys.executable, "-m", "nasneurn", "bench", "--models", "lcnet_050", "--seeds", "2",
+         "--sources", "print", "--dry-run", "--out", str(tmp_path / "out")],
+        capture_output=True, text=True,
     )  # fmt: skip
     assert planned.returncode == 0, planned.stderr
     assert "4 trainings" in planned.stdout
     assert not (tmp_path / "out").exists()
-    for arguments in (["status", str(tmp_path)], ["figures", str(tmp_path)], ["experiment", "x"]):
-        refused = command(*arguments)
-        assert refused.returncode == 2
-        assert len(refused.stderr.splitlines()) == 1
 
 
 def test_a_configuration_runs_by_command_and_overrules_nothing(
-    finished: Study, tmp_path: Path
+    finished: Study, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
-    refused = command("bench", "--config", str(finished.config_path), "--seeds", "5")
-    assert refused.returncode == 2
-    assert "--config decides all that --seeds would" in refused.stderr
+    code, _, refused = command("bench", "--config", finished.config_path, "--seeds", "5")
+    assert code == 2
+    assert "--config decides all that --seeds would" in refused
     shutil.copytree(finished.folder, tmp_path / "out")
-    done = command("bench", "--config", str(tmp_path / "out" / "config.yaml"), "--json")
-    assert done.returncode == 0, done.stderr
-    rows = pd.DataFrame(json.loads(done.stdout)["accuracy"])
+    code, told, errors = command("bench", "--config", tmp_path / "out" / "config.yaml", "--json")
+    assert code == 0, errors
+    rows = pd.DataFrame(json.loads(told)["accuracy"])
     assert list(rows["accuracy"]) == list(finished.accuracy["accuracy"])
 
 
 def test_a_configuration_that_names_code_is_not_run_unasked(
-    finished: Study, tmp_path: Path
+    finished: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., tuple[int, str, str]],
 ) -> None:
     text = finished.config_path.read_text()
     assert "- name: neurn" in text
     path = tmp_path / "config.yaml"
     path.write_text(text.replace("- name: neurn", "- name: evil_module:Stem", 1))
     (tmp_path / "evil_module.py").write_text("open('was_run', 'w')")
-    refused = command("bench", "--config", str(path), cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "evil_module:Stem" in refused.stderr
-    assert "--trust-code" in refused.stderr
+    monkeypatch.chdir(tmp_path)
+    code, _, refused = command("bench", "--config", path)
+    assert code == 2
+    assert "evil_module:Stem" in refused
+    assert "--trust-code" in refused
     assert not (tmp_path / "was_run").exists()
 
 

@@ -1,4 +1,7 @@
-"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE [WORKERS [SEEDS]]]``."""
+"""A grid that ends in seconds: ``python tiny_bench.py OUT [ENGINE [WORKERS [SEEDS]]]``.
+
+No figures are drawn.
+"""
 
 import os
 import sys
@@ -37,7 +40,6 @@ if __name__ == "__main__":
     import torch
     from killing import BEGUN
 
-    from nasneurn.api import finish
     from nasneurn.studies import train
     from nasneurn.studies.run import Execution, StudyRun
 
@@ -48,4 +50,4 @@ if __name__ == "__main__":
     execution = Execution(engine=engine, workers=int(workers), device="cpu")
     run = StudyRun(tiny_config(seeds=[seeds]), Path(out), execution)
     print(BEGUN, flush=True)
-    finish(run)
+    run.run()
