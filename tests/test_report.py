@@ -15,6 +15,7 @@ from PIL import Image
 
 from nasneurn.analysis.cells import cross_domain
 from nasneurn.analysis.comparisons import compare
+from nasneurn.report import style
 from nasneurn.report.architecture_figure import blocks_of, draw_architectures
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
@@ -28,7 +29,7 @@ COMPARED = {"overall", "effects", "differences", "ranks"}
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer dots, since most of the time goes into painting them."""
-    monkeypatch.setattr("nasneurn.report.style.DPI", 30)
+    monkeypatch.setattr(style, "DPI", 30)
 
 
 def names(paths: list[Path]) -> set[str]:

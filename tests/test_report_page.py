@@ -17,6 +17,7 @@ from grid_rows import grid_rows
 from in_process import run_command
 
 from nasneurn.questions import report
+from nasneurn.report import style
 from nasneurn.report.headline import headline
 from nasneurn.report.page import anchor, escape_latex, escape_markdown, rendered
 from nasneurn.report.study_content import ShownFigure, ShownTable, StudyContent
@@ -78,7 +79,7 @@ def lines_of(path: Path) -> list[list[str]]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Both results of the project in one page; figures with few dots."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("nasneurn.report.style.DPI", 20)
+    patch.setattr(style, "DPI", 20)
     path, contents = report([BENCH, SEARCH], out=tmp_path_factory.mktemp("page") / "report.html")
     patch.undo()
     text = path.read_text(encoding="utf-8")
