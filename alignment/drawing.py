@@ -101,10 +101,25 @@ def text_width(texts: Iterable[str], size: float) -> float:
     return float(max(widths, default=0.0)) / 72
 
 
+def _narrow(part: str, width: float, size: float) -> list[str]:
+    """A part that is too wide in pieces at its spaces, the further ones with a space in front."""
+    pieces = [""]
+    for word in part.split(" "):
+        longer = f"{pieces[-1]} {word}" if pieces[-1].strip() else f"{pieces[-1]}{word}"
+        if not pieces[-1].strip() or text_width([longer], size) <= width:
+            pieces[-1] = longer
+        else:
+            pieces.append(f" {word}")
+    return pieces
+
+
 def wrapped(parts: Iterable[str], width: float, size: float) -> str:
     """``parts`` with semicolons between them, in lines that are no wider than ``width`` inches."""
     lines: list[str] = []
-    for part in parts:
+    for part in (piece for whole in parts for piece in _narrow(whole, width, size)):
+        if part.startswith(" "):  # it goes on with a part that was too wide
+            lines.append(part[1:])
+            continue
         longer = f"{lines[-1]}; {part}" if lines else part
         if lines and text_width([longer], size) <= width:
             lines[-1] = longer

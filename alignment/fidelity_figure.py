@@ -67,7 +67,7 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
         figure.text(
             margin / width,
             1 - 0.62 / height,
-            f"{one.agreement}\nsimilarity: {fidelity.options.title()}",
+            f"{one.agreement}\n{fidelity.options.words()}",
             fontsize=10,
             va="top",
             color="#444444",

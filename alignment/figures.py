@@ -28,7 +28,7 @@ def draw_tree(outcome: Alignment, path: Path, support: "Support | None" = None) 
 
 def _shown(outcome: Alignment, title: str) -> Shown:
     chosen = frozenset(outcome.chosen.tolist())
-    return Shown(outcome.names, outcome.tokenized.families, chosen, title, outcome.options.title())
+    return Shown(outcome.names, outcome.tokenized.families, chosen, title, outcome.options.words())
 
 
 def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path: Path) -> None:

@@ -126,6 +126,34 @@ class Options:
             f"{one.borders} borders"
         )
 
+    def words(self) -> str:
+        """How figures name the similarities to those who did not choose the options.
+
+        >>> Options().words().split("; ")[0]
+        'similarity: scores divided by the range of possible ones'
+        """
+        by = {
+            "range": "divided by the range of possible ones",
+            "longer": "divided by that of the longer sequence with itself",
+            "shorter": "divided by that of the shorter sequence with itself",
+            "mean": "divided by the mean of both sequences' own",
+            "geometric": "divided by the geometric mean of both sequences' own",
+        }[self.normalization]
+        similarity = {
+            "normalized": f"similarity: scores {by}",
+            "correlation": f"similarity: correlation of rows of scores {by}",
+            "corrected": "similarity: scores beside those of shuffled sequences",
+        }[self.similarity]
+        one = self.scoring
+        further = f", each further {one.extend}" if one.extend != one.gap else ""
+        partial = "" if self.partial is None else f", equal kind {self.partial}"
+        order = "" if self.branches == "execution" else f" in {self.branches} order of branches"
+        free = "; gaps at the beginning are free" if one.borders == "zero" else ""
+        return (
+            f"{similarity}; tokens: {SCHEMES[self.scheme].meaning}{order}; scores: equal tokens "
+            f"{one.match}, different {one.mismatch}{partial}, gap {one.gap}{further}{free}"
+        )
+
     def choice_title(self) -> str:
         """How tables name the choice of representatives."""
         limits = self.limits()

@@ -245,7 +245,7 @@ class Alignment:
         from alignment.dendrograms import Shown
 
         chosen = frozenset(self.chosen.tolist())
-        return Shown(self.names, self.tokenized.families, chosen, title, self.options.title())
+        return Shown(self.names, self.tokenized.families, chosen, title, self.options.words())
 
     # -- for other tools
 
@@ -314,7 +314,7 @@ class Alignment:
         )
         return (
             f"<div><b>Alignment of {len(self)} architectures</b><br>"
-            f"<small>{escape(self.options.title())}</small>"
+            f"<small>{escape(self.options.words())}</small>"
             "<table><thead><tr><th></th><th>representative</th><th>others</th>"
             f"<th style='text-align:left'>stands for</th></tr></thead><tbody>{rows}</tbody></table>"
             "</div>"

@@ -58,7 +58,7 @@ def map_page(outcome: Alignment, points: FloatArray) -> str:
         payload = payload.replace(letter, f"\\u{ord(letter):04x}")
     return (
         _PAGE.replace("$TITLE", html.escape(f"{len(outcome.names)} architectures, aligned"))
-        .replace("$OPTIONS", html.escape(outcome.options.title()))
+        .replace("$OPTIONS", html.escape(outcome.options.words()))
         .replace("$DATA", payload)
     )
 
@@ -79,6 +79,15 @@ _PAGE = """<!doctype html>
     padding: 10px 12px; }
   h1 { font-size: 15px; margin: 0 0 2px; }
   .small { color: #666; font-size: 12px; }
+  #toggle { display: none; float: right; font: inherit; border: 1px solid #bbb; border-radius: 5px;
+    background: #fff; padding: 1px 8px; }
+  @media (max-width: 700px) {
+    #panel { top: 0; left: 0; right: 0; width: auto; max-height: 40vh; border-width: 0 0 1px;
+      border-radius: 0; padding: 6px 10px; }
+    #toggle { display: block; }
+    #panel.folded > :not(h1, #toggle, #search, #found) { display: none; }
+    #panel.folded #found:empty { display: none; }
+  }
   input { width: 100%; box-sizing: border-box; margin: 8px 0 4px; padding: 5px 7px; font: inherit;
     border: 1px solid #bbb; border-radius: 5px; }
   .family { display: flex; align-items: center; gap: 6px; width: 100%; border: 0; padding: 1px 0;
@@ -91,7 +100,8 @@ _PAGE = """<!doctype html>
   #tip b { font-size: 14px; }
 </style>
 <canvas id="map" aria-label="Map of architectures; similar ones are near each other"></canvas>
-<div id="panel">
+<div id="panel" class="folded">
+  <button id="toggle" type="button" aria-expanded="false" aria-controls="panel">more</button>
   <h1>$TITLE</h1>
   <div class="small">$OPTIONS<br>Near is alike (t-SNE). Drag to move, wheel to zoom, double click
     to see all. Rings are representatives.</div>
@@ -112,10 +122,22 @@ let view = {x: 0.5, y: 0.5, zoom: 1}, hover = -1, query = "", width = 0, height 
 
 const spread = m => Math.max(...models.map(m));
 const midX = spread(m => m.x) / 2, midY = spread(m => m.y) / 2;
+// On a narrow screen the panel lies above the map, else beside it.
+const panel = document.getElementById("panel"), toggle = document.getElementById("toggle");
+const narrow = () => window.matchMedia("(max-width: 700px)").matches;
+const beside = () => narrow() ? 0 : 270, above = () => narrow() ? panel.offsetHeight : 0;
+toggle.addEventListener("click", () => {
+  const folded = panel.classList.toggle("folded");
+  toggle.textContent = folded ? "more" : "less";
+  toggle.setAttribute("aria-expanded", String(!folded));
+  draw();
+});
 const home = () => { view = {x: midX, y: midY, zoom: 1}; };
-const scale = () => 0.9 * Math.min(width - 290, height) * view.zoom;
-const px = m => (width + 270) / 2 + (m.x - view.x) * scale();
-const py = m => height / 2 - (m.y - view.y) * scale();
+const scale = () =>
+  0.9 * Math.max(60, Math.min(width - beside() - 20, height - above())) * view.zoom;
+const midWidth = () => (width + beside()) / 2, midHeight = () => (height + above()) / 2;
+const px = m => midWidth() + (m.x - view.x) * scale();
+const py = m => midHeight() - (m.y - view.y) * scale();
 const matches = m => query === "" || m.n.toLowerCase().includes(query);
 
 function draw() {
@@ -221,7 +243,7 @@ canvas.addEventListener("pointermove", e => {
 canvas.addEventListener("pointerleave", () => { hover = -1; draw(); showTip(0, 0); });
 function zoomAt(x, y, factor) {
   const zoom = Math.min(60, Math.max(0.5, view.zoom * factor));
-  const dx = (x - (width + 270) / 2), dy = (y - height / 2);
+  const dx = x - midWidth(), dy = y - midHeight();
   const before = scale(); view.zoom = zoom; const after = scale();
   view.x += dx / before - dx / after;
   view.y -= dy / before - dy / after;

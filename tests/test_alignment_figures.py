@@ -22,7 +22,7 @@ from scipy.cluster.hierarchy import dendrogram
 from alignment import AlignmentError, Options, compute, write_figures
 from alignment.colours import SCALES, palette
 from alignment.dendrograms import branches_of
-from alignment.drawing import wrapped
+from alignment.drawing import text_width, wrapped
 from alignment.options import PRESETS
 from alignment.outcome import Alignment
 from alignment.representatives import linkage
@@ -65,7 +65,7 @@ def test_the_heatmap_shows_the_similarities(kind: str) -> None:
         assert axes.get_ylim()[0] > axes.get_ylim()[1]
         assert image.get_clim() == (SCALES[kind].low, SCALES[kind].high)
         assert image.get_clim()[0] <= outcome.similarity_matrix.min()
-        assert outcome.options.title() in axes.get_title(loc="left").replace(";\n", "; ")
+        assert outcome.options.words() in " ".join(axes.get_title(loc="left").split())
 
 
 def test_the_papers_figure() -> None:
@@ -198,6 +198,14 @@ def test_threads_draw_the_same(tmp_path: Path) -> None:
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_titles_say_what_numbers_mean(preset: str) -> None:
+    words = PRESETS[preset].words()
+    for told in ("similarity: ", "tokens: ", "scores: equal tokens ", "different ", "gap "):
+        assert told in words
+    assert not words.startswith(PRESETS[preset].normalization)
+
+
 def test_an_unknown_order() -> None:
     with pytest.raises(AlignmentError, match=r"unknown order 'cluster'; .* did you mean clustered"):
         aligned().plot_heatmap(order="cluster")
@@ -208,5 +216,9 @@ def test_an_unknown_order() -> None:
 def test_long_titles_are_wrapped() -> None:
     parts = ["match 1 mismatch -1", "gap -1", "classic borders"]
     assert wrapped(parts, 100, 9) == "; ".join(parts)
-    assert wrapped(parts, 0.1, 9) == ";\n".join(parts)
+    assert wrapped(parts, text_width(parts[:1], 9) + 0.01, 9) == ";\n".join(parts)
+    # A part that is too wide by itself is broken at its spaces.
+    assert wrapped(["equal tokens score", "gaps cost"], 0.1, 9) == (
+        "equal\ntokens\nscore;\ngaps\ncost"
+    )
     assert wrapped([], 1, 9) == ""

@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark architectures, hand-made and searched, on domain generalization.",
 )
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "search": search_command,
     "search-quality": quality_command,
     "bench": bench_command,

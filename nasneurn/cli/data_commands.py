@@ -1,6 +1,7 @@
 """``nasneurn data``: the domains."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -80,7 +81,10 @@ def preview_command(
     typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))
 
 
-for name, command in {
-    "prepare": prepare_command, "list": list_command, "preview": preview_command,
-}.items():  # fmt: skip
+COMMANDS: dict[str, Callable[..., None]] = {
+    "prepare": prepare_command,
+    "list": list_command,
+    "preview": preview_command,
+}
+for name, command in COMMANDS.items():
     app.command(name)(with_first_line(f"data {name}", with_usual(name, command)))

@@ -34,7 +34,8 @@ EXTRAS = {
 
 def examine_packages() -> Iterator[Remark]:
     """Whether each package that is needed is there, in a version that will do."""
-    found, lacking = [], []
+    found: list[str] = []
+    lacking: list[str] = []
     for requirement in _required():
         problem = _problem(requirement)
         (lacking if problem else found).append(problem or _with_version(requirement.name))

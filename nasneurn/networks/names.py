@@ -13,7 +13,7 @@ from nasneurn.choices import Choice, refuse_code, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import choose_found, read_found
-from nasneurn.networks.own import NETWORKS
+from nasneurn.networks.own import NETWORKS, registered_with_timm
 from nasneurn.networks.weights import HUBS
 from nasneurn.paths import cache_dir
 
@@ -103,6 +103,8 @@ def _named(word: str, trust_code: bool) -> list[tuple[Architecture, str]]:
         from nasneurn.networks.pretrained import hub_architecture
 
         return [(hub_architecture(word), word)]
+    if (maker := registered_with_timm(word)) is not None:
+        return [(own_architecture(maker).model_copy(update={"name": word}), "")]
     if is_own(word):
         return [(own_architecture(word), "")]
     try:

@@ -190,7 +190,8 @@ def pace_of(run: StudyRun, network: nn.Module, batch_size: int | None = None) ->
 
 def _seconds(step: Callable[[], None], steps: int = STEPS) -> float:
     """Seconds of the quickest of some steps: others are those in which other work went first."""
-    begun, taken = time.perf_counter(), []
+    begun = time.perf_counter()
+    taken: list[float] = []
     while len(taken) < steps and time.perf_counter() - begun < STEP_SECONDS:
         before = time.perf_counter()
         step()
