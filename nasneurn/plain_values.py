@@ -1,5 +1,6 @@
 """Values of configurations, and the bounds that all of them share."""
 
+import json
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -34,13 +35,17 @@ def is_plain(value: Any) -> bool:
 
 
 def plain_options(value: dict[str, Any]) -> dict[str, Any]:
-    """The value, if it is plain.
+    """The value, if it is plain, and JSON can hold it.
 
     Raises:
-        ValueError: it holds something else, is endless or too deep.
+        ValueError: it holds something else, as a number that is not finite; is endless or too deep.
     """
     if not is_plain(value):
         raise ValueError("must hold numbers, words, and lists and fields of these")
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ValueError("must hold finite numbers alone") from None
     return value
 
 

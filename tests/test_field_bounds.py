@@ -145,3 +145,12 @@ def test_a_found_architecture_has_its_record() -> None:
     for fields_given in ({"library": "found"}, {"library": "timm", "found": {"name": "x"}}):
         with pytest.raises(ValidationError):
             Architecture.model_validate({"name": "x", **fields_given})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [1.0, -math.inf], {"a": {"b": math.nan}}])
+@pytest.mark.parametrize("field", ["settings", "choices"])
+def test_options_hold_what_json_can_give_back(field: str, value: Any) -> None:
+    record = {"name": "a", "space": "spos", "settings": {}, "choices": {"layer_0": "k3"}}
+    with pytest.raises(ValidationError) as told:
+        FoundArchitecture.model_validate({**record, field: {"layer_0": value}})
+    assert "finite numbers alone" in first_fault(told.value)
