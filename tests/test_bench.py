@@ -174,6 +174,7 @@ def broken_stem(real: Any) -> Any:
     return create
 
 
+@pytest.mark.slow
 def test_a_failing_training_is_recorded_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +198,7 @@ def test_a_failing_training_is_recorded_and_the_others_go_on(
     assert study.failures.empty
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -475,6 +477,7 @@ def test_status_and_figures_by_command(
         assert len(refused.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_plan_by_command(tmp_path: Path) -> None:
     planned = subprocess.run(
         [sys.executable, "-m", "nasneurn", "bench", "--models", "lcnet_050", "--seeds", "2",
@@ -530,6 +533,7 @@ def test_weights_are_those_of_the_other_stem(finished: Study) -> None:
     assert str(first[0]) != str(second[0])
 
 
+@pytest.mark.slow
 def test_a_compiled_training_gives_the_same_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from in_process import run_command
 from tiny_bench import tiny_config
 from torch import nn
 
-from nasneurn.api import finish, load_study, read_config
+from nasneurn.api import load_study, read_config
 from nasneurn.diagnosis import corruptions, saliency
 from nasneurn.diagnosis.activations import logits, seen
 from nasneurn.diagnosis.answered import read_answers
@@ -63,7 +63,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Study:
     )
     out = tmp_path_factory.mktemp("studies") / "a study-saved"
     where = Execution(device="cpu", save_predictions=True, save_weights=True)
-    return finish(StudyRun(config, out, where))
+    return StudyRun(config, out, where).run()
 
 
 @pytest.fixture(scope="module")

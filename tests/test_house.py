@@ -94,11 +94,11 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["serch"], "No such command 'serch'"),
-        (["search", "--max-flops", "5"], "the smallest of the space has"),
         (["bench", "--set", "epochs=0"], "epochs is 0"),
     ],
 )

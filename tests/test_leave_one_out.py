@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pets import COLOURS, make_pets, save
 
-from nasneurn import bench
 from nasneurn.api import bench_run
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
+from nasneurn.programs.opened import done
 from nasneurn.report.comparison_figures import draw_effects
 from nasneurn.studies.config import parse_domains
 from nasneurn.studies.folder import Study
@@ -28,6 +28,11 @@ from nasneurn.training.protocol import BUDGETS
 CPU = torch.device("cpu")
 HERE = Execution(device="cpu")
 SMALL = {"epochs": 2, "batch_size": 8}
+
+
+def bench(*models: str, **options: Any) -> Study:
+    """Rows alone, without tables and figures."""
+    return done(bench_run(*models, **options))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ import nasneurn
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.models.exporting import export
-from nasneurn.models.trained_model import load_model
+from nasneurn.models.trained_model import load_model, read_saved
 from nasneurn.studies import inputs
+from nasneurn.studies.model_card import write_card
 from nasneurn.studies.parts import tested_part as part_of
 from nasneurn.training.evaluation import accuracy
 
@@ -116,6 +117,27 @@ def test_a_file_of_before_it_held_the_scaling(page: dict[str, Any], tmp_path: Pa
         old = changed(path, tmp_path / path.name, model=None)
         images = torch.rand(2, 3, 32, 32)
         assert torch.equal(load_model(old)(images), load_model(path)(images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"suite": "digits", "sources": ("svhn", "usps")},
+            "SVHN (for non-commercial use alone); ",
+        ),
+        ({"suite": "digits+shifts", "sources": ("mnistm",)}, "MNIST-M (licence unknown; made of"),
+        ({"suite": "builtin", "sources": ("print",)}, "print, drawn by this package\n"),
+        ({"suite": "pacs"}, "images of your own, whose licence is yours to know\n"),
+        ({"suite": "pacs", "weights": "pretrained:a1_in1k"}, "began with have terms of their own"),
+    ],
+)
+def test_the_card_tells_what_is_known_of_licences(
+    page: dict[str, Any], tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    training, _, _ = read_saved(weights(page)[0])
+    write_card(tmp_path / "x.safetensors", training.model_copy(update=changes), {})
+    assert told in (tmp_path / "x.md").read_text()
 
 
 def test_the_card(page: dict[str, Any]) -> None:

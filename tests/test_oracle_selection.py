@@ -17,7 +17,7 @@ from torch import nn
 from nasneurn.algorithms import ERM
 from nasneurn.analysis.cells import split, varied
 from nasneurn.analysis.comparisons import compare
-from nasneurn.api import bench_run, finish, search_run
+from nasneurn.api import bench_run, search_run
 from nasneurn.domains import Split, Suite, load_suite
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
@@ -220,7 +220,7 @@ def test_only_an_oracle_looks_at_a_target_before_the_end(
 @pytest.fixture(scope="module")
 def finished(zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     out = tmp_path_factory.mktemp("by-oracle") / "out"
-    return finish(planned(zoo, out, "oracle", execution={"save_weights": True}))
+    return planned(zoo, out, "oracle", execution={"save_weights": True}).run()
 
 
 def test_each_target_is_measured_with_the_weights_of_its_pass(finished: Study, zoo: Path) -> None:

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from tiny_bench import tiny_config
 from torch import nn
 
-from nasneurn.api import finish
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network
@@ -31,7 +30,7 @@ def study_run(out: Path, **execution: bool) -> StudyRun:
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Study:
     out = tmp_path_factory.mktemp("saved") / "out"
-    return finish(study_run(out, save_predictions=True, save_weights=True))
+    return study_run(out, save_predictions=True, save_weights=True).run()
 
 
 def test_rows_can_be_made_from_the_predictions(saved: Study) -> None:
@@ -81,14 +80,14 @@ def test_the_weights_give_the_rows_again(saved: Study) -> None:
 def test_a_study_that_was_done_says_what_it_does_not_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = finish(study_run(tmp_path / "out"))
+    study = study_run(tmp_path / "out").run()
     assert not (study.folder / "predictions").exists()
     assert not (study.folder / "weights").exists()
     training = study.accuracy["training"].iloc[0]
     with pytest.raises(InputError, match="no saved predictions"):
         study.predictions(training)
     capsys.readouterr()
-    finish(study_run(tmp_path / "out", save_predictions=True))
+    study_run(tmp_path / "out", save_predictions=True).run()
     assert "2 trainings were done before their predictions" in capsys.readouterr().err
 
 
@@ -98,7 +97,7 @@ def test_rows_stay_where_nothing_else_can_be_saved(
     out = tmp_path / "out"
     out.mkdir()
     (out / "predictions").write_text("a file, and no folder")
-    study = finish(study_run(out, save_predictions=True))
+    study = study_run(out, save_predictions=True).run()
     assert study.accuracy["training"].nunique() == 2
     told = capsys.readouterr().err
     assert "nasneurn: not saved:" in told

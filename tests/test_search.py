@@ -17,21 +17,24 @@ import pytest
 import torch
 import yaml
 from killing import SEEDS, kill_two_at_random, kill_when, units_done
+from one_thread import one_thread
 from PIL import Image
 from tiny_bench import tiny_config as tiny_bench_config
-from tiny_search import CHANGES, JOINT, MINUTE, same_search, tiny_config
+from tiny_search import CHANGES, JOINT, MINUTE, TINY_SPOS, same_search, tiny_config
 
-from nasneurn.api import read_config
+from nasneurn.api import read_config, search_run
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network
 from nasneurn.networks.names import resolve_architectures
+from nasneurn.report.remake import remake
 from nasneurn.search import supernet_work
 from nasneurn.search.candidates import supernet_path
 from nasneurn.search.scores import Scores
 from nasneurn.search.search_config import SearchConfig
 from nasneurn.search.stem_choices import STEM_CANDIDATES, parse_search_stems, short_forms
 from nasneurn.search.supernet_budgets import space_budget
+from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.units import Place
@@ -40,6 +43,7 @@ from search_spaces.spos import SPOS
 from search_spaces.supernet import load_weights
 
 SCRIPT = Path(__file__).with_name("tiny_search.py")
+KINDS: dict[str, dict[str, Any]] = {"plain": {}, "joint": JOINT}
 
 
 def run(config: SearchConfig, out: Path, **options: Any) -> Study:
@@ -47,15 +51,23 @@ def run(config: SearchConfig, out: Path, **options: Any) -> Study:
     return StudyRun(config, out, Execution(device="cpu", **options), extend=extend).run()
 
 
-def run_whole(kind: str, out: Path, *seeds: str) -> Study:
-    subprocess.run([sys.executable, str(SCRIPT), str(out), kind, *seeds], check=True)
+def run_whole(kind: str, out: Path) -> Study:
+    subprocess.run([sys.executable, str(SCRIPT), str(out), kind], check=True)
     return Study(out)
+
+
+def run_here(kind: str, out: Path, seeds: str = "1") -> Study:
+    """The same in this process."""
+    with one_thread():
+        return run(tiny_config(**KINDS[kind], seeds=[seeds]), out)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A search that was never interrupted, in a process of its own."""
-    return run_whole("plain", tmp_path_factory.mktemp("finished") / "out")
+    study = run_whole("plain", tmp_path_factory.mktemp("finished") / "out")
+    remake(study)
+    return study
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +107,6 @@ def test_rows_of_a_search_and_of_a_grid_are_one_table(finished: Study, tmp_path:
 
 
 MOMENTS = ("supernet", "evolution")
-KINDS = {"plain": {}, "joint": JOINT}
 
 
 @pytest.mark.slow
@@ -115,14 +126,14 @@ def test_killed_at_a_moment_it_ends_in_the_same_rows(
     }
     kill_when([sys.executable, str(SCRIPT), str(out), kind], moments[moment])
     assert not (out / "architecture.json").exists()
-    same_search(run_whole(kind, out), whole)
+    same_search(run_here(kind, out), whole)
 
 
 @pytest.mark.slow
 def test_two_processes_killed_at_random_do_each_unit_once(tmp_path: Path) -> None:
     out, seeds = tmp_path / "out", str(SEEDS)
     kill_two_at_random([sys.executable, str(SCRIPT), str(out), "plain", seeds], out, seed=1)
-    same_search(run_whole("plain", out, seeds), run_whole("plain", tmp_path / "whole", seeds))
+    same_search(run_here("plain", out, seeds), run_here("plain", tmp_path / "whole", seeds))
     done = units_done(out)
     # Supernets, and the trainings of what they found.
     assert len(done) == len(set(done)) == 2 * SEEDS
@@ -194,6 +205,7 @@ def test_inherited_weights_are_those_of_the_supernet(finished: Study) -> None:
     assert street == finished.accuracy.set_index("target").loc["street", "accuracy"]
 
 
+@pytest.mark.slow
 def test_compare_pairs_the_stems_and_trains_from_scratch_too(tmp_path: Path) -> None:
     whole = run(tiny_config(stems=["none"], changes=MINUTE), tmp_path / "out").accuracy
     compared = tiny_config(stems=["none,neurn"], weights=["inherited", "scratch"], changes=MINUTE)
@@ -209,6 +221,7 @@ def test_compare_pairs_the_stems_and_trains_from_scratch_too(tmp_path: Path) -> 
     pd.testing.assert_frame_equal(kept.reset_index(drop=True), whole, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_a_failing_supernet_is_recorded_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +244,7 @@ def test_a_failing_supernet_is_recorded_and_the_others_go_on(
     assert set(again.accuracy["stem"]) == {"none", "neurn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["spos:width=0.25,blocks=[1,1,1,1]", "autoformer:patch_size=8"])
 def test_training_in_bf16(tmp_path: Path, space: str) -> None:
     changes = {**MINUTE, "supernet.population": 2}
@@ -307,6 +321,40 @@ def test_what_cannot_run_is_told_before_the_first_supernet(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"changes": {"steps": 5}},
+            "'steps' changes nothing.* say supernet.steps, or say --weights",
+        ),
+        ({"changes": {"epochs": 5}}, "'epochs' changes nothing.* trained; say --weights"),
+        ({"algorithms": "randconv"}, "algorithms are randconv, and none is used"),
+    ],
+)
+def test_what_would_change_no_row_is_refused(
+    options: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    def planned(**more: Any) -> StudyConfig:
+        return search_run(TINY_SPOS, out=tmp_path, **{**options, **more}).config
+
+    with pytest.raises(InputError, match=told) as error:
+        planned()
+    assert "\n" not in str(error.value)
+    whole = planned(weights="inherited,scratch")
+    assert planned(quality=2).kind == "search-quality"
+    whole.write(tmp_path / "config.yaml", {})
+    assert planned(extend=True) == whole  # whose winners start from scratch, too
+
+
+def test_how_images_are_drawn_is_part_of_a_supernet() -> None:
+    plain, drawn = (
+        tiny_config(changes={"drawn": way}).supernets()[0] for way in ("random", "first")
+    )
+    assert plain.identity != drawn.identity
+
+
+@pytest.mark.slow
 def test_an_own_space_is_searched_benched_and_aligned(tmp_path: Path) -> None:
     """What is found in a user's space goes through all commands, once its code is trusted."""
     from nasneurn.networks.traced import gather
@@ -375,6 +423,7 @@ def test_space_of_the_record_can_be_built_alone(finished: Study) -> None:
     assert sum(p.numel() for p in network.parameters()) == found.params
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_searched_at_any_size(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for domain, class_name, number in product(("photo", "sketch"), ("cat", "dog"), range(24)):

@@ -20,7 +20,6 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision import models
 
-from nasneurn import bench
 from nasneurn.analysis.cells import designs
 from nasneurn.api import bench_run, run_config
 from nasneurn.errors import InputError
@@ -29,6 +28,8 @@ from nasneurn.networks.names import resolve_with_tags
 from nasneurn.networks.pretrained import known_tag, normalization
 from nasneurn.networks.weight_files import fitted, read_weights
 from nasneurn.networks.weights import WeightsChoice, parse_weights
+from nasneurn.programs.opened import done
+from nasneurn.report.tables import tables
 from nasneurn.studies import train
 from nasneurn.studies.folder import Study
 from nasneurn.studies.inputs import test_images as images_of
@@ -58,7 +59,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small_bench(pets: Path, out: Path, **options: Any) -> Study:
-    return bench(**planned(pets, out, **options))
+    """Rows alone, without tables and figures."""
+    return done(bench_run(**planned(pets, out, **options)))
 
 
 def planned(pets: Path, out: Path, **options: Any) -> dict[str, Any]:
@@ -282,8 +284,7 @@ def test_a_study_from_saved_weights(pets: Path, saved: Path, tmp_path: Path) -> 
     assert adapted[words[0]] == adapted[words[2]] == ["as published"]
     assert adapted[words[1]] == ["as published, new head"]
     assert set(rows["scaling"]) == {"source"}
-    table = pd.read_csv(study.folder / "tables" / "accuracy.csv")
-    assert set(table["weights"]) == set(words)
+    assert set(tables(rows)["accuracy"].frame["weights"]) == set(words)
 
     # The same file elsewhere is the same study; another file of its name is not.
     elsewhere = tmp_path / "elsewhere"

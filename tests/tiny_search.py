@@ -1,4 +1,7 @@
-"""A search of seconds, for tests: ``python tiny_search.py OUT plain|joint [SEEDS]``."""
+"""A search of seconds, for tests: ``python tiny_search.py OUT plain|joint [SEEDS]``.
+
+No figures are drawn.
+"""
 
 import sys
 from pathlib import Path
@@ -85,7 +88,6 @@ if __name__ == "__main__":
     import torch
     from killing import BEGUN
 
-    from nasneurn.api import finish
     from nasneurn.search import supernet_work
     from nasneurn.studies.run import Execution, StudyRun
 
@@ -95,4 +97,4 @@ if __name__ == "__main__":
     options: dict[str, Any] = {"plain": {}, "joint": JOINT}[kind]
     run = StudyRun(tiny_config(**options, seeds=seeds or ["1"]), Path(out), Execution(device="cpu"))
     print(BEGUN, flush=True)
-    finish(run)
+    run.run()
