@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,8 @@ def ways(device: str, backward: bool, values: int, quick: bool) -> dict[str, Way
         chosen["unfold + std"] = unfold_std
     if device == "cpu" and not backward and values <= 10 * SLOW_LIMIT:
         chosen["scipy"] = scipy_filter
-        chosen["opencv"] = opencv_filter
+        if find_spec("cv2"):
+            chosen["opencv"] = opencv_filter
     return chosen
 
 

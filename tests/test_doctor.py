@@ -79,7 +79,7 @@ def test_extras_are_those_of_the_project() -> None:
             listed = " ".join(extras[name])
             assert all(one in listed for one in needed)
     told = {name for name, (_, _, command) in EXTRAS.items() if "nasneurn[" in command}
-    assert extras.keys() - told <= {"test", "docs"}
+    assert extras.keys() - told <= {"test", "docs", "benchmarks"}
 
 
 def test_the_first_line_needs_no_library() -> None:
