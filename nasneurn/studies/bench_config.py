@@ -18,12 +18,16 @@ from nasneurn.networks.placement import (
 )
 from nasneurn.networks.weights import PRETRAINED, WeightsChoice, parse_weights, pretrained_label
 from nasneurn.plain_values import Some
+from nasneurn.progress import meter
 from nasneurn.stems import STEMS
 from nasneurn.studies.config import StudyConfig, study_fields, training_of
 from nasneurn.studies.grids import GRID_AXES, Grid, grown
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.units import Unit
 from nasneurn.training.protocol import protocol_named
+
+#: Of more networks it is shown how far their check is.
+MANY = 1
 
 
 class BenchConfig(StudyConfig):
@@ -144,8 +148,11 @@ class BenchConfig(StudyConfig):
             check_stem_of(stem, self.image_size)
         for algorithm in self.all_of("algorithms"):
             check_algorithm(algorithm, len(suite.classes), self.image_size)
-        for architecture in self.all_of("architectures"):
-            check_architecture(architecture, suite, self.adaptation)
+        networks = self.all_of("architectures")
+        with meter("checking networks", len(networks), shown=len(networks) > MANY) as progress:
+            for architecture in networks:
+                check_architecture(architecture, suite, self.adaptation)
+                progress.advance()
         for grid in self.grids:
             for architecture in grid.architectures:
                 for stem in grid.stems:
