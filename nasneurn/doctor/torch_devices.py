@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nasneurn.doctor.remarks import Remark, gigabytes
+from nasneurn.errors import one_line
 
 
 def examine_devices() -> Iterator[Remark]:
@@ -11,8 +12,9 @@ def examine_devices() -> Iterator[Remark]:
         import torch
         import torchvision  # noqa: F401
     except Exception as error:  # a build for another machine raises nearly anything
-        told = " ".join(str(error).split())[:200]
-        yield Remark("broken", f"PyTorch cannot be imported ({told}); install torch again")
+        yield Remark(
+            "broken", f"PyTorch cannot be imported ({one_line(error)}); install torch again"
+        )
         return
     yield Remark("ok", f"CPU: {torch.get_num_threads()} threads of PyTorch")
     yield from _gpus()
@@ -23,8 +25,7 @@ def examine_devices() -> Iterator[Remark]:
         if not bool(torch.isfinite(answer).all()):
             raise ValueError("its answer is not finite")
     except Exception as error:
-        told = " ".join(str(error).split())[:200]
-        yield Remark("broken", f"NeuRN does not run on this machine ({told})")
+        yield Remark("broken", f"NeuRN does not run on this machine ({one_line(error)})")
     else:
         yield Remark("ok", "NeuRN runs")
 
@@ -42,8 +43,9 @@ def _gpus() -> Iterator[Remark]:
             about = torch.cuda.get_device_properties(number)
             torch.zeros(1, device=f"cuda:{number}")
         except Exception as error:
-            told = " ".join(str(error).split())[:200]
-            yield Remark("broken", f"GPU {number} cannot be used ({told}); --device cpu does")
+            yield Remark(
+                "broken", f"GPU {number} cannot be used ({one_line(error)}); --device cpu does"
+            )
             continue
         bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16: --precision 32"
         memory = gigabytes(about.total_memory)
