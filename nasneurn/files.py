@@ -85,6 +85,11 @@ def shown(path: object) -> str:
     return text if len(text) <= 400 else f"{text[:100]}...{text[-100:]}"
 
 
+def real(path: Path) -> Path:
+    """The path without links, also where these lead in a circle, of which ``resolve`` despairs."""
+    return Path(os.path.realpath(path))
+
+
 def _refuse_other_kinds(path: Path) -> None:
     """Raise OSError where there is something else than a regular file or nothing."""
     try:

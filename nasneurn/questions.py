@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nasneurn.api import bench_run, load_study, read_config
 from nasneurn.errors import InputError
+from nasneurn.files import real
 
 if TYPE_CHECKING:
     from nasneurn.analysis.gain_correlation import GainCorrelation
@@ -355,7 +356,7 @@ def report(
 
     check_known("format", format, FORMATS)
     folders = [studies] if isinstance(studies, str | Path) else list(studies)
-    unique = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+    unique = list({real(Path(folder)): Path(folder) for folder in folders}.values())
     if not unique:
         raise InputError("no study; name the folder of one or more")
     loaded = [load_study(folder) for folder in unique]

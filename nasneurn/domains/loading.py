@@ -10,6 +10,7 @@ from nasneurn.domains.class_images import passed_over_line
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.domains.suite import Suite
 from nasneurn.errors import InputError
+from nasneurn.files import real
 from nasneurn.paths import cache_dir
 from nasneurn.paths import data_dir as default_data_dir
 
@@ -117,7 +118,7 @@ def load_suite(
             f"no suite {str(name_or_folder)!r}; it must be {', '.join(SUITES)}, or an existing "
             "folder that holds <domain>/<class>/<image files>"
         )
-    root, splits, size = root.resolve(), splits and splits.resolve(), size or folders.SIZE
+    root, splits, size = real(root), splits and real(splits), size or folders.SIZE
     files = _listed(root)
     request = (root, cache_dir(), size, splits)
     state = (files.digest, splits and split_files.fingerprint(splits))
@@ -149,7 +150,7 @@ def _named(name: str, data_dir: Path | None, size: int | None) -> Suite:
         request, state = (handle, cache_dir()), builtin.RECIPE_VERSION
         reader, kind = builtin.BuiltinReader(handle.size), (builtin.CLASSES, tuple(builtin.RECIPES))
     else:
-        folder = default_data_dir(data_dir).resolve()
+        folder = real(default_data_dir(data_dir))
         handle = SuiteHandle(name, folder, size or digits.SIZE)
         request, state = (handle, cache_dir()), digits.fingerprint(folder)
         padded = name == digits.NAME

@@ -6,6 +6,7 @@ from pathlib import Path
 from nasneurn.choices import split_list, suggestion
 from nasneurn.configuration import Settings
 from nasneurn.errors import InputError
+from nasneurn.files import real
 
 SCRATCH = "scratch"
 #: Those of the library that the network is of.
@@ -73,7 +74,7 @@ def _choice(word: str) -> WeightsChoice:
         )
     from nasneurn.networks.weight_files import digest_of
 
-    path = path.resolve()
+    path = real(path)
     return WeightsChoice(word=file_label(path, digest_of(path)), file=str(path))
 
 
