@@ -186,6 +186,7 @@ def experiment_command(
     seeds: Seeds = None,
     budget: BudgetName = "paper",
     changes: Changes = None,
+    precision: PrecisionName = "auto",
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
@@ -215,6 +216,7 @@ def experiment_command(
         budget=budget,
         changes=changes_of(changes),
         adaptation="as-published",  # as the paper has them
+        precision=precision,
         out=out or Path("results") / name,
         extend=extend,
         execution=execution(
