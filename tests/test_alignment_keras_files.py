@@ -150,6 +150,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_importing_leaves_the_home_folder_and_the_environment_alone(tmp_path: Path) -> None:
     code = (
         "import os; "
@@ -161,6 +162,7 @@ def test_importing_leaves_the_home_folder_and_the_environment_alone(tmp_path: Pa
     assert not (tmp_path / ".keras").exists()
 
 
+@pytest.mark.slow
 def test_a_settings_file_of_the_user_is_read(tmp_path: Path) -> None:
     (tmp_path / ".keras").mkdir()
     settings = '{"backend": "tensorflow", "image_data_format": "channels_first"}'

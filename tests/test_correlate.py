@@ -395,6 +395,7 @@ def test_without_a_relation_a_study_in_twenty_finds_one_at_most() -> None:
 # ---------------------------------------------------------------- architectures
 
 
+@pytest.mark.slow
 def test_distances_of_real_architectures() -> None:
     architectures = resolve_architectures(SMALL)
     found = architecture_distances(architectures, 32)
@@ -478,6 +479,7 @@ def write_study(
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study", SMALL, strength=0.1)
     out = tmp_path / "out"
