@@ -164,6 +164,26 @@ def test_curves_for_tensorboard_change_no_row(
     assert shown == pytest.approx(list(study.history["held_out_accuracy"]), abs=1e-6)
 
 
+@pytest.mark.slow
+def test_a_search_ends_its_line_with_the_best_score_and_leaves_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nni")
+    pytest.importorskip("tensorboard")
+    import tiny_search
+
+    run = StudyRun(
+        tiny_search.tiny_config(), tmp_path / "out", Execution(device="cpu", tensorboard=True)
+    )
+    with one_thread():
+        study = run.run()
+    best = study.evolution["held_out_accuracy"].max()
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "evolution: " in one]
+    assert line.endswith(f"24/24  best {best:.1%}")
+    (curves,) = (tmp_path / "out" / "tensorboard").iterdir()
+    assert curves.name.startswith("spos_supernet__neurn__optdigits__seed_0-")
+
+
 def test_curves_without_the_extra_are_refused_first(
     config: BenchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
