@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from in_process import run_command
 
+from alignment.errors import AlignmentError
+from alignment.outputs import write_table
 from nasneurn.errors import InputError
 from nasneurn.files import check_file_target, check_folder_target, written_atomically
 
@@ -115,6 +117,16 @@ def test_a_file_never_takes_the_place_of_something_else(where: object, tmp_path:
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(InputError, match="cannot be written"):
         check_file_target(path)
+
+
+@pytest.mark.parametrize("where", [a_folder, link_to_a_device, named_pipe, below_a_file])
+def test_a_table_of_an_alignment_does_neither(where: object, tmp_path: Path) -> None:
+    assert callable(where)
+    path = where(tmp_path)
+    before = [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))]
+    with pytest.raises(AlignmentError, match="cannot be written"):
+        write_table(path, ["a"], [[1]])
+    assert [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))] == before
 
 
 def test_names_as_long_as_names_can_be(tmp_path: Path) -> None:

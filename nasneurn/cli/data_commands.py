@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nasneurn.cli.first_line import with_first_line
-from nasneurn.cli.options import AsJson, DataDir, Suite, out_file
+from nasneurn.cli.options import AsJson, DataDir, Suite, out_file, out_folder
 from nasneurn.cli.usual_values import with_usual
 
 app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare their files.")
@@ -30,7 +30,9 @@ def prepare_command(
     """
     from nasneurn.domains.planned_downloads import planned_downloads
     from nasneurn.domains.prepare import prepare
+    from nasneurn.paths import data_dir as usual_data_dir
 
+    out_folder(usual_data_dir(data_dir))
     planned = planned_downloads(names, data_dir, force=force)
     for one in planned:
         typer.echo(
