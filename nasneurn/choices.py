@@ -12,7 +12,6 @@ way: ``NAME``, ``NAME:option=value,option=value``, or ``package.module:Name`` in
 import difflib
 import importlib
 import inspect
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nasneurn.errors import InputError, one_line
 from nasneurn.plain_values import Options, is_plain
@@ -147,7 +146,11 @@ class Choice(BaseModel):
             if option in options:
                 raise InputError(f"{text!r} gives {option!r} twice")
             options[option] = value
-        return cls(name=name.strip(), options=options)
+        try:
+            return cls(name=name.strip(), options=options)
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise InputError(f"options of {text!r} {told}") from None
 
     def __str__(self) -> str:
         if not self.options:
@@ -164,8 +167,6 @@ def _written(value: Any) -> str:
         return "[" + ",".join(map(_written, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if value in (math.inf, -math.inf):
-        return str(value).replace("inf", ".inf")
     return str(value)
 
 

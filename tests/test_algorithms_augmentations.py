@@ -330,7 +330,7 @@ def test_each_image_is_augmented_by_torchvision(name: str, transform: v2.Transfo
         ("fourier:strength=2", "strength is 2; it must be above 0 and at most 1"),
         ("augmix:severity=11", "severity is 11; it must be 1 to 10"),
         ("augmix:depth=0", "depth is 0"),
-        ("augmix:consistency=.nan", "consistency is nan"),
+        ("augmix:consistency=.nan", "must hold finite numbers"),
         ("rand_augment:magnitude=31", "magnitude is 31; it must be 0 to 30"),
     ],
 )

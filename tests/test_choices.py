@@ -27,7 +27,8 @@ def test_a_choice_reads_lists_numbers_and_words() -> None:
     st.dictionaries(
         st.sampled_from(["a", "b", "c"]),
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+            st.none() | st.booleans() | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
             | st.sampled_from(["zero", "reflect"]),
             lambda inner: st.lists(inner, max_size=3),
             max_leaves=4,

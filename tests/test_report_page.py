@@ -268,7 +268,7 @@ def test_one_seed_says_so_and_guessing_too() -> None:
         ([str(ROOT / "results" / "align")], "kind is"),
         ([str(BENCH), "{tmp}/none"], "holds no study"),
         ([str(BENCH), "--format", "pdf"], "format is 'pdf', must be one of html, md, tex"),
-        ([str(BENCH), "--format", "md", "--out", "{tmp}"], "is a folder"),
+        ([str(BENCH), "--format", "md", "--out", "{tmp}"], "Is a directory"),
     ],
 )
 def test_what_cannot_be_reported_is_told_in_one_line(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nasneurn.choices import refuse_code
 from nasneurn.errors import InputError, one_line
+from nasneurn.files import opened
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import FRONT
 from nasneurn.stems.leading import as_floats
@@ -111,6 +112,7 @@ def read_saved(path: Path) -> tuple[Training, Held, dict[str, Tensor]]:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
+        opened(path).close()  # safe_open would wait for ever on a named pipe
         with safe_open(path, "pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, state
