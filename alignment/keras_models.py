@@ -5,12 +5,12 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from alignment.errors import AlignmentError, did_you_mean, one_line
 from alignment.keras_listings import APPLICATIONS, listings_text
+from alignment.variables import with_variables
 
 #: How the files of whole models end.
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -33,7 +33,7 @@ def import_keras() -> Any:
         if not os.path.exists(os.path.expanduser("~/.keras/keras.json")):
             settings["KERAS_HOME"] = os.environ.get("KERAS_HOME", folder)
         try:
-            with _environment(settings):
+            with with_variables(settings):
                 import keras
         except ImportError as error:
             if error.name == "keras":
@@ -45,21 +45,6 @@ def import_keras() -> Any:
                 "unset it, or set it to torch"
             ) from error
     return keras
-
-
-@contextlib.contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _no_weights() -> contextlib.AbstractContextManager[Any]:

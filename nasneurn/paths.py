@@ -8,6 +8,9 @@ from pathlib import Path
 
 import platformdirs
 
+from nasneurn.errors import InputError
+from nasneurn.files import check_folder_target
+
 
 def cache_dir() -> Path:
     """Folder of derived files: ``$NASNEURN_CACHE``, else the user's cache folder.
@@ -61,8 +64,11 @@ def lend_caches() -> None:
 
 def _can_be_made(folder: Path) -> bool:
     """Whether a folder is there, or could be made, and written."""
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    try:
+        check_folder_target(folder)
+    except InputError:
+        return False
+    return True
 
 
 def data_dir(chosen: Path | None = None) -> Path:

@@ -1,8 +1,12 @@
-"""A training that breaks off after a batch, with a checkpoint of it."""
+"""Trainings that break off after a batch, with a checkpoint of it."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from nasneurn.studies import train
+from nasneurn.training.fit import StepMonitor
 from search_spaces.checkpointing import TimedCheckpoint
 
 
@@ -21,3 +25,18 @@ class StopAt(TimedCheckpoint):
         super().on_train_batch_end(*arguments)
         if arguments[-1] == self._at:
             raise Stop
+
+
+def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> list[Any]:
+    """Let any training end at a step, once; what it gives back grows by one for each step."""
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    plain, steps = StepMonitor.on_train_batch_end, list[Any]()
+
+    def killed(self: StepMonitor, *given: Any) -> None:
+        steps.append(given)
+        if len(steps) == number:
+            raise KeyboardInterrupt
+        plain(self, *given)
+
+    monkeypatch.setattr(StepMonitor, "on_train_batch_end", killed)
+    return steps

@@ -26,7 +26,8 @@ from nasneurn.stems import STEMS, create_stem, register_stem
 from nasneurn.studies import inputs, train
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
-from nasneurn.studies.run import Execution, StudyRun, progress_of
+from nasneurn.studies.run import Execution, StudyRun
+from nasneurn.studies.standing import progress_of
 from nasneurn.studies.units import Place
 from nasneurn.training.protocol import BUDGETS
 
@@ -442,7 +443,8 @@ def test_status_counts_the_units_of_the_study_alone(finished: Study, tmp_path: P
     study = Study(tmp_path / "out")
     study.store.finish("0" * 16, {"accuracy": []}, {})
     study.store.fail("1" * 16, "of other images", "", {})
-    counts = progress_of(BenchConfig.read(study.config_path), study.store.outcomes())
+    outcomes = study.store.outcomes()
+    counts = progress_of(BenchConfig.read(study.config_path).units(outcomes), outcomes)
     assert counts == {"lcnet_050": (2, 2, 0)}
 
 

@@ -36,8 +36,8 @@ from nasneurn.search.scores import Scores
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.locks import Locks
-from nasneurn.studies.run import progress_of
 from nasneurn.studies.saved import read_predictions
+from nasneurn.studies.standing import progress_of
 from nasneurn.studies.store import Outcomes
 from search_spaces.checkpointing import readable_state
 from search_spaces.errors import SpaceError
@@ -71,7 +71,7 @@ def read_store(config: BenchConfig) -> Callable[[Path], None]:
     def read(path: Path) -> None:
         study = Study(path.parent.parent)
         outcomes = study.store.outcomes()
-        progress_of(config, outcomes)
+        progress_of(config.units(outcomes), outcomes)
         study.gather(config, outcomes)
         _ = study.accuracy, study.history, study.failures
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from breaking_off import kill_at_step
 from own_networks import SmallCNN
 from pets import COLOURS, make_pets, save
 from safetensors.torch import load_file, save_file
@@ -22,11 +23,9 @@ from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.placement import FreeMix, placed, shares
 from nasneurn.stems import STEMS
-from nasneurn.studies import train
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution
 from nasneurn.training.fine_tuning import Body
-from nasneurn.training.fit import StepMonitor
 from nasneurn.training.module import ClassificationModule
 from nasneurn.training.protocol import BUDGETS, Optimization
 from nasneurn.training.scaling import Standardize, Statistics
@@ -316,21 +315,12 @@ def test_statistics_are_means_over_the_batches() -> None:
 def test_a_killed_training_that_recalibrates_ends_in_the_same_rows(
     pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
     options: dict[str, Any] = {
         "changes": {"recalibrate": "start", "mix_rate": 20.0, "epochs": 2},
         "placements": "mix_from_image",
     }
     whole = study_of(pets, tmp_path / "whole", **options)
-    plain, steps = StepMonitor.on_train_batch_end, []
-
-    def killed(self: StepMonitor, *given: Any) -> None:
-        steps.append(given)
-        if len(steps) == 3:
-            raise KeyboardInterrupt
-        plain(self, *given)
-
-    monkeypatch.setattr(StepMonitor, "on_train_batch_end", killed)
+    kill_at_step(monkeypatch, 3)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         study_of(pets, tmp_path / "killed", **options)
     assert list((tmp_path / "killed" / "state").glob("*.ckpt"))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from test_changed_images import finish_all
+from tiny_bench import tiny_config
 
 from nasneurn.errors import InputError
-from nasneurn.studies.bench_config import BenchConfig, plan_bench
+from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.own_code import KEY, code_digests, kept_digests
 from nasneurn.studies.run import Execution, StudyRun
@@ -91,20 +92,10 @@ def planned(**options: Any) -> BenchConfig:
     usual: dict[str, Any] = {
         "models": ["changing_networks:Net"],
         "stems": ["none"],
-        "algorithms": ["erm"],
-        "suite": "builtin",
-        "image_size": None,
-        "splits": None,
-        "data_dir": None,
-        "sources_named": ["optdigits"],
         "targets": ["print"],
         "seeds": ["2"],
-        "budget": "quick",
-        "precision": "32",
-        "device": "cpu",
-        "changes": {},
     }
-    return plan_bench(**{**usual, **options})
+    return tiny_config(**{**usual, **options})
 
 
 def begin(out: Path, **options: Any) -> StudyRun:

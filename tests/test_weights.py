@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from breaking_off import kill_at_step
 from huggingface_hub import constants
 from own_networks import SmallCNN
 from pets import make_pets
@@ -36,7 +37,6 @@ from nasneurn.studies.inputs import test_images as images_of
 from nasneurn.studies.run import Execution
 from nasneurn.studies.units import Place
 from nasneurn.training.evaluation import accuracy
-from nasneurn.training.fit import StepMonitor
 from nasneurn.training.protocol import BUDGETS, protocol_label
 
 NAME = "own_networks:SmallCNN"
@@ -406,20 +406,10 @@ def test_what_cannot_be_frozen_is_told_before(
 def test_a_killed_fine_tuning_ends_in_the_same_rows(
     pets: Path, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
     changes = {"frozen": "features.0", "layer_decay": 0.5, "head_rate": 3.0, "schedule": "cosine"}
     options: dict[str, Any] = {"weights": str(saved), "changes": changes}
     whole = small_bench(pets, tmp_path / "whole", **options)
-    plain = StepMonitor.on_train_batch_end
-    steps = []
-
-    def killed(self: StepMonitor, *given: Any) -> None:
-        steps.append(given)
-        if len(steps) == 3:
-            raise KeyboardInterrupt
-        plain(self, *given)
-
-    monkeypatch.setattr(StepMonitor, "on_train_batch_end", killed)
+    steps = kill_at_step(monkeypatch, 3)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         small_bench(pets, tmp_path / "killed", **options)
     assert list((tmp_path / "killed" / "state").glob("*.ckpt"))

@@ -61,7 +61,7 @@ def designs(rows: pd.DataFrame) -> pd.DataFrame:
 
     Rows without a stem stand beside those of every placement.
     """
-    rows = _everywhere(_in_front(_pretrained(rows)))
+    rows = _everywhere(in_front(_pretrained(rows)))
     if not {"architecture", "source", "stem", "seed"} <= set(rows):
         return rows
     spaces: dict[str, str] = {}
@@ -85,7 +85,7 @@ def _pretrained(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(weights=rows["weights"].mask(tagged, "pretrained"))
 
 
-def _in_front(rows: pd.DataFrame) -> pd.DataFrame:
+def in_front(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with a placement in each where any says one."""
     if "placement" not in rows:
         return rows
@@ -117,7 +117,7 @@ def settings(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
     passed = {*(_STEMS if factor in _STEMS else (factor,))}
     if not by_oracle(rows):
         passed.add("selection")
-    if "placement" in rows and set(_in_front(rows)["placement"]) == {FRONT}:
+    if "placement" in rows and set(in_front(rows)["placement"]) == {FRONT}:
         passed.add("placement")
     return [name for name in SETTINGS if name in rows and name not in passed]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from nasneurn.analysis.cells import FRONT
+from nasneurn.analysis.cells import FRONT, NO_STEM, in_front
 
 #: Plain training without a stem.
 PLAIN = "erm"
@@ -16,22 +16,16 @@ def method_name(algorithm: str, stem: str, placement: str = FRONT) -> str:
     >>> method_name("erm", "neurn", "concatenate")
     'erm, neurn concatenate'
     """
-    if stem == "none":
+    if stem == NO_STEM:
         return algorithm
     return f"{algorithm}, {stem}" if placement == FRONT else f"{algorithm}, {stem} {placement}"
 
 
 def with_methods(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with a column ``method`` in place of those of algorithm, stem and placement."""
+    rows = in_front(rows)
     placements = rows.get("placement", pd.Series(FRONT, index=rows.index))
-    names = [
-        method_name(*told)
-        for told in zip(
-            rows["algorithm"],
-            rows["stem"],
-            placements.fillna("").replace("", FRONT),
-            strict=True,
-        )
-    ]
+    told = zip(rows["algorithm"], rows["stem"], placements, strict=True)
+    names = [method_name(*one) for one in told]
     passed = ["algorithm", "stem", "applied_stem", "placement"]
     return rows.drop(columns=passed, errors="ignore").assign(method=names)

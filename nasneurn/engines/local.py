@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from alignment.variables import with_variables
 from nasneurn.engines.answers import Failure, answered, packed, unpacked
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
 from nasneurn.streams import make_lasting
@@ -154,7 +154,7 @@ class _Worker:
         self._has_answered = False
 
     def start(self, variables: dict[str, str]) -> None:
-        with _environment(variables):  # a spawned process reads them before it imports anything
+        with with_variables(variables):  # a spawned process reads them before it imports anything
             self.process.start()
         self._theirs.close()
 
@@ -222,20 +222,6 @@ def _gpus() -> list[str]:
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 # ---------------------------------------------------------------- the side of the worker

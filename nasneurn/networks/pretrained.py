@@ -11,6 +11,7 @@ from urllib.request import getproxies
 
 from torch import Tensor
 
+from alignment.variables import with_variables
 from nasneurn.choices import suggestion
 from nasneurn.errors import InputError, one_line
 from nasneurn.networks.architectures import Architecture
@@ -224,10 +225,9 @@ def _told(name: str, home: str) -> Iterator[None]:
 
     No code in a file is run meanwhile: PyTorch's own hub would run that of a cached file.
     """
-    before = {variable: os.environ.get(variable) for variable in _TENSORS_ALONE}
-    os.environ.update(_TENSORS_ALONE)
     try:
-        yield
+        with with_variables(_TENSORS_ALONE):
+            yield
     except InputError:
         raise
     except Exception as error:  # of several libraries below these, too
@@ -243,9 +243,3 @@ def _told(name: str, home: str) -> Iterator[None]:
             f"the pretrained weights {name} cannot be used, the cached file may be damaged "
             f"({reason})"
         ) from None
-    finally:
-        for variable, value in before.items():
-            if value is None:
-                del os.environ[variable]
-            else:
-                os.environ[variable] = value

@@ -86,10 +86,10 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
     for each multiply-add what the timed ones need in the middle.
     """
     trainings = [unit for unit in left if isinstance(unit, Training)]
-    counts, protocol = image_counts(run), run.config.protocol
+    counts, config = image_counts(run), run.config
+    classes, size, way = len(run.suite.classes), config.image_size, config.adaptation
     costs = {
-        one: max(1, describe(one, len(run.suite.classes), run.config.image_size, way).flops)
-        for way in [run.config.adaptation]
+        one: max(1, describe(one, classes, size, way).flops)
         for one in dict.fromkeys(unit.architecture for unit in trainings)
     }
     paces: dict[Architecture, Pace] = {}
@@ -99,16 +99,18 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
             if paces and time.monotonic() - begun > TIMING_SECONDS:
                 break
             paces[one] = pace_of(run, _network(run, one)[0])
-    middle = [median(getattr(pace, name) / costs[one] for one, pace in paces.items())
-              for name in ("training", "measuring")] if paces else [0.0, 0.0]  # fmt: skip
+    usual = Pace(
+        median(pace.training / costs[one] for one, pace in paces.items()),
+        median(pace.measuring / costs[one] for one, pace in paces.items()),
+    )
     found = {}
     for unit in trainings:
         cost = costs[unit.architecture]
-        pace = paces.get(unit.architecture, Pace(middle[0] * cost, middle[1] * cost))
+        pace = paces.get(unit.architecture, Pace(usual.training * cost, usual.measuring * cost))
         found[unit.identity] = (
             (counts.held_out + counts.test) * pace.measuring
             if unit.weights == INHERITED
-            else pace.seconds(protocol, counts)
+            else pace.seconds(config.protocol, counts)
         )
     return found
 

@@ -92,10 +92,14 @@ def standardized_stem(
         known: those that go with the weights which the network starts from.
     """
     statistics = stem_statistics(stem, handle, sources, protocol, device, known)
+    scaled = protocol.scaling != "none"
+    return standardized(stem, statistics if scaled else None), statistics
+
+
+def standardized(stem: Choice, numbers: Statistics | None) -> nn.Module:
+    """A stem with what standardizes its answers; without numbers the stem alone."""
     made = STEMS.create(stem)
-    if protocol.scaling == "none":
-        return made, statistics
-    return nn.Sequential(made, Standardize(statistics)), statistics
+    return made if numbers is None else nn.Sequential(made, Standardize(numbers))
 
 
 def stem_statistics(

@@ -19,10 +19,10 @@ from nasneurn.networks.placement import (
 )
 from nasneurn.seeds import stream
 from nasneurn.stems import STEMS
-from nasneurn.studies.inputs import stem_statistics
+from nasneurn.studies.inputs import standardized, stem_statistics
 from nasneurn.studies.starting_weights import statistics_of
 from nasneurn.studies.training_unit import Training
-from nasneurn.training.scaling import Standardize, Statistics
+from nasneurn.training.scaling import Statistics
 
 #: The stem that does nothing.
 NONE = Choice(name="none")
@@ -81,21 +81,15 @@ def inputs_with(training: Training, statistics: Statistics, plain_statistics: St
         statistics: those of the stem; where only the image is standardized, those of the image.
         plain_statistics: those of the image; where only the stem is seen, those of the stem.
     """
-    placement = training.placement
-
-    def standardized(stem: Choice, numbers: Statistics) -> nn.Module:
-        made = STEMS.create(stem)
-        if training.protocol.scaling == "none" and not (stem != NONE and placement in OWN_SCALE):
-            return made
-        return nn.Sequential(made, Standardize(numbers))
-
-    plain = standardized(NONE, plain_statistics)
+    placement, scaled = training.placement, training.protocol.scaling != "none"
+    plain = standardized(NONE, plain_statistics if scaled else None)
     if placement == "after_first":
         stem = plain
     elif placement == "inside":
         stem = nn.Sequential(plain, STEMS.create(training.applied_stem))
     else:
-        stem = standardized(training.applied_stem, statistics)
+        own = placement in OWN_SCALE and training.applied_stem != NONE
+        stem = standardized(training.applied_stem, statistics if scaled or own else None)
     if placement in SEEN_ALONE:
         plain = stem
     return Inputs(stem, statistics, plain, plain_statistics)

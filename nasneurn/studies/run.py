@@ -177,13 +177,14 @@ class StudyRun:
         """
         outcomes = self.study.store.outcomes()
         self._tell_unsaved(outcomes)
-        if self.left(outcomes):
+        left = self.left(outcomes)
+        if left:
             check_images_of(self.study.folder, self.config, self.suite)
             self.config.check(self.suite)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
         self._write_config()
-        foreseen = foresee(self, self.left(outcomes)) if foresee else {}
+        foreseen = foresee(self, left) if foresee else {}
         self._remaining = Remaining(foreseen, self.execution.workers)
         try:
             tried: set[str] = set()
@@ -307,17 +308,3 @@ class StudyRun:
             tensorboard=self.execution.tensorboard,
             machines=self.execution.machines,
         )
-
-
-def progress_of(config: StudyConfig, outcomes: Outcomes) -> dict[str, tuple[int, int, int]]:
-    """How far a study is: (units, done, failed) by architecture, space or kind of unit."""
-    counts: dict[str, tuple[int, int, int]] = {}
-    for unit in config.units(outcomes):
-        name = unit.title.split(", ")[0].partition("/")[0]
-        units, done, failed = counts.get(name, (0, 0, 0))
-        counts[name] = (
-            units + 1,
-            done + (unit.identity in outcomes.done),
-            failed + (unit.identity in outcomes.failed),
-        )
-    return counts

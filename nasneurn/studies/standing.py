@@ -1,7 +1,7 @@
 """How far a study is, and how long it will take yet by what it took so far."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import mean, median
@@ -9,7 +9,8 @@ from statistics import mean, median
 from nasneurn.progress import time_left
 from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.folder import Study
-from nasneurn.studies.run import progress_of
+from nasneurn.studies.store import Outcomes
+from nasneurn.studies.units import Unit
 
 #: So many finished units tell how long one takes.
 RECENT = 20
@@ -72,7 +73,7 @@ def standing(study: Study, config: StudyConfig) -> Standing:
         outcomes.done[unit.identity]["time"] for unit in units if unit.identity in outcomes.done
     )
     return Standing(
-        kinds=progress_of(config, outcomes),
+        kinds=progress_of(units, outcomes),
         failures=tuple(
             (unit.title, outcomes.failed[unit.identity]["error"])
             for unit in units
@@ -81,6 +82,20 @@ def standing(study: Study, config: StudyConfig) -> Standing:
         in_work=in_work,
         seconds_left=_seconds_left(times, len(left)) if in_work else None,
     )
+
+
+def progress_of(units: Iterable[Unit], outcomes: Outcomes) -> dict[str, tuple[int, int, int]]:
+    """How far units are: (units, done, failed) by architecture, space or kind of unit."""
+    counts: dict[str, tuple[int, int, int]] = {}
+    for unit in units:
+        name = unit.title.split(", ")[0].partition("/")[0]
+        known, done, failed = counts.get(name, (0, 0, 0))
+        counts[name] = (
+            known + 1,
+            done + (unit.identity in outcomes.done),
+            failed + (unit.identity in outcomes.failed),
+        )
+    return counts
 
 
 def _seconds_left(times: Sequence[float], left: int, now: float | None = None) -> float | None:
