@@ -9,12 +9,15 @@ from pathlib import Path
 #: Packages whose versions a result may depend on.
 PACKAGES = ("nasneurn", "torch", "timm", "nni", "numpy")
 
+#: What is code in a checkout; results, documents and tests that change beside it are none.
+CODE = ("nasneurn", "alignment", "search_spaces", "pyproject.toml")
+
 
 @cache
 def environment() -> dict[str, str]:
     """Versions by package, of Python, and the ``commit`` of this code if it lies in a checkout.
 
-    A commit is marked as dirty if other files than results differ from it: these a run changes.
+    A commit is marked as dirty if :data:`CODE` differs from it.
     """
     found = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -27,10 +30,8 @@ def environment() -> dict[str, str]:
         # Only where this very file is under version control: a wheel may lie in another's checkout.
         _git("ls-files", "--error-unmatch", here.name, folder=here.parent)
         commit = _git("rev-parse", "--short=12", "HEAD", folder=here.parent)
-        changed = _git(
-            "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results",
-            folder=here.parent,
-        )  # fmt: skip
+        unseen = "--untracked-files=no"
+        changed = _git("status", "--porcelain", unseen, "--", *CODE, folder=here.parents[1])
         found["commit"] = f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import nasneurn.environment
 
 
-def test_a_commit_is_dirty_by_changed_code_and_not_by_changed_results(tmp_path: Path) -> None:
+def test_a_commit_is_dirty_by_changed_code_alone(tmp_path: Path) -> None:
     def git(*arguments: str) -> str:
         mine = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         done = subprocess.run(
@@ -25,16 +25,24 @@ def test_a_commit_is_dirty_by_changed_code_and_not_by_changed_results(tmp_path: 
         return str(module.environment()["commit"])
 
     code = tmp_path / "nasneurn" / "environment.py"
-    rows = tmp_path / "results" / "rows.csv"
-    for path in (code, rows):
-        path.parent.mkdir()
+    parts = [tmp_path / name for name in ("pyproject.toml", "alignment/a.py", "search_spaces/a.py")]
+    others = [tmp_path / name for name in ("results/rows.csv", "docs/a.md", "README.md")]
+    for path in (code, *parts, *others):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("1")
     shutil.copy(nasneurn.environment.__file__, code)
-    rows.write_text("1")
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "all")
-    assert commit() == git("rev-parse", "--short=12", "HEAD")
-    rows.write_text("2")
-    assert commit() == git("rev-parse", "--short=12", "HEAD")
-    code.write_text(code.read_text() + "\n")
-    assert commit() == git("rev-parse", "--short=12", "HEAD") + "-dirty"
+    clean = git("rev-parse", "--short=12", "HEAD")
+    for path in others:
+        path.write_text("2")
+    (tmp_path / "docs" / "new.md").touch()
+    git("add", "docs")
+    assert commit() == clean
+    for path in (*parts, code):
+        before = path.read_text()
+        path.write_text(before + "\n")
+        assert commit() == f"{clean}-dirty"
+        path.write_text(before)
+    assert commit() == clean
