@@ -36,7 +36,8 @@ from nasneurn.search.supernet_work import SupernetModule
 from nasneurn.training.evaluation import accuracy
 from nasneurn.training.images import DeviceImages, ShuffledBatches, as_pixels
 from nasneurn.training.protocol import Optimization
-from search_spaces.autoformer import AutoFormer, transformer_sizes
+from search_spaces.autoformer import AutoFormer
+from search_spaces.autoformer_sizes import transformer_sizes
 from search_spaces.batch_norms import recalibrate
 from search_spaces.interface import Architecture, ModelSpace, activate, draw_architecture
 from search_spaces.spos import SPOS

@@ -14,57 +14,13 @@ import nni
 import torch
 from torch import Tensor, nn
 
-from search_spaces.checks import distinct, known, positive_number, probability, whole_number
+from search_spaces.autoformer_sizes import transformer_sizes, values_and_settings
+from search_spaces.checks import known
 from search_spaces.costs import Cost
-from search_spaces.errors import SpaceError
 from search_spaces.interface import Architecture, ModelSpace, choices
 from search_spaces.nni_fixes import BaseSuperNetModule
 from search_spaces.stem_choice import STEM_LABEL, Stem, stem_module
 from search_spaces.transformer import Transformer, leading
-
-#: The choices of the published supernets, as NNI's hub has them, and of one that two CPU cores
-#: train in minutes.
-SIZES: dict[str, dict[str, Any]] = {
-    "micro": {
-        "embed_dims": (48, 64, 80),
-        "depths": (3, 4, 5),
-        "heads": (2, 3, 4),
-        "mlp_ratios": (1.5, 2.0, 3.0),
-        "head_dim": 16,
-        "drop_path": 0.0,
-    },
-    "tiny": {
-        "embed_dims": (192, 216, 240),
-        "depths": (12, 13, 14),
-        "heads": (3, 4),
-        "mlp_ratios": (3.0, 3.5, 4.0),
-    },
-    "small": {
-        "embed_dims": (320, 384, 448),
-        "depths": (12, 13, 14),
-        "heads": (5, 6, 7),
-        "mlp_ratios": (3.0, 3.5, 4.0),
-    },
-    "base": {
-        "embed_dims": (528, 576, 624),
-        "depths": (14, 15, 16),
-        "heads": (8, 9, 10),
-        "mlp_ratios": (3.0, 3.5, 4.0),
-    },
-}
-
-#: Images of this side and above have patches of 16 pixels, as published, and smaller ones of 4.
-FULL_PATCH_SIZE = 128
-
-
-def transformer_sizes(architecture: Mapping[str, Any]) -> dict[str, Any]:
-    """``dim``, and ``heads`` and ``hidden`` of each layer, of an architecture's transformer."""
-    dim, layers = architecture["embed_dim"], range(architecture["depth"])
-    return {
-        "dim": dim,
-        "heads": [architecture[f"num_head_{index}"] for index in layers],
-        "hidden": [int(dim * architecture[f"mlp_ratio_{index}"]) for index in layers],
-    }
 
 
 class EntangledTransformer(Transformer, BaseSuperNetModule):
@@ -109,7 +65,8 @@ class AutoFormer(ModelSpace):
         num_classes: outputs of the classifier.
         image_size: side of the square images.
         patch_size: side of the patches; by default 4, and 16 from 128 pixels.
-        size: name of a row of :data:`SIZES`, from which what is not given is taken.
+        size: name of a row of :data:`search_spaces.autoformer_sizes.SIZES`, from which what is not
+            given is taken.
         embed_dims: values of the choice of the embedding's length.
         depths: values of the choice of the number of layers.
         heads: values of each layer's choice of attention heads.
@@ -144,39 +101,21 @@ class AutoFormer(ModelSpace):
         initialization: str = "scaled",
     ) -> None:
         super().__init__()
-        row = {"head_dim": 64, "drop_path": 0.1, **SIZES[known("size", size, SIZES)]}
-        given: dict[str, Any] = {"embed_dims": embed_dims, "depths": depths, "heads": heads}
-        given |= {"mlp_ratios": mlp_ratios, "head_dim": head_dim, "drop_path": drop_path}
-        row |= {name: value for name, value in given.items() if value is not None}
-        embed_dims, depths, heads = (
-            [whole_number(name, value, least=1) for value in distinct(name, row[name])]
-            for name in ("embed_dims", "depths", "heads")
-        )
-        mlp_ratios = [
-            positive_number("mlp_ratios", value)
-            for value in distinct("mlp_ratios", row["mlp_ratios"])
-        ]
-        if int(min(embed_dims) * min(mlp_ratios)) < 1:
-            raise SpaceError(
-                f"mlp_ratios is {mlp_ratios}, must leave an MLP of width 1 or more to an embedding "
-                f"of {min(embed_dims)}"
-            )
         self.initialization = known("initialization", initialization, ("scaled", "published"))
-        layers = range(max(depths))
-        values = {
-            "embed_dim": embed_dims,
-            "depth": depths,
-            **{f"mlp_ratio_{index}": mlp_ratios for index in layers},
-            **{f"num_head_{index}": heads for index in layers},
-        }
         self.stem = stem_module(stem)
-        self.transformer = EntangledTransformer(
-            values,
-            classes=whole_number("num_classes", num_classes, least=1),
-            **_patches(image_size, patch_size),
-            head_dim=_head_dim(row["head_dim"], max(embed_dims), max(heads)),
-            drop_path=probability("drop_path", row["drop_path"]),
+        values, settings = values_and_settings(
+            num_classes=num_classes,
+            image_size=image_size,
+            patch_size=patch_size,
+            size=size,
+            embed_dims=embed_dims,
+            depths=depths,
+            heads=heads,
+            mlp_ratios=mlp_ratios,
+            head_dim=head_dim,
+            drop_path=drop_path,
         )
+        self.transformer = EntangledTransformer(values, **settings)
         self.initialize()
 
     @classmethod
@@ -240,30 +179,3 @@ class AutoFormer(ModelSpace):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> logits (N, num_classes)."""
         return cast(Tensor, self.transformer(self.stem(x)))
-
-
-def _patches(image_size: int, patch_size: int | None) -> dict[str, int]:
-    """The side of a patch, and how many there are along each side of the image."""
-    whole_number("image_size", image_size, least=1)
-    if patch_size is None:
-        patch_size = 16 if image_size >= FULL_PATCH_SIZE else 4
-    side, rest = divmod(image_size, whole_number("patch_size", patch_size, least=1))
-    if rest or not side:
-        raise SpaceError(
-            f"patches of {patch_size} pixels do not tile an image of {image_size}: "
-            "image_size must be a multiple of patch_size"
-        )
-    return {"patch": patch_size, "side": side}
-
-
-def _head_dim(head_dim: int | str, embed_dim: int, heads: int) -> int:
-    if isinstance(head_dim, int):
-        return whole_number("head_dim", head_dim, least=1)
-    known("head_dim", head_dim, ("shared",))
-    shared, rest = divmod(embed_dim, heads)
-    if rest:
-        raise SpaceError(
-            f"{heads} heads do not divide an embedding of {embed_dim}; "
-            "give a head_dim, or other heads or embed_dims"
-        )
-    return shared

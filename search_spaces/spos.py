@@ -9,7 +9,6 @@ them, which costs time in every step.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import cast
 
 import torch
@@ -18,91 +17,11 @@ from torch import Tensor, nn
 
 from search_spaces.checks import known, positive_number, probability, whole_number
 from search_spaces.errors import SpaceError
+from search_spaces.shufflenet import CANDIDATES, STAGE_BLOCKS, ShuffleBlock, ShuffleNet, candidate
 from search_spaces.stem_choice import Stem, stem_module
 
-#: The candidates of a choice block: depthwise kernel, and the order of its point (p) and
-#: depthwise (d) convolutions.
-CANDIDATES: dict[str, tuple[int, str]] = {
-    "k3": (3, "pdp"),
-    "k5": (5, "pdp"),
-    "k7": (7, "pdp"),
-    "xcep": (3, "dpdpdp"),
-}
 
-#: Choice blocks in each of the four stages, as published.
-STAGE_BLOCKS = (4, 4, 8, 4)
-
-#: Channels of the first convolution, the four stages and the last convolution, at width 1.
-CHANNELS = (16, 64, 160, 320, 640, 1024)
-
-#: Smaller images than this keep their resolution in the first convolution.
-FULL_STRIDE_SIZE = 128
-
-
-def scaled_channels(width: float) -> tuple[int, ...]:
-    """:data:`CHANNELS` times ``width``, to the nearest multiple of 4 (at least 8)."""
-    return tuple(max(8, 4 * round(channels * width / 4)) for channels in CHANNELS)
-
-
-class ShuffleBlock(nn.Module):
-    """One candidate: a ShuffleNetV2 unit (N, ``inputs``, H, W) -> (N, ``outputs``, H', W').
-
-    At stride 1 every second channel passes unchanged and the others through the main branch; at
-    stride 2 both branches see all channels. The two are concatenated.
-    """
-
-    def __init__(self, inputs: int, outputs: int, *, kernel: int, order: str, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        branch_inputs = inputs if stride == 2 else inputs // 2
-        branch_outputs = outputs - branch_inputs
-        middle = outputs // 2
-        last = len(order) - 1
-
-        layers: list[nn.Module] = []
-        channels = branch_inputs
-        pending_stride = stride
-        for index, kind in enumerate(order):
-            if kind == "d":
-                layers += _depthwise(channels, kernel, pending_stride)
-                pending_stride = 1
-            else:
-                widened = branch_outputs if index == last else middle
-                layers += _pointwise(channels, widened)
-                channels = widened
-        self.branch_main = nn.Sequential(*layers)
-        self.branch_proj = nn.Sequential()
-        if stride == 2:
-            self.branch_proj = nn.Sequential(
-                *_depthwise(branch_inputs, kernel, stride),
-                *_pointwise(branch_inputs, branch_inputs),
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        if self.stride == 2:
-            kept, worked = self.branch_proj(x), x
-        else:
-            kept, worked = x[:, ::2], x[:, 1::2]
-        return torch.cat((kept, self.branch_main(worked)), dim=1)
-
-
-def _depthwise(channels: int, kernel: int, stride: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False),
-        nn.BatchNorm2d(channels),
-    ]
-
-
-def _pointwise(inputs: int, outputs: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(inputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    ]
-
-
-class SPOS(ModelSpace):
+class SPOS(ShuffleNet, ModelSpace):
     """The SPOS space of 4^20 architectures for images (N, 3, H, W), as an NNI model space.
 
     Architectures are dicts ``{"layer_1": "k3", ..., "layer_20": "xcep"}``.
@@ -136,40 +55,22 @@ class SPOS(ModelSpace):
         dropout: float = 0.1,
         initialization: str = "aligned",
     ) -> None:
-        super().__init__()
         whole_number("image_size", image_size, least=16)  # maps are halved four times
         if not isinstance(blocks, list | tuple) or len(blocks) != len(STAGE_BLOCKS):
             raise SpaceError(f"blocks is {blocks!r}, must be a list of four numbers")
         for repeats in blocks:
             whole_number("a number of blocks", repeats, least=1)
-        self.initialization = known("initialization", initialization, ("aligned", "published"))
-        classes = whole_number("num_classes", num_classes, least=1)
-        first, *stages, last = scaled_channels(positive_number("width", width))
-        self.stem = stem_module(stem)
-        self.first_conv = nn.Sequential(
-            nn.Conv2d(3, first, 3, 2 if image_size >= FULL_STRIDE_SIZE else 1, 1, bias=False),
-            nn.BatchNorm2d(first),
-            nn.ReLU(inplace=True),
+        known("initialization", initialization, ("aligned", "published"))
+        super().__init__(
+            choice_block,
+            num_classes=whole_number("num_classes", num_classes, least=1),
+            image_size=image_size,
+            width=positive_number("width", width),
+            blocks=blocks,
+            dropout=probability("dropout", dropout),
+            stem=stem_module(stem),
         )
-        layers: list[nn.Module] = []
-        for (inputs, outputs), repeats in zip(pairwise([first, *stages]), blocks, strict=True):
-            for position in range(repeats):
-                candidates: dict[str, nn.Module] = {
-                    name: ShuffleBlock(
-                        outputs if position else inputs,
-                        outputs,
-                        kernel=kernel,
-                        order=order,
-                        stride=1 if position else 2,
-                    )
-                    for name, (kernel, order) in CANDIDATES.items()
-                }
-                layers.append(LayerChoice(candidates, label=f"layer_{len(layers) + 1}"))
-        self.features = nn.Sequential(*layers)
-        self.conv_last = nn.Sequential(*_pointwise(stages[-1], last))
-        self.globalpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(probability("dropout", dropout))
-        self.classifier = nn.Sequential(nn.Linear(last, classes, bias=False))
+        self.initialization = initialization
         self.initialize()
 
     def initialize(self) -> None:
@@ -188,11 +89,13 @@ class SPOS(ModelSpace):
                 if isinstance(choice, LayerChoice):  # a frozen network has plain blocks
                     align_candidates({name: choice[name] for name in CANDIDATES})
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> logits (N, num_classes)."""
-        x = self.first_conv(self.stem(x))
-        x = self.conv_last(self.features(x))
-        return cast(Tensor, self.classifier(self.dropout(self.globalpool(x).flatten(1))))
+
+def choice_block(label: str, *shape: int) -> nn.Module:
+    """All candidates of a place, as a choice of the space."""
+    block: nn.Module = LayerChoice(
+        {name: candidate(name, *shape) for name in CANDIDATES}, label=label
+    )
+    return block
 
 
 @torch.no_grad()

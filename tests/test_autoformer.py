@@ -8,7 +8,8 @@ from nni.nas.hub.pytorch import AutoFormer as HubAutoFormer
 from torch import Tensor, nn
 
 from nasneurn.stems import NeuRN
-from search_spaces.autoformer import SIZES, AutoFormer
+from search_spaces.autoformer import AutoFormer
+from search_spaces.autoformer_sizes import SIZES
 from search_spaces.costs import FormulaCosts, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import ModelSpace, activate, choices, draw_architecture

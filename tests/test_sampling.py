@@ -10,7 +10,8 @@ from search_spaces.costs import Costs, costs_of
 from search_spaces.errors import SpaceError
 from search_spaces.interface import ModelSpace, choices
 from search_spaces.sampling import RULES, path_rule
-from search_spaces.spos import CANDIDATES, SPOS
+from search_spaces.shufflenet import CANDIDATES
+from search_spaces.spos import SPOS
 
 BUILD = {
     "spos": lambda: SPOS(width=0.25, blocks=(1, 1, 1, 1)),

@@ -12,7 +12,8 @@ from nasneurn.stems import NeuRN
 from search_spaces.costs import CostTable, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import choices, draw_architecture
-from search_spaces.spos import CANDIDATES, SPOS, ShuffleBlock, align_candidates, scaled_channels
+from search_spaces.shufflenet import CANDIDATES, ShuffleBlock, scaled_channels
+from search_spaces.spos import SPOS, align_candidates
 
 SMALL = {"width": 0.25, "blocks": (1, 1, 1, 1)}
 

@@ -16,7 +16,8 @@ from search_spaces.costs import costs_of, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import activate, draw_architecture
 from search_spaces.nni_fixes import NNILightningModule
-from search_spaces.spos import CANDIDATES, SPOS
+from search_spaces.shufflenet import CANDIDATES
+from search_spaces.spos import SPOS
 from search_spaces.stem_choice import Stem
 from search_spaces.supernet import (
     as_supernet,

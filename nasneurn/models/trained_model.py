@@ -64,8 +64,8 @@ def load_model(
     """The network of a file that ``--save-weights`` left, ready to be asked.
 
     The file holds all that is needed; one of before files held the numbers of the input scaling
-    needs the images of the study again. A found architecture is built by its search space, which
-    needs NNI; ``nasneurn export`` makes a file of it that needs nothing but PyTorch.
+    needs the images of the study again. A found architecture of a search space of one's own is
+    built by that space, which needs NNI; ``nasneurn export`` makes a file that needs PyTorch alone.
 
     Args:
         path: ``weights/<training>.safetensors`` in the folder of a study.
@@ -78,7 +78,7 @@ def load_model(
 
     Raises:
         InputError: the file is none of saved weights, is of another version, or names code without
-            ``trust_code``; NNI is missing, or the images are.
+            ``trust_code``; the images are missing, or NNI is for a space of one's own.
     """
     path = Path(path)
     training, held, state = read_saved(path)
@@ -151,7 +151,7 @@ def built(
     """
     with torch.random.fork_rng(devices=[]):
         body, _ = create_network(
-            training.architecture, classes, training.image_size, training.adaptation
+            training.architecture, classes, training.image_size, training.adaptation, fresh=False
         )
         network = assembled(training, inputs, body, classes)
     front = {name.removeprefix(PREFIX): state.pop(name) for name in list(state) if _is_front(name)}

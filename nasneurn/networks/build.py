@@ -20,10 +20,13 @@ def create_network(
     classes: int,
     image_size: int,
     adapting: Adapting = "as-published",
+    *,
+    fresh: bool = True,
 ) -> tuple[nn.Module, str]:
     """The network (N, 3, S, S) -> (N, classes), and how it was adapted to images of that size.
 
-    Weights are drawn from PyTorch's generator as it stands.
+    Weights are drawn from PyTorch's generator as it stands. Without ``fresh`` they are to be
+    loaded, and most found architectures are built without NNI.
 
     Raises:
         InputError: the architecture cannot be built, or cannot take such images.
@@ -34,7 +37,8 @@ def create_network(
         space = architecture.found.space_choice
         resized = space.resized(classes, image_size)
         adapted = "as found" if resized.image_size == space.image_size else f"for {image_size}"
-        return resized.network(architecture.found.choices), adapted
+        build = resized.network if fresh else resized.bare_network
+        return build(architecture.found.choices), adapted
     adaptation = adaptation_of(architecture, classes, image_size, adapting)
     network = build_library(architecture, classes, adaptation.options)
     lose_strides(network, adaptation.unstrided)

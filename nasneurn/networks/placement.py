@@ -192,7 +192,8 @@ def first_convolution(
     """
     seen: list[tuple[str, tuple[int, ...]]] = []
     with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
-        network = create_network(architecture, classes, image_size, adapting)[0].eval()
+        network, _ = create_network(architecture, classes, image_size, adapting, fresh=False)
+        network.eval()
         names = {module: name for name, module in network.named_modules()}
 
         def see(module: nn.Module, inputs: Any) -> None:

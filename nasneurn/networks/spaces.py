@@ -1,6 +1,6 @@
 """Search spaces by name or import path, and all that is needed to build one again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 #: Where the spaces of this package are defined; they are imported only when one is built, since
 #: NNI takes seconds and everything but a search runs without it.
 _BUILT_IN = {"spos": "search_spaces.spos:SPOS", "autoformer": "search_spaces.autoformer:AutoFormer"}
+#: What builds one architecture of theirs in plain PyTorch, without NNI.
+_PLAIN = {
+    "spos": "search_spaces.shufflenet:found_network",
+    "autoformer": "search_spaces.autoformer_sizes:found_network",
+}
 _registered: "dict[str, type[ModelSpace]]" = {}
 
 #: What a space of the user's own may call the arguments that a search gives.
@@ -96,17 +101,17 @@ def space_class(name: str) -> "type[ModelSpace]":
             f"space is {name!r}, must be one of {', '.join(known)}, "
             f"or package.module:Class{suggestion(name, known)}"
         )
-    found: Any
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        found = getattr(import_module(module), attribute)
-    else:
-        found = imported(name, "space")
+    found = _of_this_package(_BUILT_IN[name]) if name in _BUILT_IN else imported(name, "space")
     from search_spaces.interface import ModelSpace
 
     if not (isinstance(found, type) and issubclass(found, ModelSpace)):
         raise InputError(f"space {name!r} is no class of nni.nas.nn.pytorch.ModelSpace")
     return found
+
+
+def _of_this_package(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 class SpaceChoice(Settings):
@@ -173,14 +178,28 @@ class SpaceChoice(Settings):
         """One architecture of the space as a network with fresh weights, without a stem.
 
         Raises:
-            InputError: the space has no such architecture.
+            InputError: the space has no such architecture, or NNI is missing.
         """
         space = self.build()
         from search_spaces.interface import freeze
 
         without_stem = {label: value for label, value in choices.items() if label != "stem"}
+        return self._made(lambda: freeze(space, without_stem))
+
+    def bare_network(self, choices: Mapping[str, Any]) -> "nn.Module":
+        """The same for weights that are to be loaded; of this package's spaces without NNI.
+
+        Raises:
+            InputError: the space has no such architecture, or NNI is needed and missing.
+        """
+        if self.space not in _PLAIN:
+            return self.network(choices)
+        plain = _of_this_package(_PLAIN[self.space])
+        return self._made(lambda: plain(choices, **self.settings))
+
+    def _made(self, build: Callable[[], "nn.Module"]) -> "nn.Module":
         try:
-            return freeze(space, without_stem)
+            return build()
         except Exception as error:  # whatever a choice of a user's space raises
             told = one_line(error, None)
             raise InputError(f"space {self.space!r} has no such architecture: {told}") from error

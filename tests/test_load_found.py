@@ -1,0 +1,149 @@
+"""Networks that a search found, loaded where there is no NNI: plain PyTorch, the same logits."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from one_thread import one_thread
+from safetensors.torch import load_file
+
+import nasneurn
+from nasneurn.domains import load_suite
+from nasneurn.errors import InputError
+from nasneurn.models.trained_model import read_saved
+from nasneurn.networks.build import create_network
+from nasneurn.networks.found import FoundArchitecture, write_found
+from nasneurn.networks.spaces import SpaceChoice
+from nasneurn.studies.placing import assembled, inputs_of
+
+#: Loads each file given, and uses the model as any of PyTorch's.
+ELSEWHERE = """
+import pickle, sys
+sys.modules["nni"] = None  # as where it is not installed
+import torch, nasneurn
+torch.set_num_threads(1)
+folder, *paths = sys.argv[1:]
+images = torch.load(f"{folder}/images.pt")
+logits = {}
+for path in paths:
+    model = nasneurn.load_model(path)
+    logits[path] = model(images)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(images), logits[path])
+    model.requires_grad_(True).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.nn.functional.cross_entropy(model(images), torch.arange(len(images))).backward()
+    assert all(weight.grad is not None for weight in model.parameters()), path
+    optimizer.step()
+    assert not torch.equal(model.eval()(images), logits[path])
+    model.to("meta")
+torch.save(logits, f"{folder}/logits.pt")
+"""
+
+SPACES: dict[str, dict[str, Any]] = {
+    "spos": {
+        "settings": {"width": 0.25, "blocks": [1, 1, 1, 1]},
+        "choices": {"layer_1": "k3", "layer_2": "xcep", "layer_3": "k7", "layer_4": "k5"},
+    },
+    "autoformer": {
+        "settings": {"depths": [1, 2], "patch_size": 8},
+        "choices": {
+            "embed_dim": 64, "depth": 2, "mlp_ratio_0": 1.5, "mlp_ratio_1": 3.0,
+            "num_head_0": 2, "num_head_1": 4,
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Files of both spaces, each without a stem and with NeuRN, of trainings of seconds."""
+    pytest.importorskip("nni")
+    folder = tmp_path_factory.mktemp("found")
+    records = [
+        FoundArchitecture(name=f"{space}/optdigits-none-0", space=space, **fields)
+        for space, fields in SPACES.items()
+    ]
+    write_found(folder / "architecture.json", records)
+    with one_thread():
+        study = nasneurn.bench(
+            str(folder / "architecture.json"),
+            stems=["none", "neurn"],
+            sources="optdigits",
+            targets="optdigits",
+            seeds=1,
+            changes={"train_images": 200, "epochs": 1, "batch_size": 32},
+            out=folder / "study",
+            execution=nasneurn.Execution(device="cpu", save_weights=True),
+        )
+    assert study.failures.empty
+    return sorted(study.folder.glob("weights/*.safetensors"))
+
+
+def as_trained(path: Path, images: torch.Tensor) -> torch.Tensor:
+    """The logits of the network that a training has: the space's own, frozen by NNI."""
+    training, _, _ = read_saved(path)
+    body, _ = create_network(training.architecture, 10, 32)
+    body.load_state_dict(load_file(path))
+    inputs = inputs_of(training, load_suite("builtin").handle, torch.device("cpu"))
+    network = assembled(training, inputs, body, 10).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        logits: torch.Tensor = network.eval()(images)
+    return logits
+
+
+@pytest.mark.slow
+def test_the_same_logits_where_there_is_no_nni(saved: list[Path], tmp_path: Path) -> None:
+    units = [read_saved(path)[0] for path in saved]
+    assert {(unit.architecture.name.split("/")[0], unit.stem.name) for unit in units} == {
+        (space, stem) for space in SPACES for stem in ("none", "neurn")
+    }
+    images = torch.rand(6, 3, 32, 32)
+    torch.save(images, tmp_path / "images.pt")
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path), *map(str, saved)]
+    subprocess.run(command, check=True)
+    logits = torch.load(tmp_path / "logits.pt")
+    with one_thread():
+        for path in saved:
+            assert torch.equal(logits[str(path)], as_trained(path, images))
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_without_nni_as_the_space_freezes_it(space: str) -> None:
+    pytest.importorskip("nni")
+    choice = SpaceChoice(space=space, settings=SPACES[space]["settings"])
+    choices = {**SPACES[space]["choices"], "stem": "neurn"}
+    frozen, bare = choice.network(choices), choice.bare_network(choices)
+    weights = frozen.state_dict()
+    assert list(bare.state_dict()) == list(weights)
+    bare.load_state_dict(weights)
+    images = torch.rand(4, 3, 32, 32)
+    assert torch.equal(bare.eval()(images), frozen.eval()(images))
+    for module in bare.modules():
+        assert not any(base.__module__.startswith("nni") for base in type(module).__mro__)
+
+
+@pytest.mark.parametrize(
+    ("space", "changes", "told"),
+    [
+        ("spos", {"choices": {"layer_1": "k3"}}, "no such architecture: .*layer_2"),
+        ("spos", {"settings": {"depth": 3}}, "no such architecture: .*depth"),
+        ("autoformer", {"settings": {"patch_size": 5}}, "no such architecture: .*do not tile"),
+        ("autoformer", {"choices": {"embed_dim": "x", "depth": 1}}, "no such architecture"),
+    ],
+)
+def test_what_is_no_architecture_is_one_line(
+    space: str, changes: dict[str, Any], told: str
+) -> None:
+    fields = {**SPACES[space], **changes}
+    with pytest.raises(InputError, match=told) as caught:
+        SpaceChoice(space=space, settings=fields["settings"]).bare_network(fields["choices"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_space_of_ones_own_needs_nni(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nni", None)
+    with pytest.raises(InputError, match="need NNI, which is not installed"):
+        SpaceChoice(space="own_spaces:Small").bare_network({"width": 8, "activation": "relu"})
