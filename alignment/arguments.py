@@ -33,15 +33,10 @@ def _collect(values: Iterable[object], found: list[Tensor]) -> None:
             _collect((getattr(value, field.name, None) for field in fields(value)), found)
 
 
-def argument(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str) -> Any:
-    """The argument at ``place`` that is also known as ``name``; None if it was not given."""
-    return kwargs.get(name, args[place] if len(args) > place else None)
-
-
-def given(
-    args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, otherwise: Any
+def argument(
+    args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, otherwise: Any = None
 ) -> Any:
-    """Like :func:`argument`; ``otherwise`` if it was not given."""
+    """The argument at ``place`` that is also known as ``name``; ``otherwise`` if it has none."""
     return kwargs.get(name, args[place] if len(args) > place else otherwise)
 
 

@@ -8,14 +8,14 @@ appear whole or not at all, so any number of processes may share the folder.
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from alignment.errors import AlignmentError
 from alignment.layers import Architecture, Layer
+from alignment.outputs import write_with
 from alignment.zoo import Request
 
 #: Raise it whenever the same model would be serialized differently.
@@ -119,13 +119,7 @@ def _write(path: Path | None, value: object) -> None:
     if path is None:
         return
     body = json.dumps(value, separators=(",", ":")).encode()
-    draft = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
+    content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    with suppress(OSError, AlignmentError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        draft.replace(path)
-    except OSError:
-        pass
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+        write_with(path, lambda draft: draft.write_bytes(content))

@@ -142,6 +142,7 @@ def legend_size(shown: Shown) -> tuple[float, float]:
 _ROW, _TREE, _TIP, _EDGE = 0.2, 5.4, 0.22, 0.15
 
 
+@plain_style()
 def draw_tree(
     tree: FloatArray,
     shown: Shown,
@@ -157,13 +158,6 @@ def draw_tree(
         axes: drawn into these; None makes a figure.
         support: (N - 1,), shares that stand at the branches as percentages; NaN is left out.
     """
-    with plain_style():
-        return _draw_tree(tree, shown, axes, support)
-
-
-def _draw_tree(
-    tree: FloatArray, shown: Shown, axes: "Axes | None", support: FloatArray | None
-) -> "Axes":
     names, count = shown.marked, len(shown.names)
     if axes is None:
         aside, legend = legend_size(shown)

@@ -40,13 +40,8 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
         first = new_axes(width, height, (margin, bottom, side, side))
         figure = first.figure
         left = [margin + side + gap, 2 * margin + 2 * side + gap + bars]
-        axes = [
-            first,
-            *(
-                figure.add_axes((x / width, bottom / height, side / width, side / height))
-                for x in left
-            ),
-        ]
+        places = [(x / width, bottom / height, side / width, side / height) for x in left]
+        axes = [first, *map(figure.add_axes, places)]
         names = list(published.names)
         panels: list[tuple[str, FloatArray, dict[str, object]]] = [
             (published.title, published.values, both),
@@ -57,31 +52,13 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
             _panel(axis, values, names, title, scale, named=place != 1)
         _bar(figure, axes[1], "similarity", width)
         _bar(figure, axes[2], "difference", width, extend="both")
-        figure.text(
-            margin / width,
-            1 - 0.3 / height,
-            f"How near the alignment of {count} networks comes to {published.title}",
-            fontsize=14,
-            va="top",
-        )
-        figure.text(
-            margin / width,
-            1 - 0.62 / height,
-            f"{one.agreement}\n{fidelity.options.words()}",
-            fontsize=10,
-            va="top",
-            color="#444444",
-            linespacing=1.4,
-        )
-        if note := _note(fidelity, way):
-            figure.text(
-                margin / width,
-                0.1 / height,
-                "\n".join(wrap(note, int(width * 9))),
-                fontsize=9,
-                va="bottom",
-                color="#444444",
-            )
+        title = f"How near the alignment of {count} networks comes to {published.title}"
+        about = f"{one.agreement}\n{fidelity.options.words()}"
+        note = "\n".join(wrap(_note(fidelity, way), int(width * 9)))
+        x, grey = margin / width, "#444444"
+        figure.text(x, 1 - 0.3 / height, title, size=14, va="top")
+        figure.text(x, 1 - 0.62 / height, about, size=10, va="top", color=grey, linespacing=1.4)
+        figure.text(x, 0.1 / height, note, size=9, va="bottom", color=grey)
         as_written(
             text for one in axes for text in (*one.get_xticklabels(), *one.get_yticklabels())
         )

@@ -1,6 +1,6 @@
 """A comparison with a published matrix as files: every pair, every option, the rule, the figure."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from alignment.agreement import Agreement
@@ -61,15 +61,9 @@ def write_fidelity(fidelity: Fidelity, folder: Path, *, figures: bool = True) ->
         for way in fidelity.compared:
             lone = len(fidelity.compared) == 1 or way != AS_THEY_ARE
             path = folder / ("published.png" if lone else "published_as_they_are.png")
-            write_with(path, _drawing(draw_fidelity, fidelity, way))
+            write_with(path, partial(draw_fidelity, fidelity, way))
             paths.append(path)
     return paths
-
-
-def _drawing(
-    draw: Callable[[Fidelity, str, Path], None], fidelity: Fidelity, way: str
-) -> Callable[[Path], None]:
-    return lambda draft: draw(fidelity, way, draft)
 
 
 def _numbers(one: Agreement) -> list[str]:

@@ -1,39 +1,20 @@
-"""The figures of an alignment as files."""
+"""The figures of an alignment as files, but for the heatmap and the tree, which it draws itself."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alignment.arrays import FloatArray
 from alignment.colours import OTHER, PALETTE, family_colours
-from alignment.dendrograms import Shown, family_legend, legend_size
+from alignment.dendrograms import family_legend, legend_size
 from alignment.drawing import FAINT, INK, new_axes, plain_style, save
 from alignment.outcome import Alignment
-
-if TYPE_CHECKING:
-    from alignment.support import Support
-
-
-def draw_heatmap(outcome: Alignment, path: Path, order: str | None = None) -> None:
-    """Similarities of all pairs; see :meth:`alignment.outcome.Alignment.plot_heatmap`."""
-    save(outcome.plot_heatmap(order=order), path)
-
-
-def draw_tree(outcome: Alignment, path: Path, support: "Support | None" = None) -> None:
-    """The tree of average linkage; see :meth:`alignment.outcome.Alignment.plot_tree`."""
-    save(outcome.plot_tree(support=support), path)
-
-
-def _shown(outcome: Alignment, title: str) -> Shown:
-    chosen = frozenset(outcome.chosen.tolist())
-    return Shown(outcome.names, outcome.tokenized.families, chosen, title, outcome.options.words())
 
 
 def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path: Path) -> None:
     """The mean silhouette against the number of clusters, the chosen number marked."""
-    shown = _shown(outcome, f"Silhouette ({outcome.options.clustering})")
+    shown = outcome.shown(f"Silhouette ({outcome.options.clustering})")
     width, side = 6.6, 5.7
     head = shown.heading(side, 10)
     high = 2.7 + 0.6 + 0.25 + 0.17 * len(head.splitlines())
@@ -93,7 +74,7 @@ def draw_map(outcome: Alignment, points: FloatArray, path: Path) -> None:
     """Architectures as points on a plane, near each other if alike; representatives are named."""
     colours = family_colours(outcome.tokenized.families)
     families = np.array(outcome.tokenized.families)
-    shown = _shown(outcome, f"{len(families)} architectures, t-SNE of 1 - similarity")
+    shown = outcome.shown(f"{len(families)} architectures, t-SNE of 1 - similarity")
     wide, high, aside = 11.0, 9.0, legend_size(shown)[0] + 0.45
     with plain_style():
         axes = new_axes(wide + aside, high + 0.7, (0.1, 0.1, wide - 0.2, high - 0.2))

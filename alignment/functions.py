@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from alignment.arguments import argument, given
+from alignment.arguments import argument
 
 #: Functions that move data, or scale it by a number: what comes out is what went in.
 _MOVE_NAMES = """
@@ -137,7 +137,7 @@ def kind_of(
     if name in ("cat", "concat", "stack") and len(data) == 1 and not weighted:
         return None
     if name in _BOUNDS:
-        bounds = tuple(bound and given(args, kwargs, *bound) for bound in _BOUNDS[name])
+        bounds = tuple(bound and argument(args, kwargs, *bound) for bound in _BOUNDS[name])
         own = name if name == "hardtanh" else "clamp"
         return own if any(isinstance(bound, Tensor) for bound in bounds) else _kept(bounds, own)
     if name.startswith("adaptive_") and _is_one(argument(args, kwargs, 1, "output_size")):

@@ -32,7 +32,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 
 import torch
@@ -168,14 +168,10 @@ def _check_inputs(model: nn.Module) -> None:
         ) from error
 
 
-@contextmanager
-def _eagerly() -> Iterator[None]:
+def _eagerly() -> AbstractContextManager[object]:
     """Run compiled modules as they were written, if there may be some."""
-    if "torch._dynamo" not in sys.modules:
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
+    compiled = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 @contextmanager

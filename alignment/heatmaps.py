@@ -38,6 +38,7 @@ _SCALE_TITLES = {
 _LARGEST, _LEGIBLE = 8.5, 3.5
 
 
+@plain_style()
 def draw_heatmap(
     similarity: FloatArray,
     shown: Shown,
@@ -56,13 +57,6 @@ def draw_heatmap(
         tree: (N - 1, 4), of :func:`alignment.representatives.linkage`; rows are in its order, and
             it stands beside them. None leaves them in theirs.
     """
-    with plain_style():
-        return _draw(similarity, shown, kind, axes, tree)
-
-
-def _draw(
-    similarity: FloatArray, shown: Shown, kind: str, axes: "Axes | None", tree: FloatArray | None
-) -> "Axes":
     count = len(similarity)
     if axes is None:
         axes = _own_axes(count, shown, with_tree=tree is not None)

@@ -28,21 +28,12 @@ MOVES = frozenset(_MOVE_NAMES.split())
 #: Class to kind, where the kind is not the class's name in small letters with underscores.
 _KINDS: dict[str, str] = {
     **{
-        f"{pool}Pooling{dims}D": f"{kind}_pool"
-        for pool, kind in (("Average", "avg"), ("Max", "max"))
-        for dims in (1, 2, 3)
-    },
-    **{
-        f"Global{pool}Pooling{dims}D": f"global_{kind}_pool"
+        f"{extent}{pool}Pooling{dims}D": f"{prefix}{kind}_pool"
+        for extent, prefix in (("", ""), ("Adaptive", ""), ("Global", "global_"))
         for pool, kind in (("Average", "avg"), ("Max", "max"))
         for dims in (1, 2, 3)
     },
     **{f"UpSampling{dims}D": "resize" for dims in (1, 2, 3)},
-    **{
-        f"Adaptive{pool}Pooling{dims}D": f"{kind}_pool"
-        for pool, kind in (("Average", "avg"), ("Max", "max"))
-        for dims in (1, 2, 3)
-    },
     **dict.fromkeys(("Add", "Subtract", "Average", "CustomScaleLayer"), "add"),
     **dict.fromkeys(("Multiply", "Divide", "TrueDivide"), "mul"),
     "BatchNormalization": "batch_norm",
@@ -174,47 +165,35 @@ def _relu(call: Call) -> list[Part]:
 # -- convolutions and matrix products
 
 
-def _convolution(call: Call) -> list[Part]:
+def _windowed(call: Call, kind: str, groups: int, products: int) -> list[Part]:
+    """A convolution, of which each place in the window is in so many products."""
     layer = call.operation
-    kernel, groups = tuple(layer.kernel_size), int(layer.groups)
-    flops = math.prod(call.output) * math.prod(kernel) * (call.channels // groups)
+    kernel = tuple(layer.kernel_size)
     made = call.layer(
-        f"conv{len(kernel)}d",
+        f"{kind}{len(kernel)}d",
         kernel=kernel,
         stride=tuple(layer.strides),
         groups=groups,
-        flops=flops,
+        flops=math.prod(kernel) * products,
     )
     return [(made, list(layer.weights))]
+
+
+def _convolution(call: Call) -> list[Part]:
+    groups = int(call.operation.groups)
+    return _windowed(call, "conv", groups, math.prod(call.output) * (call.channels // groups))
 
 
 def _transposed(call: Call) -> list[Part]:
     layer = call.operation
-    kernel = tuple(layer.kernel_size)
     groups = int(getattr(layer, "groups", 1) or 1)
     # Every value that enters meets every weight of its group once.
-    flops = math.prod(call.inputs[0]) * math.prod(kernel) * (layer.filters // groups)
-    made = call.layer(
-        f"conv_transpose{len(kernel)}d",
-        kernel=kernel,
-        stride=tuple(layer.strides),
-        groups=groups,
-        flops=flops,
-    )
-    return [(made, list(layer.weights))]
+    products = math.prod(call.inputs[0]) * (layer.filters // groups)
+    return _windowed(call, "conv_transpose", groups, products)
 
 
 def _depthwise(call: Call) -> list[Part]:
-    layer = call.operation
-    kernel = tuple(layer.kernel_size)
-    made = call.layer(
-        f"conv{len(kernel)}d",
-        kernel=kernel,
-        stride=tuple(layer.strides),
-        groups=call.channels,
-        flops=math.prod(call.output) * math.prod(kernel),
-    )
-    return [(made, list(layer.weights))]
+    return _windowed(call, "conv", call.channels, math.prod(call.output))
 
 
 def _separable(call: Call) -> list[Part]:

@@ -215,7 +215,7 @@ class Alignment:
         check_known("order", order, ORDERS)
         return draw_heatmap(
             self.similarity_matrix,
-            self._shown(f"Alignment of {len(self)} architectures"),
+            self.shown(f"Alignment of {len(self)} architectures"),
             self.options.similarity,
             ax,
             tree=self._tree() if order == "clustered" and len(self) > 1 else None,
@@ -238,10 +238,11 @@ class Alignment:
         from alignment.dendrograms import draw_tree
 
         beside = "" if support is None else ", and the support of its branches in percent"
-        shown = self._shown(f"Average linkage of {len(self)} architectures{beside}")
+        shown = self.shown(f"Average linkage of {len(self)} architectures{beside}")
         return draw_tree(self._tree(), shown, ax, support=self._shares(support))
 
-    def _shown(self, title: str) -> "Shown":
+    def shown(self, title: str) -> "Shown":
+        """What a figure of that title says of the architectures."""
         from alignment.dendrograms import Shown
 
         chosen = frozenset(self.chosen.tolist())

@@ -147,11 +147,11 @@ def _write_map(outcome: Alignment, folder: Path) -> list[Path]:
 def _write_pairs(
     outcome: Alignment, folder: Path, order: str | None, support: "Support | None"
 ) -> list[Path]:
-    from alignment.figures import draw_heatmap, draw_tree
+    from alignment.drawing import save
 
     written = [folder / "heatmap.png", folder / "tree.png"]
-    write_with(written[0], partial(draw_heatmap, outcome, order=order))
-    write_with(written[1], partial(draw_tree, outcome, support=support))
+    write_with(written[0], partial(save, outcome.plot_heatmap(order=order)))
+    write_with(written[1], partial(save, outcome.plot_tree(support=support)))
     if outcome.variants:
         path = folder / "settings.csv"
         header = [

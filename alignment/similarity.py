@@ -133,16 +133,6 @@ def correlate(values: FloatArray) -> FloatArray:
     return found
 
 
-def score_tokens(
-    tokens: Tokens, scoring: Scoring, *, partial: int | None = None, threads: int = 1
-) -> IntArray:
-    """Scores of all pairs of ``tokens``; ``partial`` is for one kind with another geometry."""
-    matrix = None if partial is None else partial_credit(tokens.vocabulary, scoring, partial)
-    if matrix is None:
-        matrix = scoring.substitution(len(tokens.vocabulary))
-    return score_matrix(tokens.sequences, scoring, matrix, threads=threads)
-
-
 def similarities(
     tokens: Tokens,
     scoring: Scoring | None = None,
@@ -166,7 +156,8 @@ def similarities(
     import pandas as pd
 
     scoring = scoring or Scoring()
-    scores = score_tokens(tokens, scoring, partial=partial, threads=threads)
+    matrix = None if partial is None else partial_credit(tokens.vocabulary, scoring, partial)
+    scores = score_matrix(tokens.sequences, scoring, matrix, threads=threads)
     values = normalize(scores, [len(one) for one in tokens.sequences], scoring, method)
     frame = pd.DataFrame(values, index=list(tokens.names), columns=list(tokens.names))
     frame.attrs["normalization"] = method

@@ -111,7 +111,8 @@ class Tracer(TorchFunctionMode):
         # Before the call: an operation in place makes its first argument the result.
         origins = [self._origins.of(tensor) for tensor in arguments]
         of_weights = not any(origin.is_data for origin in origins)
-        result, effects = self._run(func, name, args, kwargs, Effects(reads=of_weights))
+        effects = Effects(reads=of_weights)
+        result = self._run(func, name, args, kwargs, effects)
         if effects.read:
             hidden = [tensor for tensor in effects.read if self._origins.is_data(tensor)]
             arguments += hidden
@@ -152,10 +153,10 @@ class Tracer(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         effects: Effects,
-    ) -> tuple[Any, Effects]:
+    ) -> Any:
         outer, self._operators.effects = self._operators.effects, effects
         try:
-            return _REPLIES.call(func, name, args, kwargs, effects), effects
+            return _REPLIES.call(func, name, args, kwargs, effects)
         finally:
             self._operators.effects = outer
 
