@@ -68,18 +68,6 @@ def test_a_lock_is_one_processs_alone(tmp_path: Path) -> None:
     assert second.take("a")
 
 
-def test_holding_lasts_as_long_as_its_context(tmp_path: Path) -> None:
-    first, second = Locks(tmp_path), Locks(tmp_path)
-    with first.holding("a") as mine:
-        assert mine
-        with second.holding("a") as theirs:
-            assert not theirs
-        assert second.held_by_others() == ["a"]
-    with pytest.raises(ZeroDivisionError), first.holding("a"):
-        raise ZeroDivisionError
-    assert second.take("a")
-
-
 def test_all_can_be_given_back_and_nothing_is_left(tmp_path: Path) -> None:
     locks = Locks(tmp_path)
     write_lock(tmp_path / "b.json", dead_owner())

@@ -171,6 +171,17 @@ def test_a_folder_with_such_a_name_is_that_folder(folder: Path, fresh_cache: Pat
     assert load_suite(named, size=16).domains == ("photo", "sketch")
 
 
+def test_changed_files_of_a_folder_are_named_but_for_those_under_a_shift(
+    folder: Path, fresh_cache: Path
+) -> None:
+    before = load_suite(f"{folder}+shifts", size=16)
+    digests = [before.digest(name, "test") for name in ("photo", "photo~noise-1")]
+    (folder / "photo" / "cat" / "9.png").write_bytes((folder / "photo/cat/0.png").read_bytes())
+    now = load_suite(f"{folder}+shifts", size=16)
+    assert now.changed_files("photo", "test", digests[0]) == ["photo/cat/9.png"]
+    assert now.changed_files("photo~noise-1", "test", digests[1]) == []
+
+
 def test_a_domain_may_not_have_the_name_of_a_shifted_one(folder: Path, fresh_cache: Path) -> None:
     (folder / "sketch").rename(folder / "photo~blur-1")
     with pytest.raises(InputError, match="'photo~blur-1', which is what a shifted one is called"):

@@ -175,7 +175,7 @@ class ShiftedReader:
 
     def changed_files(self, domain: str, part: str, digest: str) -> list[str]:
         """As without shifts; of shifted images it is not known."""
-        return [] if parse_shifted(domain)[1:] else self._base.changed_files(domain, part, digest)
+        return [] if parse_shifted(domain)[1] else self._base.changed_files(domain, part, digest)
 
     def held_out(self, domain: str) -> Mask | None:
         """As without shifts."""

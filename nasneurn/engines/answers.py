@@ -8,6 +8,8 @@ from typing import Any
 
 from nasneurn.errors import kind_and_line
 
+_END = object()
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -42,6 +44,24 @@ def packed(what: str, value: Any) -> bytes | Failure:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # a class of one's own may raise anything here
         return Failure.of(error, f"the {what} cannot be pickled: ")
+
+
+def handed_out(
+    payloads: Iterator[Any], has_room: Callable[[], bool], give: Callable[[Any, bytes], object]
+) -> Iterator[tuple[Any, Failure]]:
+    """Give payloads to workers while these have room; yields those that cannot be given.
+
+    If there is room afterwards, there are no more payloads.
+    """
+    while has_room():
+        payload = next(payloads, _END)
+        if payload is _END:
+            return
+        data = packed("payload", payload)
+        if isinstance(data, Failure):
+            yield payload, data
+        else:
+            give(payload, data)
 
 
 def unpacked(answer: bytes) -> Any:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from alignment.variables import with_variables
-from nasneurn.engines.answers import Failure, answered, packed, unpacked
+from nasneurn.engines.answers import Failure, answered, handed_out, unpacked
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
 from nasneurn.streams import make_lasting
 
@@ -25,27 +25,15 @@ LOOK = 5.0
 #: Seconds that a worker has to end by itself.
 PATIENCE = 2.0
 
-_END = object()
-
 
 def run_in_processes(work: Work, payloads: Iterator[Any], workers: int) -> Iterator[Any]:
     """See :func:`nasneurn.engines.run`."""
     team = _Team(work, workers)
     atexit.register(team.stop)  # for a generator that is left open until the very end
     try:
-        more = True
         while True:
-            while more and team.has_room:
-                payload = next(payloads, _END)
-                if payload is _END:
-                    more = False
-                    continue
-                data = packed("payload", payload)
-                if isinstance(data, Failure):
-                    yield payload, data
-                else:
-                    team.give(_Task(payload, data))
-            if not more:
+            yield from handed_out(payloads, team.has_room, team.give)
+            if team.has_room():
                 team.stop_idle()
             if not team.is_busy:
                 return
@@ -76,7 +64,6 @@ class _Team:
         self._size = size
         self._workers: dict[int, _Worker] = {}
 
-    @property
     def has_room(self) -> bool:
         return len(self._busy()) < self._size
 
@@ -87,12 +74,12 @@ class _Team:
     def _busy(self) -> list["_Worker"]:
         return [worker for worker in self._workers.values() if worker.task]
 
-    def give(self, task: _Task) -> None:
-        """Give a task to a worker that is idle, or to a new one."""
+    def give(self, payload: Any, data: bytes) -> None:
+        """Give a payload to a worker that is idle, or to a new one."""
         for number in range(self._size):
             worker = self._workers.get(number)
             if worker is None or worker.task is None:
-                self._give(number, task)
+                self._give(number, _Task(payload, data))
                 return
 
     def _give(self, number: int, task: _Task) -> None:

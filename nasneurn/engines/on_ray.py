@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nasneurn.engines.answers import Failure, answered, packed, unpacked
+from nasneurn.engines.answers import Failure, answered, handed_out, unpacked
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
 from nasneurn.errors import InputError, one_line
 
@@ -15,8 +15,6 @@ RETRIES = 3
 #: Most bytes in the path of the folder of temporary files that leave room for those of Ray's
 #: sockets: a session's name has 40, and a path of a socket has 108 on Linux and 104 on macOS.
 LONGEST_TEMP = 20
-
-_END = object()
 
 
 def run_on_ray(
@@ -44,19 +42,16 @@ def run_on_ray(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False
     )(answered)
     running: dict[Any, Any] = {}
+
+    def has_room() -> bool:
+        return len(running) < workers
+
+    def give(payload: Any, data: bytes) -> None:
+        running[remote.remote(work, data)] = payload
+
     try:
-        more = True
         while True:
-            while more and len(running) < workers:
-                payload = next(payloads, _END)
-                if payload is _END:
-                    more = False
-                    continue
-                data = packed("payload", payload)
-                if isinstance(data, Failure):
-                    yield payload, data
-                else:
-                    running[remote.remote(work, data)] = payload
+            yield from handed_out(payloads, has_room, give)
             if not running:
                 return
             (ready,), _ = ray.wait(list(running), num_returns=1)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice, split_list
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
@@ -125,13 +124,15 @@ class SearchConfig(StudyConfig):
 
     def check(self, suite: Suite) -> None:
         """See :meth:`StudyConfig.check`."""
+        from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.search.search_checks import check_supernet
-        from nasneurn.studies.checks import check_images, check_stem_of
+        from nasneurn.stems import check_stem
+        from nasneurn.studies.checks import check_images
 
         check_images(self, suite)
         candidates = (one for stem in self.stems for one in candidates_of(stem))
         for candidate in dict.fromkeys(candidates):
-            check_stem_of(candidate, self.image_size)
+            check_stem(candidate, (3, self.image_size, self.image_size))
         for algorithm in self.algorithms:
             check_algorithm(algorithm, len(suite.classes), self.image_size)
         seen = set()

@@ -5,17 +5,11 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nasneurn.algorithms.conformance import check_algorithm
 from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.networks.architectures import Architecture, as_older_files_mean
 from nasneurn.networks.names import resolve_with_tags
-from nasneurn.networks.placement import (
-    FRONT,
-    Placement,
-    describe_placed,
-    parse_placements,
-)
+from nasneurn.networks.places import FRONT, Placement, parse_placements
 from nasneurn.networks.weights import PRETRAINED, WeightsChoice, parse_weights, pretrained_label
 from nasneurn.plain_values import Some
 from nasneurn.progress import meter
@@ -139,13 +133,16 @@ class BenchConfig(StudyConfig):
 
     def check(self, suite: Suite) -> None:
         """See :meth:`StudyConfig.check`."""
-        from nasneurn.studies.checks import check_architecture, check_images, check_stem_of
+        from nasneurn.algorithms.conformance import check_algorithm
+        from nasneurn.networks.placement import describe_placed
+        from nasneurn.stems import check_stem
+        from nasneurn.studies.checks import check_architecture, check_images
         from nasneurn.studies.starting_weights import check_start
 
         for grid in self.grids:
             check_images(self.model_copy(update=grid.axes), suite)
         for stem in self.all_of("stems"):
-            check_stem_of(stem, self.image_size)
+            check_stem(stem, (3, self.image_size, self.image_size))
         for algorithm in self.all_of("algorithms"):
             check_algorithm(algorithm, len(suite.classes), self.image_size)
         networks = self.all_of("architectures")

@@ -7,12 +7,10 @@ import numpy as np
 
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.algorithms.requirements import check_data
-from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.rows import sources
-from nasneurn.stems.conformance import check_stem
 from nasneurn.studies.inputs import rows_of
 from nasneurn.studies.parts import check_oracle_target, selecting_targets, tested_part
 
@@ -85,15 +83,6 @@ def few_steps(config: "StudyConfig", suite: Suite) -> str:
         f"a training on {source} has {counts[source]} steps; under {FEW_STEPS}, networks may stay "
         "near chance, and differences say nothing; more epochs or a smaller batch_size give more"
     )
-
-
-def check_stem_of(stem: Choice, image_size: int) -> None:
-    """See that a stem can be made and keeps what every stem must keep.
-
-    Raises:
-        InputError: with what it does not.
-    """
-    check_stem(stem, (3, image_size, image_size))
 
 
 def check_architecture(architecture: Architecture, suite: Suite, adaptation: Adapting) -> None:

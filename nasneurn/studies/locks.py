@@ -6,13 +6,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nasneurn.errors import InputError
 from nasneurn.files import opened
@@ -38,9 +39,9 @@ class Owner:
     """
 
     machine: str
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     started: float
-    token: str
+    token: Annotated[str, Field(pattern="^[0-9A-Za-z]+$")]
 
     @classmethod
     def of_this_process(cls) -> "Owner":
@@ -52,18 +53,9 @@ class Owner:
     def read(cls, content: bytes) -> "Owner | None":
         """The owner that a lock's file names; None where it is half written or damaged."""
         try:
-            owner = cls(**json.loads(content))
-        except (ValueError, TypeError, RecursionError):
+            return TypeAdapter(cls).validate_json(content, strict=True)
+        except ValidationError:
             return None
-        right = (
-            isinstance(owner.machine, str)
-            and isinstance(owner.pid, int)
-            and 0 < owner.pid < 2**31
-            and isinstance(owner.started, int | float)
-            and isinstance(owner.token, str)
-            and owner.token.isalnum()
-        )
-        return owner if right else None
 
     @property
     def name(self) -> str:
@@ -184,16 +176,6 @@ class Locks:
         """Give all locks of this process back."""
         for path in list(self._held):
             self.release(path.stem)
-
-    @contextmanager
-    def holding(self, unit: str) -> Iterator[bool]:
-        """Lock a unit while the context lasts; yields False if a living process has it."""
-        mine = self.take(unit)
-        try:
-            yield mine
-        finally:
-            if mine:
-                self.release(unit)
 
     def held_by_others(self) -> list[str]:
         """The units that other living processes do at this moment."""

@@ -27,7 +27,6 @@ from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Unit
 from nasneurn.training.devices import ALONE, Machines, choose_device, process_rank
-from nasneurn.training.tensorboard_curves import need_tensorboard
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,8 @@ class StudyRun:
     ) -> None:
         check_folder_target(out)
         if execution.tensorboard:
+            from nasneurn.training.tensorboard_curves import need_tensorboard
+
             need_tensorboard()
         self.study = Study(out)
         self.execution = execution
@@ -237,14 +238,12 @@ class StudyRun:
         engine, workers = self.execution.chosen_engine, self.execution.workers
         shared_out = engine != "here" and len(todo) == 1 and todo[0].shares_out
         apart = engine != "here" and not shared_out
-        held: set[str] = set()
 
         def assignments() -> Iterator[Assignment]:
             for number, unit in enumerate(todo, start=1):
                 if not self._take(unit):
                     progress.advance(1)
                     continue
-                held.add(unit.identity)
                 seconds = self._remaining.seconds(one.identity for one in todo[number - 1 :])
                 left = "" if seconds is None or len(todo) == 1 else f" ({time_left(seconds)})"
                 title = f"{number}/{len(todo)}{left} {unit.title}"
@@ -261,12 +260,10 @@ class StudyRun:
                     unit = assignment.unit
                     self._keep(unit, result)
                     self.study.locks.release(unit.identity)
-                    held.discard(unit.identity)
                     self._remaining.done(unit.identity)
                     progress.advance(1, unit.title if apart else "")
             finally:
-                for identity in held:
-                    self.study.locks.release(identity)
+                self.study.locks.release_all()
 
     def _take(self, unit: Unit) -> bool:
         """Lock a unit, unless another process does it now or has done it meanwhile."""

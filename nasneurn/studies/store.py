@@ -161,9 +161,8 @@ class Store:
         if not content.startswith(reading.last):
             return False
         content = content[len(reading.last) :]
-        whole = content[
-            : content.rfind(b"\n") + 1
-        ]  # a line after it is torn, or just being written
+        # A line after the last end of one is torn, or just being written.
+        whole = content[: content.rfind(b"\n") + 1]
         damaged = []
         for number, line in enumerate(whole.split(b"\n")[:-1], start=reading.lines + 1):
             record = _record(line)

@@ -1,6 +1,6 @@
 """How a network is trained and selected, as plain data, and the named budgets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -109,14 +109,14 @@ class Protocol(Settings):
 
         So a training that was done before a field was there is the same training.
         """
-        fields = self.model_dump(mode="json")
+        whole = self.model_dump(mode="json")
         later = (
             "drawn", "steps", "selection", "balanced", "frozen", "head_rate", "layer_decay",
             "mix_rate", "recalibrate",
         )  # fmt: skip
         return {
             name: value
-            for name, value in fields.items()
+            for name, value in whole.items()
             if name not in later or getattr(self, name) != type(self).model_fields[name].default
         }
 
@@ -128,17 +128,7 @@ class Protocol(Settings):
     @property
     def optimization(self) -> Optimization:
         """Those of its fields that steer the steps."""
-        return Optimization(
-            self.learning_rate,
-            self.weight_decay,
-            self.schedule,
-            self.label_smoothing,
-            self.shift,
-            self.frozen,
-            self.head_rate,
-            self.layer_decay,
-            self.mix_rate,
-        )
+        return Optimization(**{one.name: getattr(self, one.name) for one in fields(Optimization)})
 
 
 #: By name. Batch and learning rate of ``paper`` are those of arXiv 2505.06881;
