@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nasneurn.errors import InputError, one_line
+from nasneurn.located import Located
 from nasneurn.plain_values import Options, is_plain
 
 T = TypeVar("T")
@@ -228,7 +229,8 @@ class Registry(Generic[T]):
         """
         if not name or any(character in name for character in ":=,#"):
             raise InputError(f"{name!r} cannot name a {self.what}: no ':', '=', ',' or '#'")
-        if self._makers.get(name, maker) is not maker:
+        held = self._makers.get(name, maker)
+        if maker not in (held, held.maker if isinstance(held, Located) else held):
             raise InputError(f"there is a {self.what} {name!r} already; choose another name")
         self._makers[name] = maker
 

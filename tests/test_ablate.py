@@ -18,14 +18,8 @@ from nasneurn.diagnosis.restored import restored, saved_weights
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks import resolve_architectures
-from nasneurn.networks.placement import (
-    PLACEMENTS,
-    Mix,
-    describe_placed,
-    first_convolution,
-    parse_placements,
-    placed,
-)
+from nasneurn.networks.placement import Mix, describe_placed, first_convolution, placed
+from nasneurn.networks.places import PLACEMENTS, parse_placements
 from nasneurn.questions import ablate, ablation_run
 from nasneurn.report.ablation_files import Ablation
 from nasneurn.stems import STEMS, check_stem, neurn, sobel

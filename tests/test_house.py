@@ -1,6 +1,7 @@
 """What holds for the house as a whole: who knows NNI, short files, and a quick start."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,32 @@ def test_the_command_starts_without_heavy_imports(arguments: list[str]) -> None:
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "study"),
+    [
+        ("status", "bench-digits"),
+        ("status", "search-digits"),
+        ("figures", "search-digits"),
+        ("report", "search-digits"),
+    ],
+)
+def test_what_reads_tables_alone_loads_no_library_of_networks(
+    command: str, study: str, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(ROOT / "results" / study, tmp_path / study)
+    code = (
+        "import sys\n"
+        "from nasneurn.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'nni', 'pytorch_lightning'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    words = [sys.executable, "-c", code, command, str(copied)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -12,7 +12,7 @@ from nasneurn.choices import refuse_code
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import opened
 from nasneurn.networks.build import create_network
-from nasneurn.networks.placement import FRONT
+from nasneurn.networks.places import FRONT
 from nasneurn.stems.leading import as_floats
 from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training

@@ -1,43 +1,17 @@
 """Where a stem stands: in front of a network, beside the image, mixed with it, behind a layer."""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nasneurn.choices import Choice, check_known, split_list
+from nasneurn.choices import Choice
 from nasneurn.errors import InputError, one_line
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import Description, create_network, describe, multiply_adds
+from nasneurn.networks.places import BY_CONVOLUTION, FIRST_SHARES, Placement
 from nasneurn.stems import STEMS
-
-Placement = Literal[
-    "front", "inside", "own_scale", "concatenate", "mix", "mix_from_image", "mix_from_stem",
-    "after_first", "training", "testing",
-]  # fmt: skip
-
-#: What each does with the image x, both it and the stem's answer being standardized.
-PLACEMENTS: dict[Placement, str] = {
-    "front": "the network sees stem(x)",
-    "inside": "it sees the stem's answer to x, which is standardized first, and not again",
-    "own_scale": "it sees stem(x), standardized by its own mean and deviation on source images",
-    "concatenate": "it sees x and stem(x) as six channels",
-    "mix": "it sees x + a (stem(x) - x), with a learned share a",
-    "mix_from_image": "the same with a = 0 at first, stem(x) as of own_scale",
-    "mix_from_stem": "the same with a = 1 at first, stem(x) as of own_scale",
-    "after_first": "it sees x, and the stem acts on the maps of its first convolution",
-    "training": "it sees stem(x) in training, and x when it is measured",
-    "testing": "it sees x in training, and stem(x) when it is measured",
-}
-
-FRONT: Placement = "front"
-#: Those that need a convolution through which the network sees its images.
-BY_CONVOLUTION: tuple[Placement, ...] = ("concatenate", "after_first")
-#: Those whose stem's answers are standardized by their own numbers, whatever the protocol says.
-OWN_SCALE: tuple[Placement, ...] = ("own_scale", "mix_from_image", "mix_from_stem")
-#: The share of the stem with which a mix begins.
-FIRST_SHARES: dict[Placement, float] = {"mix_from_image": 0.0, "mix_from_stem": 1.0}
 
 
 class Concatenate(nn.Module):
@@ -134,7 +108,7 @@ def placed(
     deviation of those, drawn by ``seed`` alone, so that all else is as without a stem.
 
     Args:
-        placement: a key of :data:`PLACEMENTS`.
+        placement: a key of :data:`nasneurn.networks.places.PLACEMENTS`.
         body: images (N, 3, S, S) -> logits; it is changed in place.
         stem: the stem, its answers standardized; for ``inside``, what standardizes images with the
             stem after it.
@@ -254,19 +228,3 @@ def describe_placed(
         )
     params = sum(weight.numel() for weight in whole.parameters())
     return Description(about.adaptation, params, flops)
-
-
-def parse_placements(words: str | list[str] | tuple[str, ...]) -> tuple[Placement, ...]:
-    """Placements by name, each once, in their order.
-
-    Raises:
-        InputError: there is none of a name.
-
-    >>> parse_placements("front,mix")
-    ('front', 'mix')
-    """
-    listed = [words] if isinstance(words, str) else words
-    names = list(dict.fromkeys(part for word in listed for part in split_list(word)))
-    for name in names or [""]:
-        check_known("placement", name, PLACEMENTS)
-    return tuple(placement for name in names for placement in PLACEMENTS if placement == name)

@@ -1,7 +1,6 @@
 """Search spaces by name or import path, and all that is needed to build one again."""
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from nasneurn.choices import imported, suggestion
 from nasneurn.configuration import Settings
 from nasneurn.errors import InputError, one_line
+from nasneurn.located import at
 from nasneurn.plain_values import Name, Options
 
 if TYPE_CHECKING:
@@ -101,17 +101,12 @@ def space_class(name: str) -> "type[ModelSpace]":
             f"space is {name!r}, must be one of {', '.join(known)}, "
             f"or package.module:Class{suggestion(name, known)}"
         )
-    found = _of_this_package(_BUILT_IN[name]) if name in _BUILT_IN else imported(name, "space")
+    found = at(_BUILT_IN[name]) if name in _BUILT_IN else imported(name, "space")
     from search_spaces.interface import ModelSpace
 
     if not (isinstance(found, type) and issubclass(found, ModelSpace)):
         raise InputError(f"space {name!r} is no class of nni.nas.nn.pytorch.ModelSpace")
     return found
-
-
-def _of_this_package(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 class SpaceChoice(Settings):
@@ -194,7 +189,7 @@ class SpaceChoice(Settings):
         """
         if self.space not in _PLAIN:
             return self.network(choices)
-        plain = _of_this_package(_PLAIN[self.space])
+        plain = at(_PLAIN[self.space])
         return self._made(lambda: plain(choices, **self.settings))
 
     def _made(self, build: Callable[[], "nn.Module"]) -> "nn.Module":

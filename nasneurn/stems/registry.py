@@ -1,48 +1,48 @@
 """Stems by name: the built-in ones, those that are registered, and those of an import path."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from nasneurn.choices import Choice, Registry
 from nasneurn.errors import InputError
-from nasneurn.stems.colour import grey
-from nasneurn.stems.edges import sobel
-from nasneurn.stems.functional import from_function
-from nasneurn.stems.neural_response import NeuRN
-from nasneurn.stems.neurn_variants import neurn_grey, neurn_resized, neurn_scales
-from nasneurn.stems.normalizations import instance_norm, local_contrast_norm, local_response_norm
+from nasneurn.located import Located
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["STEMS", "create_stem", "list_stems", "register_stem"]
 
 
-def _none() -> nn.Module:
-    return nn.Identity()
+def _function(name: str, **options: Any) -> "Callable[..., nn.Module]":
+    return Located(f"nasneurn.stems.function_stems:{name}", **options)
 
 
-def _checked(function: Callable[..., Tensor]) -> Callable[..., nn.Module]:
-    """A maker whose options the function itself checks, on a batch of no images."""
-    # Large ones, so that no patch is larger.
-    return from_function(function, check=partial(function, torch.empty(0, 1, 512, 512)))
-
-
-#: What makes each stem; its arguments are the options.
-STEMS: Registry[nn.Module] = Registry(
+#: Every stem, where it is, and its options with their defaults: those of what makes it.
+STEMS: "Registry[nn.Module]" = Registry(
     "stem",
     {
-        "none": _none,
-        "neurn": NeuRN,
-        "grey": _checked(grey),
-        "instance_norm": _checked(instance_norm),
-        "local_contrast_norm": _checked(local_contrast_norm),
-        "local_response_norm": _checked(local_response_norm),
-        "sobel": _checked(sobel),
-        "neurn_grey": _checked(neurn_grey),
-        "neurn_scales": _checked(neurn_scales),
-        "neurn_resized": _checked(neurn_resized),
+        "none": Located("torch.nn:Identity"),
+        "neurn": Located(
+            "nasneurn.stems.neural_response:NeuRN",
+            k=3,
+            border="reflect",
+            scope="image",
+            mode="contrast",
+            eps=0.001,
+            quantile=None,
+        ),
+        "grey": _function("grey"),
+        "instance_norm": _function("instance_norm", eps=1e-5),
+        "local_contrast_norm": _function("local_contrast_norm", size=9),
+        "local_response_norm": _function(
+            "local_response_norm", size=5, alpha=1e-4, beta=0.75, k=1.0
+        ),
+        "sobel": _function("sobel"),
+        "neurn_grey": _function("neurn_grey", k=3, mode="contrast"),
+        "neurn_scales": _function("neurn_scales", k=(3, 5, 9), by="mean", mode="contrast"),
+        "neurn_resized": _function(
+            "neurn_resized", side=16, order="before", by="nearest", k=3, mode="contrast"
+        ),
     },
     elsewhere={"randconv": "randconv is an algorithm: --algorithms randconv"},
     later={"neurn": ("quantile",)},
@@ -58,7 +58,7 @@ def list_stems() -> list[str]:
     return list(STEMS)
 
 
-def register_stem(name: str, maker: Callable[..., nn.Module]) -> None:
+def register_stem(name: str, maker: "Callable[..., nn.Module]") -> None:
     """Add a stem of one's own under a name, for this process.
 
     Other processes, such as the workers of a study, know only what they import: there, name the
@@ -79,7 +79,7 @@ def register_stem(name: str, maker: Callable[..., nn.Module]) -> None:
     STEMS.register(name, maker)
 
 
-def create_stem(name: str, **options: Any) -> nn.Module:
+def create_stem(name: str, **options: Any) -> "nn.Module":
     """Make a stem by its name.
 
     Args:
@@ -102,6 +102,8 @@ def create_stem(name: str, **options: Any) -> nn.Module:
     >>> create_stem("torch.nn:Hardtanh:min_val=0.0")
     Hardtanh(min_val=0.0, max_val=1.0)
     """
+    from torch import nn
+
     choice = Choice.parse(name)
     for option in options:
         if option in choice.options:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nasneurn.choices import check_known, split_list
-from nasneurn.networks.placement import FRONT, Placement
+from nasneurn.networks.places import FRONT, Placement
 from nasneurn.stems import STEMS
 from nasneurn.studies.named_protocols import NamedProtocol, named_protocol
 

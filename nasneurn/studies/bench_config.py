@@ -9,7 +9,7 @@ from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.networks.architectures import Architecture, as_older_files_mean
 from nasneurn.networks.names import resolve_with_tags
-from nasneurn.networks.placement import FRONT, Placement, parse_placements
+from nasneurn.networks.places import FRONT, Placement, parse_placements
 from nasneurn.networks.weights import PRETRAINED, WeightsChoice, parse_weights, pretrained_label
 from nasneurn.plain_values import Some
 from nasneurn.progress import meter

@@ -6,7 +6,7 @@ from typing import Any, Self
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.architectures import Architecture
-from nasneurn.networks.placement import FRONT, Placement
+from nasneurn.networks.places import FRONT, Placement
 from nasneurn.networks.weights import WeightsChoice
 from nasneurn.plain_values import Name, Seed, Some
 

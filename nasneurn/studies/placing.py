@@ -7,16 +7,8 @@ from torch import nn
 
 from nasneurn.choices import Choice
 from nasneurn.domains import SuiteHandle
-from nasneurn.networks.placement import (
-    BY_CONVOLUTION,
-    FRONT,
-    OWN_SCALE,
-    FreeMix,
-    Mix,
-    Placement,
-    first_convolution,
-    placed,
-)
+from nasneurn.networks.placement import FreeMix, Mix, first_convolution, placed
+from nasneurn.networks.places import BY_CONVOLUTION, FRONT, OWN_SCALE, Placement
 from nasneurn.seeds import stream
 from nasneurn.stems import STEMS
 from nasneurn.studies.inputs import standardized, stem_statistics

@@ -9,7 +9,7 @@ from nasneurn.algorithms import ALGORITHMS
 from nasneurn.choices import Choice
 from nasneurn.configuration import Settings
 from nasneurn.networks.architectures import Adapting, Architecture
-from nasneurn.networks.placement import FRONT, Placement
+from nasneurn.networks.places import FRONT, Placement
 from nasneurn.plain_values import ImageSize, Name, Seed, Some
 from nasneurn.rows import JOINT
 from nasneurn.stems import STEMS
@@ -47,7 +47,7 @@ class Training(Settings):
             :class:`nasneurn.networks.weights.WeightsChoice`.
         weights_file: where that file lies, which is no part of the identity.
         stem: the stem of the study; ``search`` where the architecture's own was searched.
-        placement: where the stem stands, a key of :data:`nasneurn.networks.placement.PLACEMENTS`.
+        placement: where the stem stands, a key of :data:`nasneurn.networks.places.PLACEMENTS`.
         algorithm: how the network is trained.
         sources: the domains that it learns from.
         targets: the domains that it is measured on.

@@ -1,12 +1,12 @@
 """Where a training runs, and in what arithmetic."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
-
-import torch
-from pytorch_lightning.utilities import rank_zero_only
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from nasneurn.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["32", "bf16"]
 
@@ -17,12 +17,14 @@ LIGHTNING_PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {
 }
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str = "auto") -> "torch.device":
     """The device of that name; ``auto`` is the first GPU, where there is one, else the CPU.
 
     Raises:
         InputError: there is no such device here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
@@ -81,4 +83,6 @@ ALONE = Machines()
 
 def process_rank() -> int:
     """The rank of this process among those that train together, by the environment; 0 if alone."""
+    from pytorch_lightning.utilities import rank_zero_only
+
     return int(getattr(rank_zero_only, "rank", 0))
