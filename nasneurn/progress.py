@@ -1,9 +1,11 @@
 """Progress of long work: a bar on a terminal, plain lines elsewhere; how fast, how long yet."""
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +14,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TextColumn,
 )
 from rich.table import Column
 
 from nasneurn.interruption import check_interrupted
+from nasneurn.progress_notes import ProgressNote
 
 
 def plain_console(**options: Any) -> Console:
@@ -34,27 +38,32 @@ console = plain_console(stderr=True)
 PLAIN_INTERVAL = 10.0
 LONGEST_INTERVAL = 60.0
 
+#: Seconds between two notes of how far a piece of work is, and between two looks at such notes.
+NOTE_INTERVAL = 1.0
+
 #: Narrower terminals have no bar, and the name of the work in a line of its own.
 NARROW = 100
 
 
 def duration(seconds: float) -> str:
-    """Seconds as hours and minutes, or minutes and seconds.
+    """Seconds as hours and minutes, minutes and seconds, or seconds; 1 s at least if any.
 
-    >>> duration(7500), duration(61), duration(5)
-    ('2 h 05 min', '1 min 01 s', '0 min 05 s')
+    >>> duration(7500), duration(61), duration(5), duration(0.2), duration(0)
+    ('2 h 05 min', '1 min 01 s', '5 s', '1 s', '0 s')
     """
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours} h {rest // 60:02} min" if hours else f"{rest // 60} min {rest % 60:02} s"
+    minutes, rest = divmod(round(seconds) or int(seconds > 0), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def time_left(seconds: float) -> str:
-    """The same for what is yet to come, in one unit or two.
+    """The same for what is yet to come.
 
     >>> time_left(7500), time_left(61), time_left(5)
     ('2 h 05 min left', '1 min 01 s left', '5 s left')
     """
-    return f"{duration(seconds).removeprefix('0 min ').removeprefix('0')} left"
+    return f"{duration(seconds)} left"
 
 
 class Meter:
@@ -67,6 +76,7 @@ class Meter:
         bar: Progress | None,
         shown: bool = True,
         per_step: int = 0,
+        noted: Path | None = None,
     ) -> None:
         self._description = description
         self._total = total
@@ -75,7 +85,9 @@ class Meter:
         self._shown = shown
         self._per_step = per_step
         self._task = bar.add_task(description, total=total, told="") if bar else None
-        self._begun = self._last_line = time.monotonic()
+        self._noted = noted
+        self._beside: dict[Path, TaskID] = {}
+        self._begun = self._last_line = self._last_note = time.monotonic()
 
     def skip(self, steps: int) -> None:
         """Count ``steps`` that were done before, as by a run that was broken off."""
@@ -90,19 +102,49 @@ class Meter:
         check_interrupted()
         self._done += steps
         now = time.monotonic()
+        if self._noted is not None and now - self._last_note >= NOTE_INTERVAL:
+            self._last_note = now
+            self._note(now, note).write(self._noted)
         if self._bar is not None and self._task is not None:
             told = ", ".join(self._told(now, note))
             self._bar.update(self._task, completed=self._done, told=told)
+        elif self._shown and (self._done >= self._total or self._line_is_due(now)):
+            self._print(now, [self._note(now, note)])
+
+    def show_beside(self, notes: Mapping[Path, ProgressNote]) -> None:
+        """Show how far parts of this work are that other processes do: in bars, or in lines."""
+        if self._bar is None:
+            now = time.monotonic()
+            if notes and self._shown and self._line_is_due(now):
+                self._print(now, [self._note(now, ""), *notes.values()])
             return
-        if not self._shown:
-            return
-        # A line for each tenth of what has passed: logs of hours stay short.
+        for path in self._beside.keys() - notes.keys():
+            self._bar.remove_task(self._beside.pop(path))
+        for path, note in notes.items():
+            if path not in self._beside:
+                self._beside[path] = self._bar.add_task(note.description, told="")
+            self._bar.update(
+                self._beside[path],
+                description=note.description,
+                completed=note.done,
+                total=note.total,
+                told=note.told.replace("  ", ", "),
+            )
+
+    def _line_is_due(self, now: float) -> bool:
+        """Whether a line is due: one for each tenth of what has passed, so that logs stay short."""
         pause = min(LONGEST_INTERVAL, max(PLAIN_INTERVAL, (now - self._begun) / 10))
-        if self._done >= self._total or now - self._last_line >= pause:
-            self._last_line = now
-            told = "  ".join([f"{self._done}/{self._total}", *self._told(now, note)])
-            print(f"{self._description}: {told}", file=sys.stderr)
-            sys.stderr.flush()
+        return now - self._last_line >= pause
+
+    def _print(self, now: float, notes: Iterable[ProgressNote]) -> None:
+        self._last_line = now
+        for note in notes:
+            print(note, file=sys.stderr)
+        sys.stderr.flush()
+
+    def _note(self, now: float, note: str) -> ProgressNote:
+        told = "  ".join(self._told(now, note))
+        return ProgressNote(self._description, self._done, self._total, told)
 
     def _told(self, now: float, note: str) -> list[str]:
         """How fast it goes, how long it will take yet, and the note: what is known of these."""
@@ -118,19 +160,25 @@ class Meter:
 
 @contextmanager
 def meter(
-    description: str, total: int, *, shown: bool = True, per_step: int = 0
+    description: str,
+    total: int,
+    *,
+    shown: bool = True,
+    per_step: int = 0,
+    noted: Path | None = None,
 ) -> Iterator[Meter]:
     """Show the progress of ``total`` steps of work while the context lasts.
 
-    Not ``shown`` is the work of one of several processes, whose parent shows how they get on. Where
-    a step is of ``per_step`` images, images per second are shown.
+    Not ``shown`` is the work of one of several processes, whose parent shows how they get on, by
+    what they write to the file ``noted``. Where a step is of ``per_step`` images, images per second
+    are shown.
 
     >>> with meter("reading", 2) as progress:
     ...     for _ in range(2):
     ...         progress.advance()
     """
     if not shown or not console.is_terminal:
-        yield Meter(description, total, None, shown, per_step)
+        yield Meter(description, total, None, shown, per_step, noted)
         return
     columns: list[ProgressColumn] = [
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -143,7 +191,31 @@ def meter(
     else:
         console.print(description, highlight=False)
     with Progress(*columns, console=console) as bar:
-        yield Meter(description, total, bar, True, per_step)
+        yield Meter(description, total, bar, True, per_step, noted)
+
+
+@contextmanager
+def following(progress: Meter, paths: Callable[[], Sequence[Path]]) -> Iterator[None]:
+    """Show beside ``progress`` what other processes note of theirs, while the context lasts.
+
+    Args:
+        progress: that of the work whose parts they do.
+        paths: gives the files of the parts in work at the moment.
+    """
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(NOTE_INTERVAL):
+            notes = {path: ProgressNote.read(path) for path in paths()}
+            progress.show_beside({path: note for path, note in notes.items() if note})
+
+    thread = threading.Thread(target=look, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class Remaining:

@@ -2,6 +2,8 @@
 
 import io
 import re
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nasneurn import progress
-from nasneurn.progress import Meter, Remaining, duration, meter, time_left
+from nasneurn.progress import Meter, Remaining, duration, following, meter, time_left
+from nasneurn.progress_notes import ProgressNote
 
 
 class Clock:
@@ -97,7 +100,7 @@ def test_no_color_is_kept(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_durations_are_told_in_units_that_fit() -> None:
-    assert [duration(s) for s in (5, 61, 7500)] == ["0 min 05 s", "1 min 01 s", "2 h 05 min"]
+    assert [duration(s) for s in (5, 61, 7500)] == ["5 s", "1 min 01 s", "2 h 05 min"]
     assert [time_left(s) for s in (0, 9, 10, 61)] == [
         "0 s left", "9 s left", "10 s left", "1 min 01 s left",
     ]  # fmt: skip
@@ -116,6 +119,57 @@ def test_what_is_left_follows_what_was_done(clock: Clock) -> None:
     clock.now += 4
     blind.done("a")
     assert blind.seconds(["b", "c"]) == pytest.approx(8)
+
+
+def test_a_worker_notes_how_far_it_is_and_shows_nothing(
+    clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "state" / "unit.progress"
+    with meter("resnet18", 100, shown=False, per_step=64, noted=path) as worker:
+        work(worker, clock, 50, 0.5, "loss 0.31")
+    note = ProgressNote.read(path)
+    assert str(note) == "resnet18: 50/100  128 images/s  25 s left  loss 0.31"
+    assert capsys.readouterr().err == ""
+
+
+def test_lines_tell_how_far_workers_are(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = {Path(name): ProgressNote(name, 3, 10, "7 s left") for name in ("first", "second")}
+    with meter("units of work", 4) as parent:
+        parent.show_beside(notes)
+        assert capsys.readouterr().err == "", "not as often as workers are looked at"
+        clock.now += 11
+        parent.show_beside(notes)
+        parent.show_beside(notes)
+    assert capsys.readouterr().err.splitlines() == [
+        "units of work: 0/4", "first: 3/10  7 s left", "second: 3/10  7 s left",
+    ]  # fmt: skip
+
+
+def test_bars_of_workers_stand_below_that_of_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=140, color_system=None)
+    monkeypatch.setattr(progress, "console", console)
+    monkeypatch.setattr(progress, "NOTE_INTERVAL", 0.01)
+    paths = [tmp_path / name for name in ("first", "second", "not begun")]
+    for path in paths[:2]:
+        ProgressNote(f"[{path.name}]", 3, 10, "64 images/s  7 s left").write(path)
+    paths[2].write_text('{"descr')  # being written
+    with meter("units of work", 4) as parent, following(parent, lambda: paths):
+        deadline = time.monotonic() + 60
+        while "[second]" not in screen.getvalue():
+            assert time.monotonic() < deadline
+            parent.advance(0)
+            time.sleep(0.01)
+    text = screen.getvalue()
+    assert all(part in text for part in ("3/10", "64 images/s, 7 s left", "[first]"))
+
+
+def test_a_note_that_cannot_be_written_stops_no_work(clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with meter("work", 4, shown=False, noted=tmp_path / "file" / "unit.progress") as worker:
+        work(worker, clock, 4, 1.0)
 
 
 @given(st.dictionaries(st.text(), st.floats(0.1, 1e6), min_size=1))

@@ -103,7 +103,7 @@ class SupernetWork:
         device = torch.device(place.device)
         fit = source_images(place.suite, unit.sources, unit.protocol, device).fit
         title, size = f"{place.title}: supernet", budget.batch_size
-        with meter(title, count, shown=place.shown, per_step=size) as progress:
+        with meter(title, count, shown=place.shown, per_step=size, noted=place.noted) as progress:
             train_supernet(
                 space,
                 SupernetModule(
@@ -167,7 +167,8 @@ class SupernetWork:
 
         settings = EvolutionSettings(budget.population, budget.generations, budget.parents)
         total = settings.population * settings.generations
-        with meter(f"{place.title}: evolution", total, shown=place.shown) as progress:
+        title = f"{place.title}: evolution"
+        with meter(title, total, shown=place.shown, noted=place.noted) as progress:
             return evolve(
                 choices(supernet),
                 evaluate,
@@ -183,7 +184,7 @@ class SupernetWork:
     def _score_apart(self, architectures: Sequence[Architecture], known: Scores) -> None:
         place = self.place
         left = [one for one in architectures if choices_name(one) not in known]
-        inside = replace(place, engine="here", workers=1, shown=False)
+        inside = replace(place, engine="here", workers=1, shown=False, noted=None)
         shared = batches(self.unit, inside, left, place.workers)
         for batch, scores in engines.run(place.engine, score_batch, shared, place.workers):
             if isinstance(scores, engines.Failure):

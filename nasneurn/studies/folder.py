@@ -75,6 +75,10 @@ class Study:
         """What unfinished units keep."""
         return self.folder / "state"
 
+    def note_of(self, identity: str) -> Path:
+        """Where a unit in work says how far it is."""
+        return self.state / f"{identity}.progress"
+
     @property
     def found_path(self) -> Path:
         """The architectures found."""

@@ -12,7 +12,7 @@ from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.files import check_folder_target
-from nasneurn.progress import Remaining, meter, time_left
+from nasneurn.progress import Remaining, following, meter, time_left
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.own_code import (
@@ -231,13 +231,14 @@ class StudyRun:
     def _help(self) -> None:
         for unit in self.left(self.study.store.outcomes()):
             if unit.shares_out:
-                unit.work(self._place(unit.title, shown=False))
+                unit.work(self._place(unit, shown=False))
         raise SystemExit(0)
 
     def _work(self, todo: Sequence[Unit]) -> None:
         engine, workers = self.execution.chosen_engine, self.execution.workers
         shared_out = engine != "here" and len(todo) == 1 and todo[0].shares_out
         apart = engine != "here" and not shared_out
+        in_work: dict[str, Path] = {}
 
         def assignments() -> Iterator[Assignment]:
             for number, unit in enumerate(todo, start=1):
@@ -246,18 +247,25 @@ class StudyRun:
                     continue
                 seconds = self._remaining.seconds(one.identity for one in todo[number - 1 :])
                 left = "" if seconds is None or len(todo) == 1 else f" ({time_left(seconds)})"
-                title = f"{number}/{len(todo)}{left} {unit.title}"
-                place = self._place(title, shown=not apart)
+                place = self._place(unit, shown=not apart)
+                if apart:
+                    in_work[unit.identity] = self.study.note_of(unit.identity)
+                else:
+                    place = replace(place, title=f"{number}/{len(todo)}{left} {unit.title}")
                 if shared_out:
                     place = replace(place, engine=engine, workers=workers)
                 yield Assignment(unit, place)
 
-        with meter("units of work", len(todo), shown=apart) as progress:
+        with (
+            meter("units of work", len(todo), shown=apart) as progress,
+            following(progress, lambda: list(in_work.values())),
+        ):
             try:
                 for assignment, result in engines.run(
                     engine if apart else "here", do, assignments(), workers
                 ):
                     unit = assignment.unit
+                    in_work.pop(unit.identity, None)
                     self._keep(unit, result)
                     self.study.locks.release(unit.identity)
                     self._remaining.done(unit.identity)
@@ -292,13 +300,14 @@ class StudyRun:
             else:
                 path.unlink(missing_ok=True)
 
-    def _place(self, title: str, *, shown: bool) -> Place:
+    def _place(self, unit: Unit, *, shown: bool) -> Place:
         return Place(
             suite=self.suite.handle,
             folder=self.study.folder.resolve(),
             device=self.device.type,
-            title=title,
+            title=unit.title,
             shown=shown,
+            noted=self.study.note_of(unit.identity),
             compiled=self.execution.compiled,
             save_predictions=self.execution.save_predictions,
             save_weights=self.execution.save_weights,

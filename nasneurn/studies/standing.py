@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean, median
 
 from nasneurn.progress import time_left
+from nasneurn.progress_notes import ProgressNote
 from nasneurn.studies.config import StudyConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.store import Outcomes
@@ -25,7 +26,7 @@ class Standing:
     Attributes:
         kinds: (units, done, failed) by architecture, space or kind of unit.
         failures: title and error of each unit that failed.
-        in_work: titles of the units that living processes do now.
+        in_work: the units that living processes do now, and how far each is.
         seconds_left: None where it cannot be told: nothing is done yet, or no process works.
     """
 
@@ -68,7 +69,7 @@ def standing(study: Study, config: StudyConfig) -> Standing:
     units = config.units(outcomes)
     taken = set(study.locks.held_by_others())
     left = [u for u in units if u.identity not in outcomes.done | outcomes.failed]
-    in_work = tuple(unit.title for unit in left if unit.identity in taken)
+    in_work = tuple(_how_far(study, unit) for unit in left if unit.identity in taken)
     times = sorted(
         outcomes.done[unit.identity]["time"] for unit in units if unit.identity in outcomes.done
     )
@@ -82,6 +83,15 @@ def standing(study: Study, config: StudyConfig) -> Standing:
         in_work=in_work,
         seconds_left=_seconds_left(times, len(left)) if in_work else None,
     )
+
+
+def _how_far(study: Study, unit: Unit) -> str:
+    note = ProgressNote.read(study.note_of(unit.identity))
+    if note is None:
+        return unit.title
+    # Before the title may stand which of how many it is for the process that does it.
+    part = note.description.partition(unit.title)[2]
+    return str(replace(note, description=f"{unit.title}{part}"))
 
 
 def progress_of(units: Iterable[Unit], outcomes: Outcomes) -> dict[str, tuple[int, int, int]]:

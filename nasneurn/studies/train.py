@@ -196,8 +196,10 @@ class _Work:
         self._part = loader.part
         selection = self._selection(every)
         checkpoint = _checkpoint(self._training, self._place)
-        title, shown = self._place.title, self._place.shown
-        with meter(title, count, shown=shown, per_step=self._part) as progress:
+        place = self._place
+        with meter(
+            place.title, count, shown=place.shown, per_step=self._part, noted=place.noted
+        ) as progress:
             fit(
                 network,
                 loader,

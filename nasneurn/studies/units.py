@@ -21,6 +21,7 @@ class Place:
         device: "cpu" or "cuda".
         title: the unit in words, with its number, for the progress.
         shown: whether progress is shown: not in one of several workers.
+        noted: the file that says how far the unit is, for others to show.
         compiled: by torch.compile.
         save_predictions, save_weights: whether trainings leave these in the folder.
         tensorboard: whether they leave curves for TensorBoard there.
@@ -34,6 +35,7 @@ class Place:
     device: str = "cpu"
     title: str = ""
     shown: bool = True
+    noted: Path | None = None
     compiled: bool = False
     save_predictions: bool = False
     save_weights: bool = False
