@@ -64,7 +64,7 @@ def test_chance_is_the_share_of_the_commonest_class() -> None:
 
 def test_tables_figures_and_the_terminal_say_it() -> None:
     rows = guessing()
-    told = "near chance on the own source: 2 of 16 trainings (mnist, neurn: 11.0%)"
+    told = "near chance on their own source: 2 of 16 trainings (mnist, neurn: 11.0%)"
     assert chance_note(rows) == told
     assert all(told in table.caption for table in tables(rows).values())
     console = Console(width=200, record=True, file=io.StringIO())
@@ -84,7 +84,7 @@ def test_titles_of_figures_say_it(monkeypatch: pytest.MonkeyPatch, tmp_path) -> 
     rows = guessing()
     figures.write_figures(rows, history_rows(rows), tmp_path)
     assert set(titles) >= {"overall", "effects", "differences", "curves"}
-    assert all("near chance on the own source: 2 of 16" in title for title in titles.values())
+    assert all("near chance on their own source: 2 of 16" in title for title in titles.values())
 
 
 def test_a_study_of_few_steps_is_warned_of() -> None:

@@ -1,6 +1,7 @@
 """``--help`` shows what is usual for each option; completion; the first line comes soon."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ OFF = {
     "splits", "changes", "protocol", "config_file", "photos", "pair", "compare", "shuffles",
     "max_params", "max_flops", "where", "version", "install_completion", "show_completion", "help",
 }  # fmt: skip
+#: Options whose help is Typer's.
+GIVEN = {"install_completion", "show_completion", "help"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -40,6 +43,25 @@ def test_each_option_shows_its_default(name: str) -> None:
     assert not untold
     there = {parameter.name for parameter in command.params}
     assert USUAL.get(name, {}).keys() - STUDY.keys() <= there
+
+
+@pytest.mark.parametrize("name", sorted(dict(commands())))
+def test_help_is_whole_sentences_that_tell_no_default_twice(name: str) -> None:
+    command = dict(commands())[name]
+    parameters = [one for one in command.params if one.name not in GIVEN]
+    assert not [one.name for one in parameters if not str(one.help).endswith(".")]
+    told = [one.name for one in parameters if re.search(r"by default|; else|default\)", one.help)]
+    assert not told
+
+
+def test_help_names_all_stems_and_algorithms_that_there_are() -> None:
+    from nasneurn.algorithms import ALGORITHMS
+    from nasneurn.stems import STEMS
+
+    options = {one.name: one.help for one in dict(commands())["bench"].params}
+    for names, option in ((list(STEMS), "stems"), (list(ALGORITHMS), "algorithms")):
+        words = set(re.findall(r"\w+", options[option]))
+        assert set(names) - {name for name in names if ":" in name} <= words
 
 
 def test_no_command_tells_the_defaults_of_another() -> None:

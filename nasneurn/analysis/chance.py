@@ -57,7 +57,7 @@ def chance_note(rows: pd.DataFrame) -> str:
 
     >>> row = {"suite": "builtin", "source": "a", "target": "a", "stem": "none", "seed": 0}
     >>> chance_note(pd.DataFrame([{**row, "accuracy": 0.12}]))
-    'near chance on the own source: 1 of 1 trainings (a, none: 12.0%)'
+    'near chance on their own source: 1 of 1 trainings (a, none: 12.0%)'
     """
     found = near_chance(rows)
     if found.empty:
@@ -75,7 +75,7 @@ def chance_note(rows: pd.DataFrame) -> str:
     ]
     more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
     told = "; ".join(listed[:3]) + more
-    return f"near chance on the own source: {len(found)} of {trainings} trainings ({told})"
+    return f"near chance on their own source: {len(found)} of {trainings} trainings ({told})"
 
 
 def _chance(rows: pd.DataFrame) -> "pd.Series[float]":

@@ -44,26 +44,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark architectures, hand-made and searched, on domain generalization.",
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    "search": search_command,
-    "search-quality": quality_command,
-    "bench": bench_command,
-    "experiment": experiment_command,
-    "status": status_command,
-    "figures": figures_command,
-    "align": align_command,
-    "predict": predict_command,
-    "advise": advise_command,
-    "ablate": ablate_command,
-    "diagnose": diagnose_command,
-    "export": export_command,
-    "correlate": correlate_command,
-    "report": report_command,
-    "doctor": doctor_command,
+#: By the heading under which ``--help`` has them.
+HEADINGS: dict[str, dict[str, Callable[..., None]]] = {
+    "Train and measure": {
+        "bench": bench_command,
+        "search": search_command,
+        "search-quality": quality_command,
+        "ablate": ablate_command,
+        "experiment": experiment_command,
+    },
+    "Look at studies": {
+        "status": status_command,
+        "report": report_command,
+        "figures": figures_command,
+        "diagnose": diagnose_command,
+        "correlate": correlate_command,
+        "predict": predict_command,
+    },
+    "More": {
+        "advise": advise_command,
+        "align": align_command,
+        "export": export_command,
+        "doctor": doctor_command,
+    },
 }
-for name, command in COMMANDS.items():
-    app.command(name)(with_first_line(name, with_usual(name, command)))
-app.add_typer(data_app, name="data")
+COMMANDS = {name: one for commands in HEADINGS.values() for name, one in commands.items()}
+for heading, commands in HEADINGS.items():
+    for name, command in commands.items():
+        made = with_first_line(name, with_usual(name, command))
+        app.command(name, rich_help_panel=heading)(made)
+app.add_typer(data_app, name="data", rich_help_panel="More")
 
 
 def _show_version(wanted: bool) -> None:
@@ -77,7 +87,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     pass

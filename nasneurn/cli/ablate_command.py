@@ -31,8 +31,8 @@ def ablate_command(
     groups: Annotated[
         list[str] | None,
         typer.Option(
-            help="patch, scope, mode, border, placement, scale, colour, phase, order; commas "
-            "between; by default all."
+            help="What is varied: patch, scope, mode, border, placement, scale, colour, phase, "
+            "order; commas between."
         ),
     ] = None,
     models: Models = None,
@@ -49,9 +49,9 @@ def ablate_command(
     retry_failed: RetryFailed = False,
     tensorboard: Tensorboard = False,
     dry_run: DryRun = False,
-    out: Annotated[
-        Path, typer.Option(help="The folder of the results.", callback=out_folder)
-    ] = Path("results/ablate"),
+    out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
+        "results/ablate"
+    ),
     device: Device = "auto",
     data_dir: DataDir = None,
 ) -> None:

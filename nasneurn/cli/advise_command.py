@@ -9,12 +9,14 @@ from nasneurn.cli.options import AsJson, DataDir, Device, Splits, out_folder
 
 
 def predict_command(
-    studies: Annotated[list[Path], typer.Argument(help="Folders of one study or several.")],
+    studies: Annotated[list[Path], typer.Argument(help="Folders of studies, one or several.")],
     stems: Annotated[
-        list[str] | None, typer.Option(help="What gains; by default all stems of the studies.")
+        list[str] | None, typer.Option(help="Stems whose gain is predicted; commas between.")
     ] = None,
     control: Annotated[str, typer.Option(help="The stem that gains are measured from.")] = "none",
-    images: Annotated[int, typer.Option(min=20, help="At most so many of each domain.")] = 500,
+    images: Annotated[
+        int, typer.Option(min=20, help="Most images of each domain that are looked at.")
+    ] = 500,
     out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
         "results/predict"
     ),
@@ -47,16 +49,18 @@ def advise_command(
     source: Annotated[
         str, typer.Option(help="A domain of the suite, or a folder of images without labels.")
     ],
-    target: Annotated[str, typer.Option(help="The same.")],
-    stem: Annotated[str, typer.Option(help="The stem to use or not.")] = "neurn",
+    target: Annotated[str, typer.Option(help="The same, where the network is to work.")],
+    stem: Annotated[str, typer.Option(help="The stem in question.")] = "neurn",
     suite: Annotated[
         str | None,
         typer.Option(
-            help="builtin, digits, digits-resized or a folder <domain>/<class>/<images>; by "
-            "default builtin, unless source and target are folders."
+            help="builtin, digits, digits-resized or a folder of <domain>/<class>/<images>, whose "
+            "domains are named."
         ),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="The model.json of nasneurn predict.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A model.json that nasneurn predict wrote.")
+    ] = None,
     splits: Splits = None,
     data_dir: DataDir = None,
     device: Device = "auto",

@@ -62,22 +62,22 @@ def align_command(
     shuffles: Shuffles = None,
     support: TreeSupport = False,
     input_shape: InputShape = None,
-    out: Annotated[Path, typer.Option(help="The folder of the results.")] = Path("results/align"),
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/align"),
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
     fold: Annotated[
-        bool, typer.Option("--fold/--no-fold", help="Fold long runs of --pair.")
+        bool, typer.Option("--fold/--no-fold", help="Show only the ends of long runs in --pair.")
     ] = True,
     jobs: Annotated[
-        int | None, typer.Option(help="Processes that trace, threads that score; all cores.")
+        int | None, typer.Option(help="Processes that trace, and threads that score.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail for an architecture that cannot be traced.")
+        bool, typer.Option("--strict", help="Fail where an architecture cannot be traced.")
     ] = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Align architectures: scores, similarities, a heatmap and representatives.
+    """Compare architectures as sequences of layers: similarities, a heatmap, representatives.
 
-    The first time each architecture is traced without weights, and kept.
+    Each architecture is traced once, without weights, and kept in the cache.
     """
     from alignment import compute
     from alignment.cores import available_cores

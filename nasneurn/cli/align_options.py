@@ -11,17 +11,16 @@ from nasneurn.errors import InputError
 Models = Annotated[
     list[str] | None,
     typer.Option(
-        help="all (the 44 of the paper), keras, timm, names, globs, a .txt of names, keras:NAME, "
-        "a saved Keras model, package.module:Name, a found architecture.json#NAME; commas between, "
-        "or repeated."
+        help="all (the 44 of the paper), keras, timm, a name of these, a pattern such as 'vgg1?', "
+        "a .txt file of names, keras:NAME, a saved Keras model, module:Name of your own, or "
+        "architecture.json#NAME that a search found; commas between, or repeated."
     ),
 ]
 Pair = Annotated[tuple[str, str] | None, typer.Option(help="Show two architectures side by side.")]
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="paper (what the paper's figure shows) or recommended; by default paper for --models "
-        "all, else recommended. Every option below overrides it."
+        help="paper (what the paper's figure shows) or recommended; options below override it."
     ),
 ]
 Scheme = Annotated[
@@ -41,13 +40,18 @@ Partial = Annotated[
 ]
 Gap = Annotated[int | None, typer.Option(help="Score of a gap's first token, 0 or below.")]
 GapExtend = Annotated[
-    int | None, typer.Option(help="Score of its further tokens; by default that of --gap.")
+    int | None, typer.Option(help="Score of its further tokens; with --gap alone, the same.")
 ]
 Borders = Annotated[
-    str | None, typer.Option(help="classic, or zero: gaps at the beginning are free.")
+    str | None,
+    typer.Option(help="Gaps at the beginning: classic (they cost as others do) or zero (free)."),
 ]
 Normalize = Annotated[
-    str | None, typer.Option("--normalize", help="range, longer, shorter, mean or geometric.")
+    str | None,
+    typer.Option(
+        "--normalize",
+        help="What scores are divided by: range, or the longer, shorter, mean or geometric length.",
+    ),
 ]
 Similarity = Annotated[
     str | None,
@@ -66,21 +70,28 @@ Branches = Annotated[
 Order = Annotated[
     str | None,
     typer.Option(
-        help="Of the heatmap: published (the figure's, else as named) or clustered; by default "
-        "published under the options of the preset paper."
+        help="Order of the heatmap: published (the figure's, else as named) or clustered."
     ),
 ]
-Representatives = Annotated[int | None, typer.Option(help="How many to choose; by default 10.")]
-Clustering = Annotated[str | None, typer.Option(help="medoids or hierarchical.")]
-Prefer = Annotated[str | None, typer.Option(help="medoid, or cheap: the cheapest --within of it.")]
-Within = Annotated[float | None, typer.Option(help="A distance, from 0 to 2; by default 0.1.")]
+Representatives = Annotated[int | None, typer.Option(help="How many representatives to choose.")]
+Clustering = Annotated[
+    str | None, typer.Option(help="How architectures are grouped: medoids or hierarchical.")
+]
+Prefer = Annotated[
+    str | None,
+    typer.Option(help="What represents a group: medoid, or cheap, the cheapest --within of it."),
+]
+Within = Annotated[
+    float | None,
+    typer.Option(help="How far from its medoid a cheap one may be: a distance from 0 to 2."),
+]
 MaxParams = Annotated[
     str | None,
-    typer.Option(help="Choose only representatives with at most so many parameters, as 5M."),
+    typer.Option(help="Most parameters of a representative, as 5M."),
 ]
 MaxFlops = Annotated[
     str | None,
-    typer.Option(help="Choose only representatives with at most so many multiply-adds, as 300M."),
+    typer.Option(help="Most multiply-adds of a representative, as 300M."),
 ]
 InputShape = Annotated[
     str | None,

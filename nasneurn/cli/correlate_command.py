@@ -10,31 +10,31 @@ from nasneurn.errors import InputError
 
 
 def correlate_command(
-    studies: Annotated[list[Path], typer.Argument(help="Folders of one study or several.")],
-    stem: Annotated[str, typer.Option(help="What gains.")] = "neurn",
-    control: Annotated[str, typer.Option(help="The stem that it is compared with.")] = "none",
+    studies: Annotated[list[Path], typer.Argument(help="Folders of studies, one or several.")],
+    stem: Annotated[str, typer.Option(help="The stem whose gain is looked at.")] = "neurn",
+    control: Annotated[str, typer.Option(help="The stem that gains are measured from.")] = "none",
     profile_distance: Annotated[
         str,
-        typer.Option(help="How gains are compared: euclidean, or correlation (1 - correlation)."),
+        typer.Option(help="Distance between gains: euclidean, or correlation (1 - correlation)."),
     ] = "euclidean",
     where: Annotated[
         list[str] | None,
-        typer.Option(help="Take the rows with COLUMN=VALUE alone; may be repeated."),
+        typer.Option(help="Take only rows with COLUMN=VALUE; may be repeated."),
     ] = None,
-    neighbours: Annotated[int, typer.Option(help="How many nearest predict a gain.")] = 3,
+    neighbours: Annotated[int, typer.Option(help="Nearest architectures that predict a gain.")] = 3,
     random_features: Annotated[
         bool,
         typer.Option(
             "--random-features/--no-random-features",
-            help="Also compare networks by features of random weights, which runs each.",
+            help="Also compare networks by their features with random weights, which runs each.",
         ),
     ] = True,
-    permutations: Annotated[int, typer.Option(help="Of each test.")] = 9999,
+    permutations: Annotated[int, typer.Option(help="Permutations of each test.")] = 9999,
     out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
         "results/correlate"
     ),
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw them.")] = True,
-    jobs: Annotated[int | None, typer.Option(help="Processes that trace; all cores.")] = None,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+    jobs: Annotated[int | None, typer.Option(help="Processes that trace architectures.")] = None,
     trust_code: TrustCode = False,
 ) -> None:
     """Test whether alignment, or something simpler, predicts which architectures gain by a stem.

@@ -15,18 +15,23 @@ app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare th
 
 
 def prepare_command(
-    names: Annotated[list[str], typer.Argument(help="Of: mnist, mnistm, svhn, usps.")],
+    names: Annotated[
+        list[str], typer.Argument(help="mnist, mnistm, svhn or usps; one or several.")
+    ],
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of BSDS500's train photos; mnistm is made on them.")
+        Path | None,
+        typer.Option(help="Folder of BSDS500's training photos, of which mnistm is made."),
     ] = None,
     data_dir: DataDir = None,
-    force: Annotated[bool, typer.Option("--force", help="Make files again that exist.")] = False,
-    seed: Annotated[int, typer.Option(help="Chooses mnistm's crops of the photos.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also make files again that exist.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of mnistm's crops of the photos.")] = 0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a download.")] = False,
 ) -> None:
     """Download real digit domains, and make MNIST-M, as npz files.
 
-    What is downloaded and how large it is is told first. It is asked for on a terminal alone.
+    It says first what it downloads and how large that is, and on a terminal asks whether it may.
     """
     from nasneurn.domains.planned_downloads import planned_downloads
     from nasneurn.domains.prepare import prepare
@@ -57,7 +62,7 @@ def _megabytes(size: int) -> str:
 
 def list_command(
     suite: Annotated[
-        str | None, typer.Option(help="builtin, digits or a folder; by default the first two.")
+        str | None, typer.Option(help="builtin, digits or a folder of <domain>/<class>/<images>.")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -70,7 +75,7 @@ def list_command(
 
 def preview_command(
     suite: Suite = "builtin",
-    stem: Annotated[str, typer.Option(help="The stem that the second rows pass.")] = "neurn",
+    stem: Annotated[str, typer.Option(help="The stem of the second rows.")] = "neurn",
     out: Annotated[Path, typer.Option(help="The PNG file.", callback=out_file)] = Path(
         "domains.png"
     ),

@@ -9,26 +9,24 @@ from nasneurn.cli.options import DataDir, Device, TrustCode, out_folder
 
 
 def diagnose_command(
-    study: Annotated[Path, typer.Argument(help="The folder of a study.")],
+    folder: Annotated[Path, typer.Argument(help="The folder of a study.")],
     pairs: Annotated[
         list[str] | None,
-        typer.Option(help="source:target of the study; commas between, or repeated; else all."),
+        typer.Option(help="source:target of the study; commas between, or repeated."),
     ] = None,
     stems: Annotated[
         list[str] | None,
-        typer.Option(help="Stems of the study, beside none; else all."),
+        typer.Option(help="Stems of the study, beside none; commas between, or repeated."),
     ] = None,
     images: Annotated[
-        int, typer.Option(help="At most so many test images of each domain, by a fixed seed.")
+        int, typer.Option(help="Most test images of each domain that are looked at.")
     ] = 500,
     corrupted: Annotated[
-        int, typer.Option(help="At most so many of them under corruptions; 0 leaves these out.")
+        int, typer.Option(help="How many of them also under corruptions; 0 leaves these out.")
     ] = 200,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of tables and figures; else STUDY/diagnosis.", callback=out_folder
-        ),
+        typer.Option(help="Folder of tables and figures.", callback=out_folder),
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -43,7 +41,7 @@ def diagnose_command(
     from nasneurn.report.diagnosis_summary import summary
 
     found = diagnose(
-        study,
+        folder,
         pairs=pairs or (),
         stems=stems or (),
         images=images,
@@ -55,4 +53,4 @@ def diagnose_command(
     )
     for line in summary(found):
         typer.echo(line)
-    typer.echo(f"written to {out or study / 'diagnosis'}")
+    typer.echo(f"written to {out or folder / 'diagnosis'}")

@@ -9,11 +9,11 @@ from nasneurn.cli.options import DataDir, TrustCode, out_file
 
 
 def export_command(
-    file: Annotated[Path, typer.Argument(help="A file of weights of a study.")],
-    format: Annotated[str, typer.Option(help="onnx, or pt2 of torch.export.")] = "onnx",
-    out: Annotated[
-        Path | None, typer.Option(help="File to write; else beside FILE.", callback=out_file)
-    ] = None,
+    file: Annotated[
+        Path, typer.Argument(help="A weights file of a study that was run with --save-weights.")
+    ],
+    format: Annotated[str, typer.Option(help="onnx, or pt2 (torch.export).")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="The file to write.", callback=out_file)] = None,
     data_dir: DataDir = None,
     trust_code: TrustCode = False,
 ) -> None:

@@ -31,93 +31,112 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="Folder of the prepared npz files."),
 ]
-Suite = Annotated[str, typer.Option(help="builtin, digits, digits-resized or a folder.")]
+Suite = Annotated[
+    str,
+    typer.Option(help="builtin, digits, digits-resized or a folder of <domain>/<class>/<images>."),
+]
 SuiteOrUsual = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        help="builtin, digits, digits-resized or a folder; +shifts after it adds "
-        "shifted test images as targets.",
+        help="builtin, digits, digits-resized or a folder of <domain>/<class>/<images>; +shifts "
+        "after it adds shifted test images as targets.",
     ),
 ]
-ImageSize = Annotated[int | None, typer.Option(help="Side of the images.")]
+ImageSize = Annotated[int | None, typer.Option(help="Side of the images in pixels.")]
 Splits = Annotated[
     Path | None,
-    typer.Option(help="Of a folder: a CSV of path,split, or the folder of PACS's published lists."),
+    typer.Option(help="For a folder: a CSV file of path,split, or the folder of PACS's lists."),
 ]
-Stems = Annotated[
+STEMS = (
+    "What images go through first: none, neurn, grey, instance_norm, local_contrast_norm, "
+    "local_response_norm, sobel, neurn_grey, neurn_scales, neurn_resized, each also as "
+    "NAME:option=value,..., or module:Name of your own; commas between, or repeated."
+)
+Stems = Annotated[list[str] | None, typer.Option(help=STEMS)]
+Algorithms = Annotated[
     list[str] | None,
     typer.Option(
-        help="NAME, NAME:option=value,... or package.module:Name; commas between, or repeated."
+        help="How networks are trained: erm (plainly), randconv, pro_randconv, mixstyle, fourier, "
+        "augmix, trivial_augment, rand_augment, ada, me_ada, dann, coral, sam, ema, swa, or "
+        "module:Name of your own; with options, and several, as --stems."
     ),
-]
-Algorithms = Annotated[
-    list[str] | None, typer.Option(help="How networks are trained, named as stems are.")
 ]
 Sources = Annotated[
     list[str] | None,
     typer.Option(
-        help="Domains to train on, each by itself; a+b is one source of two; or all; or "
-        "leave-one-out: for each domain all the others joined."
+        help="Domains to train on, each by itself; a+b joins two; all is each of them; "
+        "leave-one-out is, for each domain, all the others joined."
     ),
 ]
 Targets = Annotated[list[str] | None, typer.Option(help="Domains to measure on.")]
 Seeds = Annotated[
     list[str] | None, typer.Option(help="How many seeds, from 0 up; or a list: 0,3,7.")
 ]
-BudgetName = Annotated[str, typer.Option(help="quick, standard, paper or single-source-digits.")]
-BudgetOrUsual = Annotated[
-    str | None,
-    typer.Option("--budget", help="quick, standard, paper or single-source-digits."),
-]
+BUDGET = (
+    "Settings of trainings (images, passes, ...): quick, standard, paper, single-source-digits."
+)
+BudgetName = Annotated[str, typer.Option(help=BUDGET)]
+BudgetOrUsual = Annotated[str | None, typer.Option("--budget", help=BUDGET)]
 ProtocolName = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        help="What other options are if not given: single-source-digits (the literature's), "
-        "leave-one-out (DomainBed's) or paper.",
+        help="Other defaults for models, suite, sources, seeds and budget: those of "
+        "single-source-digits (the literature's), leave-one-out (DomainBed's) or paper.",
     ),
 ]
 AdaptationName = Annotated[
     str | None,
     typer.Option(
         "--adaptation",
-        help="Networks of libraries for small images: fit takes their first strides "
-        "away until 4 x 4 positions are left; or as-published.",
+        help="How networks of timm and torchvision take small images: fit removes their first "
+        "strides, until the last map has 4 x 4 positions; as-published removes none.",
     ),
 ]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Change a field of the protocol, field=value; a search: supernet.field=value."
+        "--set",
+        help="Change one setting of --budget, such as epochs=5; of a search also "
+        "supernet.field=value; may be repeated.",
     ),
 ]
 PrecisionName = Annotated[
-    str, typer.Option(help="Of the trainings: auto (bf16 on a GPU, else 32), 32 or bf16.")
+    str, typer.Option(help="Arithmetic of trainings: 32, bf16, or auto (bf16 on a GPU, else 32).")
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="Run the study of a config.yaml, in place of other options."),
+    typer.Option(
+        "--config", help="Run the study of this config.yaml; it takes the place of other options."
+    ),
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Pieces of work at once; more than one means --engine local.")
+    int,
+    typer.Option(min=1, help="Trainings or supernets at once; more than one: --engine local."),
 ]
-Engine = Annotated[str | None, typer.Option(help="here, local (worker processes) or ray.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")]
+Engine = Annotated[
+    str | None, typer.Option(help="Where work is done: here, local (worker processes) or ray.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto (a GPU where there is one).")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Also try again what failed before.")
+]
 Extend = Annotated[
-    bool, typer.Option("--extend", help="Add what is new here to the study in the folder.")
+    bool, typer.Option("--extend", help="Add what this command names to the study in the folder.")
 ]
 TrustCode = Annotated[
     bool,
-    typer.Option("--trust-code", help="Import code that a file names and that is not nasneurn's."),
+    typer.Option(
+        "--trust-code", help="Import code of others that a file, such as a config.yaml, names."
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 
 SavePredictions = Annotated[
     bool,
     typer.Option(
-        "--save-predictions", help="Keep the logits for each test image, as Parquet files."
+        "--save-predictions", help="Keep the logits of all test images, as Parquet files."
     ),
 ]
 SaveWeights = Annotated[
@@ -126,7 +145,10 @@ SaveWeights = Annotated[
 
 Tensorboard = Annotated[
     bool,
-    typer.Option("--tensorboard", help="Leave curves of trainings in OUT/tensorboard; an extra."),
+    typer.Option(
+        "--tensorboard",
+        help="Write training curves to OUT/tensorboard; needs nasneurn[tensorboard].",
+    ),
 ]
 
 #: What may be said beside ``--config``: it changes no row.

@@ -9,13 +9,10 @@ from nasneurn.cli.options import TrustCode, out_file
 
 
 def report_command(
-    studies: Annotated[list[Path], typer.Argument(help="Folders of one study or several.")],
+    studies: Annotated[list[Path], typer.Argument(help="Folders of studies, one or several.")],
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="The file; else report.html in the study's folder, of several here.",
-            callback=out_file,
-        ),
+        typer.Option(help="The file to write.", callback=out_file),
     ] = None,
     format: Annotated[str, typer.Option(help="html, md or tex.")] = "html",
     trust_code: TrustCode = False,

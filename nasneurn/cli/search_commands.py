@@ -7,6 +7,7 @@ import typer
 
 from nasneurn.cli.bench_commands import run_and_print
 from nasneurn.cli.options import (
+    STEMS,
     Algorithms,
     AsJson,
     BudgetName,
@@ -22,7 +23,6 @@ from nasneurn.cli.options import (
     Seeds,
     Sources,
     Splits,
-    Stems,
     Suite,
     Targets,
     Tensorboard,
@@ -34,19 +34,25 @@ from nasneurn.cli.options import (
     refuse_beside_config,
 )
 
+Stems = Annotated[
+    list[str] | None,
+    typer.Option(help=f"{STEMS} Here also search: the stem is searched with the network."),
+]
 Space = Annotated[
     str,
     typer.Option(
-        help="spos, autoformer or package.module:Class of one's own; settings as in spos:width=0.5."
+        help="spos, autoformer or module:Class of your own; with settings as spos:width=0.5."
     ),
 ]
 Weights = Annotated[
     list[str] | None,
-    typer.Option(help="What the winners start from: inherited, scratch, or both with a comma."),
+    typer.Option(
+        help="Weights of winners: inherited from the supernet, scratch (trained anew), or both."
+    ),
 ]
 SelectUnder = Annotated[
     str | None,
-    typer.Option(help="What scores candidates: clean or shifts; with the stem search shifts."),
+    typer.Option(help="What candidates are scored on: held-out images, clean or under shifts."),
 ]
 MaxFlops = Annotated[int | None, typer.Option(min=1, help="Most multiply-adds of a candidate.")]
 MaxParams = Annotated[int | None, typer.Option(min=1, help="Most parameters of a candidate.")]
@@ -57,10 +63,10 @@ def search_command(
     space: Space = "spos",
     neurn: Annotated[
         bool | None,
-        typer.Option("--neurn/--no-neurn", help="Short for --stems neurn, the default, or none."),
+        typer.Option("--neurn/--no-neurn", help="Short for --stems neurn, or for --stems none."),
     ] = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Short for --stems none,neurn: both, paired.")
+        bool, typer.Option("--compare", help="Short for --stems none,neurn.")
     ] = False,
     stems: Stems = None,
     algorithms: Algorithms = None,
@@ -74,7 +80,7 @@ def search_command(
     changes: Changes = None,
     select_under: SelectUnder = None,
     objective: Annotated[
-        str, typer.Option(help="accuracy alone, or lower too: flops, params or latency.")
+        str, typer.Option(help="accuracy, or what is to be low as well: flops, params or latency.")
     ] = "accuracy",
     weights: Weights = None,
     max_flops: MaxFlops = None,
@@ -84,9 +90,11 @@ def search_command(
     workers: Workers = 1,
     engine: Engine = None,
     devices: Annotated[
-        int, typer.Option(min=1, help="Devices that train one supernet together.")
+        int, typer.Option(min=1, help="Devices (GPUs) that train one supernet together.")
     ] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines with so many devices each.")] = 1,
+    nodes: Annotated[
+        int, typer.Option(min=1, help="Machines that do so, each with --devices.")
+    ] = 1,
     strategy: Annotated[
         str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
     ] = "auto",
@@ -95,7 +103,7 @@ def search_command(
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
-        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+        Path | None, typer.Option(help="Folder of the results.", callback=out_folder)
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -155,7 +163,7 @@ def quality_command(
     budget: BudgetName = "quick",
     changes: Changes = None,
     architectures: Annotated[
-        int, typer.Option(min=2, help="Architectures of each supernet trained from scratch.")
+        int, typer.Option(min=2, help="How many architectures of each supernet are trained alone.")
     ] = 12,
     select_under: SelectUnder = None,
     precision: PrecisionName = "auto",
@@ -167,7 +175,7 @@ def quality_command(
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
-        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+        Path | None, typer.Option(help="Folder of the results.", callback=out_folder)
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,

@@ -100,7 +100,7 @@ def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
                 axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, lw=2, c=colour)
             axis.plot(100 * row["difference"], height, "o", ms=5, c=colour)
         axis.axvline(0, color=NEUTRAL, lw=1)
-        axis.set_xlabel(f"accuracy less that of {control}\n(percentage points)")
+        axis.set_xlabel(f"accuracy against {control}\n(percentage points)")
         axis.set_ylim(min(heights.values()) - 0.7, 0.7)
     axes[0].set_yticks(list(heights.values()), list(heights))
     for label, group in zip(axes[0].get_yticklabels(), lines["group"], strict=True):

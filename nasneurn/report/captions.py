@@ -15,6 +15,9 @@ from nasneurn.analysis.cells import (
 #: What stands beside every number of weights that were selected on target images.
 ORACLE_SELECTION = "oracle selection: chosen on target images"
 
+#: More settings than these are not listed in a caption.
+LISTED = 3
+
 
 def seeds_of(rows: pd.DataFrame) -> str:
     """``one seed``, ``5 seeds``, or ``2 to 5 seeds`` where cells have different numbers."""
@@ -54,6 +57,8 @@ def own_accuracy(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
         told.append(f"{label}: {listed}" if label else listed)
     if not told:
         return "nothing was measured on the source's own test images"
+    if len(told) > LISTED:
+        return "on the source's own test images: see the table accuracy"
     return f"on the source's own test images: {'; '.join(told)}"
 
 

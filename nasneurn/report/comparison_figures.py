@@ -114,7 +114,7 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     axis.axvline(0, color=NEUTRAL, lw=1)
     axis.set_yticks(range(len(whole)), list(whole.index))
     axis.set_ylim(-0.5, len(whole) - 0.4)
-    axis.set_xlabel(f"accuracy less that of {control} (percentage points)")
+    axis.set_xlabel(f"accuracy against {control} (percentage points)")
     axis.set_title(
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
@@ -233,7 +233,7 @@ def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "n
     bar = figure.colorbar(drawn, ax=list(axes), extend=beyond, aspect=12, shrink=0.9, pad=0.02)
     bar.outline.set_visible(False)
     bar.set_label("percentage points")
-    title = f"Accuracy less that of {control}, means of {seeds}"
+    title = f"Accuracy against {control}, means of {seeds}"
     notes = [left_out, f"architectures: {fewer}" if fewer else ""]
     lines = [line for note in (title, *notes) for line in _lines(note, figure)]
     figure.suptitle("\n".join(lines), fontsize=11)

@@ -78,7 +78,7 @@ def _distances(tables: Tables, rows: pd.DataFrame, stems: Sequence[str]) -> Figu
         table = table.assign(line=arrows(table))
         for measure, label in DISTANCES.items():
             panels[f"{place}: {label}"] = table[table["measure"] == measure]
-    title = f"Distance of source and target in images and in features, {seeds_of(rows)}"
+    title = f"Distance of source and target: mean and deviation over {seeds_of(rows)}"
     return draw_dots(panels, stems, title)
 
 
@@ -128,7 +128,7 @@ def _separability(tables: Tables, rows: pd.DataFrame, stems: Sequence[str]) -> F
     if "feature_separability" in tables:
         given["features of the network"] = tables["feature_separability"]
     panels = {place: table.assign(line=table["source"]) for place, table in given.items()}
-    title = f"Classes of the source: scatter between over within, {seeds_of(rows)}"
+    title = f"Scatter between classes of the source / within them, {seeds_of(rows)}"
     return draw_dots(panels, stems, title, columns=len(panels))
 
 

@@ -76,7 +76,7 @@ def _draw_candidates(axis: Axes, chosen: pd.DataFrame) -> None:
         flops, accuracy = front["flops"] / 1e6, front["held_out_accuracy"] * 100
         axis.step(
             flops, accuracy, where="post", color=NEUTRAL, linewidth=1,
-            label="front of a seed" if number == 0 else None,
+            label="Pareto front of a seed" if number == 0 else None,
         )  # fmt: skip
         axis.scatter(
             flops.iloc[-1:], accuracy.iloc[-1:], marker="*", s=130, color=WINNER,

@@ -6,7 +6,7 @@ CAPTIONS = {
     "their interval, marks are architectures.",
     "effects": "Test accuracy on each pair of source and target, from the control (grey) to each "
     "stem.",
-    "differences": "Accuracy less that of the control in percentage points, by architecture and "
+    "differences": "Accuracy against the control in percentage points, by architecture and "
     "pair; blue is a gain, red a loss, on one scale for all panels.",
     "ranks": "Average rank on domains not trained on, 1 the best; what a bar joins does not "
     "differ by Nemenyi's test.",

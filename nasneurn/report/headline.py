@@ -43,7 +43,7 @@ def headline(
         table = tables[name].frame
         own = [column for column in varied(designs(rows), factor) if column in table]
         lines = [
-            _sentence(row, factor, own, COMPARISONS[name], len(table))
+            _sentence(row, factor, own, COMPARISONS[name], int(table["p_holm"].notna().sum()))
             for row in table.to_dict(orient="records")
         ]
     return [*lines, *_reserves(rows)]
@@ -89,7 +89,7 @@ def _sentence(
 def _reserves(rows: pd.DataFrame) -> list[str]:
     lines = []
     if seeds_of(rows) == "one seed":
-        lines.append("All of one seed: how much of this is chance of the seed cannot be told.")
+        lines.append("There is one seed: how much of this is chance is not known.")
     if selection_of(rows):
         lines.append(f"Weights: {selection_of(rows)}; such accuracies are higher than honest ones.")
     note = chance_note(rows)

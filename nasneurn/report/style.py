@@ -66,21 +66,24 @@ def level_colours(levels: Sequence[str], control: str = "none") -> dict[str, Any
 def reach_of(values: Iterable[float]) -> tuple[float, str]:
     """How far a scale of differences reaches to both sides of 0, and which ends go on beyond it.
 
-    A single large value must not pale all others: the scale ends at four times the median of their
-    sizes, and what lies beyond has the colour of the end.
+    A few large values must not pale all others: the scale ends at four times the median of their
+    sizes, or where 95% of them do if that is farther, and what lies beyond has the end's colour.
 
     Returns:
         The end, 1 at least, and what Matplotlib calls ``extend``.
 
     >>> reach_of([2.0, -3.0, 1.0]), reach_of([2.0, -2.0, 40.0])
     ((3.0, 'neither'), (8.0, 'max'))
+    >>> reach_of([0.1] * 90 + [30.0, -40.0] * 5)
+    (30.0, 'min')
     """
     found = np.asarray(list(values), float)
     found = found[np.isfinite(found)]
     if not len(found):
         return 1.0, "neither"
     sizes = np.abs(found)
-    reach = max(1.0, min(float(sizes.max()), 4 * float(np.median(sizes))))
+    nearly_all = float(np.quantile(sizes, 0.95, method="lower"))
+    reach = max(1.0, min(float(sizes.max()), max(4 * float(np.median(sizes)), nearly_all)))
     beyond = (bool(found.min() < -reach), bool(found.max() > reach))
     names = {(False, False): "neither", (True, False): "min", (False, True): "max"}
     return reach, names.get(beyond, "both")
