@@ -414,10 +414,17 @@ def test_studies_of_two_sizes_and_of_an_oracle_are_refused(study: Path) -> None:
             known_pairs([(other, config)])
 
 
-def test_models_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_file, "PACKAGED", tmp_path / "none.json")
-    with pytest.raises(InputError, match="give one by --model FILE"):
-        read_model(None)
+def test_a_model_comes_with_the_package() -> None:
+    """It is that of the committed study, and says itself how far it can be trusted."""
+    study = Path(__file__).parents[1] / "results" / "predict" / "model.json"
+    assert model_file.PACKAGED.read_bytes() == study.read_bytes()
+    found = advise("print", "street")
+    (one,) = read_model(None).stems
+    assert not one.beats_mean
+    assert "no better than the mean gain" in found.sentence
+
+
+def test_models_that_cannot_be_used(tmp_path: Path) -> None:
     path = known().write(tmp_path / "model.json")
     assert read_model(path) == known()
     with pytest.raises(InputError, match="knows nothing of the stem 'sobel'; it knows neurn"):

@@ -115,11 +115,6 @@ def read_model(path: Path | None) -> ModelFile:
     Raises:
         InputError: there is none, it is no such file, or of another version.
     """
-    if path is None and not PACKAGED.is_file():
-        raise InputError(
-            "no model of the gain comes with this version; give one by --model FILE, which "
-            "nasneurn predict STUDY writes"
-        )
     path = path or PACKAGED
     try:
         content = json.loads(read_text(path))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nasneurn.domains import Part, Suite
 from nasneurn.domains.decoding import SUFFIXES, decode
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, listed
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -86,7 +86,8 @@ def folder_images(folder: Path, size: int, most: int) -> Unlabelled:
     if share > UNREADABLE:
         raise InputError(
             f"{folder}: {len(unreadable)} of {len(images) + len(unreadable)} images cannot be read "
-            f"({_listed(unreadable)}); at most {UNREADABLE:.0%} may be, so mend or remove them"
+            f"({listed(unreadable, LISTED)}); at most {UNREADABLE:.0%} may be, so mend or remove "
+            "them"
         )
     empty = np.zeros((0, size, size, 3), np.uint8)
     found = np.stack(images) if images else empty
@@ -95,11 +96,6 @@ def folder_images(folder: Path, size: int, most: int) -> Unlabelled:
 
 def _drawn(count: int, most: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).permutation(count)[:most])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _enough(found: Unlabelled) -> Unlabelled:
