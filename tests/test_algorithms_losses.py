@@ -42,6 +42,7 @@ def slopes(loss: torch.Tensor, network: nn.Module) -> list[torch.Tensor]:
 # ---------------------------------------------------------------- features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_convnet", "resnet18", "mobilenetv3_small_100", "vgg11"])
 def test_features_are_what_the_last_layer_makes_its_answer_of(name: str) -> None:
     torch.manual_seed(0)

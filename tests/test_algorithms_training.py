@@ -107,6 +107,7 @@ def test_a_training_broken_off_ends_as_if_it_never_was(tmp_path: Path, name: str
         assert torch.equal(tensor, network.state_dict()[key])
 
 
+@pytest.mark.slow
 def test_the_average_is_measured_on_held_out_images_and_in_the_end() -> None:
     ends = {}
     for last in (False, True):
@@ -211,6 +212,7 @@ def test_hooks_are_told_of_steps_not_of_parts_of_batches(parts: int) -> None:
 # ---------------------------------------------------------------- where stages end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "places"),
     [
@@ -254,6 +256,7 @@ def study(out: Path, algorithms: str, sources: str) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_several_sources_and_stems(tmp_path: Path) -> None:
     done = study(tmp_path, "coral:of=features,dann,randconv:consistency=0", "optdigits+print")
     assert done.failures.empty

@@ -38,6 +38,7 @@ def small_keras(name: str = "tiny"):
     return keras.Sequential(layers, name=name)
 
 
+@pytest.mark.slow
 def test_words_and_modules_in_their_order() -> None:
     mixed = ["test_resnet", Small(), small_keras(), "test_vit,test_convnext", Small(2)]
     outcome = nasneurn.align(mixed, representatives=2)

@@ -181,6 +181,7 @@ def test_processes_share_the_cache(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_sequences_are_the_same_in_every_process(tmp_path: Path) -> None:
     code = (
         "import json, sys; from pathlib import Path;"
@@ -205,6 +206,7 @@ def test_sequences_are_the_same_in_every_process(tmp_path: Path) -> None:
     assert len(json.loads(outputs[0])) == 4
 
 
+@pytest.mark.slow
 def test_interrupted_work_is_kept_and_continued(tmp_path: Path) -> None:
     """A process killed in the middle leaves whole entries, and the next one starts behind them."""
     code = (

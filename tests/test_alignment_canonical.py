@@ -55,6 +55,7 @@ def written(graph: "nx.DiGraph[int]") -> list[tuple[str, list[int]]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(graphs(), st.integers())
 def test_numbers_of_nodes_have_no_part_in_it(graph: "nx.DiGraph[int]", seed: int) -> None:

@@ -175,6 +175,7 @@ def test_nothing_is_left_of_pyplot_or_the_users_settings(tmp_path: Path) -> None
     assert plt.get_fignums() == []
 
 
+@pytest.mark.slow
 def test_figures_need_no_seaborn_pyplot_or_pandas(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
@@ -187,6 +188,7 @@ def test_figures_need_no_seaborn_pyplot_or_pandas(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_threads_draw_the_same(tmp_path: Path) -> None:
     outcome = aligned()
     before = dict(mpl.rcParams)

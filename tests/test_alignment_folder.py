@@ -26,6 +26,7 @@ def held(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_no_file_of_another_alignment_is_left(tmp_path: Path) -> None:
     mine = ["notes.txt", "my.csv", "heatmap.pdf", "accuracy.csv"]
     for name in (*mine, "published.csv", "map.html"):

@@ -152,6 +152,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(score_matrix(sequences), score_matrix(sequences, threads=4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1, 300, 10**6, 10**12])
 @pytest.mark.parametrize("affine", [False, True])
 def test_every_width_of_integers(factor: int, affine: bool) -> None:
@@ -176,6 +177,7 @@ def test_integers_are_chosen_with_room() -> None:
                 assert int(shifted.opening.min()) >= -room
 
 
+@pytest.mark.slow
 def test_long_extremes_do_not_overflow() -> None:
     """At the edge of 16 bits: all matches, all mismatches, and one token against many."""
     for length in (2700, 5400, 5500, 8200):
@@ -314,6 +316,7 @@ def test_scores_that_no_integer_holds_are_refused() -> None:
         score_matrix([[0]], threads=0)
 
 
+@pytest.mark.slow
 def test_another_process_computes_the_same() -> None:
     code = (
         "import numpy as np; from alignment import align_pair, score_matrix;"

@@ -108,6 +108,7 @@ def pairs_of_p(random: np.random.Generator, related: bool) -> np.ndarray:
     return null.p[np.arange(0, 120, 2), np.arange(1, 120, 2)]
 
 
+@pytest.mark.slow
 def test_p_values_of_unrelated_sequences_are_uniform() -> None:
     found = pairs_of_p(np.random.default_rng(1), related=False)
     assert kstest(found, "uniform").pvalue > 0.05

@@ -183,6 +183,7 @@ def test_tables_need_neither_pandas_nor_pictures(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_few_architectures_have_what_figures_they_can(tmp_path: Path) -> None:
     for count, names in (
         (1, []),

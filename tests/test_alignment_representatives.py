@@ -145,6 +145,7 @@ def symmetric(values: np.ndarray) -> np.ndarray:
     return half + half.T + np.eye(len(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=150, deadline=None)
 @given(similarity=tied)

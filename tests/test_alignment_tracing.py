@@ -52,6 +52,7 @@ def test_scripted_is_the_same_as_plain(device: str) -> None:
     assert layers(scripted) == layers(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_efficientnet", "test_convnext"])
 def test_other_ways_to_write_a_network_are_one_sequence(name: str) -> None:
     """TorchScript's and torch.export's own records of a run have the same layers."""

@@ -160,6 +160,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
     pd.testing.assert_frame_equal(first, second)
 
 
+@pytest.mark.slow
 def test_settings_are_never_mixed() -> None:
     rows = cross_domain(grid_rows())
     inherited = grid_rows(effect=-0.2, seed=1).assign(weights="inherited")
@@ -257,6 +258,7 @@ def test_means_give_each_cell_one_vote() -> None:
     assert mean_over(rows, ["stem"])["none"] == pytest.approx(((0.3 + 0.5) / 2 + 0.8) / 2)
 
 
+@pytest.mark.slow
 def test_holm_is_that_of_statsmodels() -> None:
     for count in (1, 2, 9):  # few, since statsmodels collects garbage at each call
         p = np.random.default_rng(count).uniform(size=count) ** 3

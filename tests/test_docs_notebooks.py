@@ -69,6 +69,7 @@ def test_own_training_loop() -> None:
     assert all((one.state_dict()[key] == other.state_dict()[key]).all() for key in one.state_dict())
 
 
+@pytest.mark.slow
 def test_search() -> None:
     names = run("search")
     found = names["found"]

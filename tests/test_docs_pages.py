@@ -29,6 +29,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(path.stem, None)
 
 
+@pytest.mark.slow
 def test_the_first_study(
     reader: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,6 +42,7 @@ def test_the_first_study(
     assert set(study.stem_means().index) == {"none", "neurn", "instance_norm"}
 
 
+@pytest.mark.slow
 def test_your_own(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = follow(DOCS / "tutorial" / "your-own.md", monkeypatch)["study"]
     assert set(study.accuracy["architecture"]) == {"my_network:small_cnn"}
@@ -52,6 +54,7 @@ def test_your_own(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(lines) == study.accuracy["training"].nunique() == 12
 
 
+@pytest.mark.slow
 def test_a_search_and_its_network(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = follow(DOCS / "tutorial" / "search.md", monkeypatch)
     assert set(names["rows"]["architecture"]) > {"lcnet_050"}
@@ -61,6 +64,7 @@ def test_a_search_and_its_network(reader: Path, monkeypatch: pytest.MonkeyPatch)
     assert names["program"].suffix == ".pt2"
 
 
+@pytest.mark.slow
 def test_an_own_network_with_weights(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(DOCS / "how-to" / "own-network.md", monkeypatch)
     rows = pd.read_csv(reader / "results" / "weights" / "accuracy.csv")
@@ -69,6 +73,7 @@ def test_an_own_network_with_weights(reader: Path, monkeypatch: pytest.MonkeyPat
     assert any(start.startswith("mine") for start in starts)
 
 
+@pytest.mark.slow
 def test_the_readme_in_python(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (block,) = (one for one in blocks(ROOT / "README.md") if one.language == "python")
     (reader / "page.md").write_text(f"```python\n{block.lines}```\n")

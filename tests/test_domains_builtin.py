@@ -48,6 +48,7 @@ def suite():
     return load_suite("builtin")
 
 
+@pytest.mark.slow
 def test_two_processes_building_at_once_agree_with_this_one(tmp_path, suite):
     builders = [start_build(tmp_path), start_build(tmp_path)]
     printed = [builder.communicate(timeout=120)[0].split() for builder in builders]

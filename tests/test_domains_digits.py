@@ -237,6 +237,7 @@ class TestRealData:
     def suite(self):
         return load_suite("digits")
 
+    @pytest.mark.slow
     def test_every_domain(self, suite, real_data_dir):
         counts = {
             "mnist": (60000, 10000),

@@ -74,6 +74,7 @@ def test_work_that_kills_every_worker_fails() -> None:
     assert failure == Failure("worker died (signal 9), and another on the same work")
 
 
+@pytest.mark.slow
 def test_workers_that_die_after_their_answers_are_replaced() -> None:
     answers = []
     for _, answer in run("local", engine_work.answer_and_die, iter(range(5)), 2):
@@ -179,6 +180,7 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> N
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_command_ends_though_nobody_closed_its_results(tmp_path: Path) -> None:
     command = [sys.executable, str(HERE / "engine_work.py"), str(tmp_path), "--leave"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

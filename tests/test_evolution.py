@@ -92,6 +92,7 @@ def at_most(flops: int) -> Limit:
     return Limit(KnownCosts(CHOICES, VALUE), {"flops": flops})
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(most=st.integers(1, 24), seed=st.integers(0, 99))
 def test_the_limit_holds(most: int, seed: int) -> None:

@@ -259,6 +259,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Kind]:
     ]
 
 
+@pytest.mark.slow
 def test_damaged_files_end_in_a_result_or_in_one_line(
     kinds: list[Kind], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

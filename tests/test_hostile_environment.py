@@ -39,6 +39,7 @@ def hostile(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="users of POSIX")
 def test_commands_of_a_user_without_home_name_letters_or_caches(
     place: Path, hostile: dict[str, str]

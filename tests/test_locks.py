@@ -310,6 +310,7 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_a_void_lock_is_taken_over_by_one(in_memory: Path) -> None:
     """Processes take over the lock of a dead one, work, and leave a dead one's lock again."""
     folder, dead = in_memory, dead_owner()

@@ -136,6 +136,7 @@ def test_a_search_tells_of_what_comes_after_its_supernets(
 # ---------------------------------------------------------------- while it runs
 
 
+@pytest.mark.slow
 def test_curves_for_tensorboard_change_no_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

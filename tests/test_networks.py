@@ -437,6 +437,7 @@ def test_an_empty_map_is_no_running_network(monkeypatch: pytest.MonkeyPatch) -> 
     assert network(torch.rand(2, 3, 40, 40)).isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size"), [("torchvision:vit_b_16", 256), ("efficientformer_l1", 320)]
 )

@@ -247,6 +247,7 @@ def test_inference_mode():
         assert torch.equal(neurn(x.clone()), neurn(x))
 
 
+@pytest.mark.slow
 def test_importing_stems_does_not_load_numba():
     code = "import sys, nasneurn.stems; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,6 +19,7 @@ def paths_of(stems: list[str], count: int) -> list[Paths]:
     return [Paths(supernet=supernet, architectures=count) for supernet in supernets]
 
 
+@pytest.mark.slow
 def test_the_sample_covers_the_costs_and_is_the_stems_own_of_no_one() -> None:
     first, second = (paths.sample() for paths in paths_of(["none,neurn"], 6))
     assert [one.choices for one in first] == [one.choices for one in second]

@@ -83,6 +83,7 @@ def test_a_sandwich_is_by_cost_where_options_fall_and_layers_have_no_effect() ->
     assert costs(rule(1)).flops == min(flops)
 
 
+@pytest.mark.slow
 def test_extremes_of_spos_are_by_cost_not_by_name() -> None:
     build = BUILD["spos"]
     cheapest, costliest = costs_of(build, (3, 32, 32)).extremes

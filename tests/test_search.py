@@ -260,6 +260,7 @@ def test_training_in_bf16(tmp_path: Path, space: str) -> None:
     assert any(not torch.equal(half[key], full[key]) for key in half)
 
 
+@pytest.mark.slow
 def test_limits_hold_for_every_candidate(tmp_path: Path) -> None:
     limit = 1_250_000
     changes = {**MINUTE, "supernet.steps": 2, "supernet.generations": 2}

@@ -39,6 +39,7 @@ def test_resampled_correlations_are_scipys(ties: bool) -> None:
         np.testing.assert_allclose(ours(first, second, rows), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.0, 0.5])
 def test_the_interval_holds_the_truth(tau: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of normal pairs, whose tau is 2/pi times the arc sine of their correlation."""

@@ -398,6 +398,7 @@ def swept() -> Iterator[object]:
         yield pytest.param(name, marks=marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", swept())
 def test_shapes_parameters_and_gradients(name: str) -> None:
     word = name.removeprefix("timm:")
@@ -484,6 +485,7 @@ def test_an_older_file_has_its_networks_as_published(tmp_path: Path) -> None:
         assert BenchConfig.read(path).adaptation == means
 
 
+@pytest.mark.slow
 def test_rows_are_of_the_network_as_it_was_adapted(tmp_path: Path) -> None:
     found = {}
     for way in (None, "as-published"):

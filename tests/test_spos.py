@@ -48,6 +48,7 @@ def test_choices_are_those_of_nnis_space(hub: ShuffleNetSpace) -> None:
     assert choices(SPOS()) == choices(hub)
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_nnis_space(hub: ShuffleNetSpace) -> None:
     table = costs_of(lambda: SPOS(num_classes=10, image_size=224), (3, 224, 224))
     assert isinstance(table, CostTable)

@@ -142,6 +142,7 @@ def test_functions_without_a_signature_or_images():
         from_function(lambda: 1)
 
 
+@pytest.mark.slow
 def test_the_example(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     check_stem("own_stem:EdgeDetect")

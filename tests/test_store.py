@@ -103,6 +103,7 @@ def test_what_json_cannot_hold_is_refused_before_it_is_written(tmp_path: Path) -
 # ---------------------------------------------------------------- torn lines and damage
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000), units=st.integers(1, 4))
 def test_cut_anywhere_the_whole_units_remain_and_can_be_done_again(

@@ -297,6 +297,7 @@ def train(
     return trained.state_dict()
 
 
+@pytest.mark.slow
 def test_the_supernet_stays_on_the_device_of_its_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +327,7 @@ def test_a_path_that_lacks_a_choice_is_not_drawn_at_random(tmp_path: Path) -> No
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("accumulate", "ema"), [(1, 0.0), (2, 0.0), (2, 0.5)])
 def test_training_broken_off_ends_in_the_same_weights(
     tmp_path: Path, accumulate: int, ema: float

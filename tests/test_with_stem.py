@@ -146,6 +146,7 @@ def test_copies_and_stored_ones():
         assert torch.equal(other(X), model(X))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_compiled_and_exported():
     model = with_stem(small(), "neurn", mean=MEAN, std=STD)
