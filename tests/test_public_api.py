@@ -1,5 +1,8 @@
 """What ``import nasneurn`` offers: names, types, and nothing heavy."""
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -21,7 +24,7 @@ NAMES = [
     "report", "search", "with_stem",
 ]  # fmt: skip
 
-#: A user's file, and what mypy must find its expressions to be.
+#: A user's file, and what type checkers must find its expressions to be.
 USERS_FILE = """
 import nasneurn
 import torch
@@ -78,7 +81,7 @@ def test_a_function_stays_one_when_the_package_of_its_name_is_loaded() -> None:
 
 
 @pytest.mark.slow
-def test_type_checkers_see_the_types(tmp_path: Path) -> None:
+def test_mypy_sees_the_types(tmp_path: Path) -> None:
     file = tmp_path / "users_file.py"
     file.write_text(USERS_FILE)
     # By the project's configuration and in its folder: what is kept serves the next check of types.
@@ -88,3 +91,27 @@ def test_type_checkers_see_the_types(tmp_path: Path) -> None:
     found = [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
     assert found == TYPES, done.stdout
     assert "has incompatible type \"Literal['reflekt']\"" in done.stdout
+
+
+@pytest.mark.slow
+def test_pyright_sees_the_types(tmp_path: Path) -> None:
+    # No part of the extra for tests: with the Node that it brings it takes 75 MB.
+    command = shutil.which("basedpyright") or shutil.which("pyright")
+    if command is None:
+        pytest.skip("pyright is needed: pip install basedpyright")
+    file = tmp_path / "users_file.py"
+    file.write_text(USERS_FILE)
+    settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [command, "--outputjson", "--pythonpath", sys.executable, "-p", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    told = json.loads(done.stdout)["generalDiagnostics"]
+    revealed = [re.fullmatch(r'Type of ".*" is "(.*)"', one["message"]) for one in told]
+    # Pyright tells classes by their last names.
+    short = [re.sub(r"^[\w.]+\.(?=\w+$)", "", full) for full in TYPES]
+    assert [found[1] for found in revealed if found] == short, told
+    (fault,) = [one for one, found in zip(told, revealed, strict=True) if not found]
+    assert "Literal['reflekt']" in fault["message"]
