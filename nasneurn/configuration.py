@@ -7,7 +7,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nasneurn.choices import check_known
+from nasneurn.choices import Choice, check_known
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.plain_values import is_plain
@@ -97,10 +97,23 @@ class Configuration(Settings):
         """What differs, one entry a field: ``field: own value -> other value``."""
         mine, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
         return [
-            f"{field}: {mine.get(field)} -> {theirs.get(field)}"
+            f"{field}: {_worded(mine.get(field))} -> {_worded(theirs.get(field))}"
             for field in {**mine, **theirs}
             if mine.get(field) != theirs.get(field)
         ]
+
+
+def _worded(value: Any) -> str:
+    """A value as a person writes it; what has a name, by name and options.
+
+    >>> _worded([{"name": "none", "options": {}}, {"name": "neurn", "options": {"k": 5}}])
+    '[none, neurn:k=5]'
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(map(_worded, value))}]"
+    if isinstance(value, dict) and "name" in value:
+        return str(Choice(name=value["name"], options=value.get("options") or {}))
+    return str(value)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
