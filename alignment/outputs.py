@@ -3,8 +3,6 @@
 import csv
 import errno
 import io
-import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from alignment.drafts import draft_of
 from alignment.errors import AlignmentError
 
 #: What an alignment may write into its folder, and so may take away from it.
@@ -46,7 +45,7 @@ def prepare_folder(folder: Path) -> None:
     Raises:
         AlignmentError: it cannot; or it holds results of another kind.
     """
-    probe = folder / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+    probe = draft_of(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -108,7 +107,7 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         AlignmentError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    draft = draft_of(path)
     try:
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "Not a regular file")  # a device must not be replaced

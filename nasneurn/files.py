@@ -3,12 +3,12 @@
 import errno
 import io
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from alignment.drafts import draft_of
 from nasneurn.errors import InputError
 
 
@@ -17,7 +17,8 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, and put it in the place of ``path`` at the end.
 
     A reader sees the old file or the new one. Two writers do not disturb each other: each has its
-    own temporary file, and the last to finish wins. After an error nothing is left behind.
+    own temporary file, and the last to finish wins. After an error nothing is left behind; what a
+    killed writer left is removed by one that comes a day later.
 
     Raises:
         InputError: the folder cannot be written, or there is something else than a file, as a
@@ -27,7 +28,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
     try:
         _refuse_other_kinds(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(_draft_name(path))
+        draft = draft_of(path)
         yield draft
         draft.replace(path)
     except OSError as error:
@@ -36,13 +37,6 @@ def written_atomically(path: Path) -> Iterator[Path]:
         if draft is not None:
             with suppress(OSError):
                 draft.unlink()
-
-
-def _draft_name(path: Path) -> str:
-    """A name of its own, and a short one, for that of the file may be as long as names can be."""
-    # The suffix stays, because numpy appends ".npz" to a name that lacks it.
-    ending = path.suffix if len(path.suffix) < 20 else ""
-    return f".{path.stem[:20]}-{os.getpid()}-{secrets.token_hex(4)}{ending}"
 
 
 def check_file_target(path: Path) -> None:
@@ -73,6 +67,20 @@ def check_folder_target(folder: Path) -> None:
         raise InputError(
             f"{shown(folder)}: cannot be written ({error.strerror}); name a folder for the results"
         ) from error
+
+
+@contextmanager
+def reading(path: object) -> Iterator[None]:
+    """Tell of what cannot be read.
+
+    Raises:
+        InputError: in place of an OSError, with the file that it names, or else ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        named, reason = shown(error.filename or path), error.strerror or error
+        raise InputError(f"{named}: cannot be read ({reason})") from error
 
 
 def shown(path: object) -> str:

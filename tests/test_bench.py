@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_bench
 import torch
 from in_process import run_command
 from killing import SEEDS, kill_two_at_random, kill_when, units_done
@@ -146,8 +147,8 @@ def test_killed_it_ends_in_the_same_rows(finished: Study, tmp_path: Path, moment
 @pytest.mark.slow
 def test_two_processes_killed_at_random_do_each_training_once(tmp_path: Path) -> None:
     """Both work on one folder, and both are killed, again and again."""
-    out, arguments = tmp_path / "out", ("here", "1", str(SEEDS))
-    kill_two_at_random([sys.executable, str(SCRIPT), str(out), *arguments], out, seed=0)
+    out = tmp_path / "out"
+    kill_two_at_random(tiny_bench.run, (str(out), "here", "1", str(SEEDS)), out, seed=0)
     study = run_here(out, str(SEEDS))
     same_results(study, run_here(tmp_path / "whole", str(SEEDS)))
     done = units_done(out)
@@ -344,6 +345,8 @@ def test_options_that_cannot_be_used_are_told(options: dict[str, Any], told: str
 def test_another_grid_in_the_same_folder_is_refused(finished: Study) -> None:
     with pytest.raises(InputError, match=r"seeds: \[0\] -> \[0, 1\]"):
         study_run(tiny_config(seeds=["2"]), finished.folder)
+    with pytest.raises(InputError, match=r"stems: \[none.*\] -> \[neurn:k=5\]"):
+        study_run(tiny_config(stems=["neurn:k=5"]), finished.folder)
 
 
 def test_a_grid_grows_and_keeps_what_it_has(finished: Study, tmp_path: Path) -> None:
@@ -488,6 +491,19 @@ def test_a_plan_by_command(tmp_path: Path) -> None:
     )  # fmt: skip
     assert planned.returncode == 0, planned.stderr
     assert "4 trainings" in planned.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", ["bench", "search --weights scratch", "search-quality"])
+def test_a_dry_run_refuses_what_a_run_refuses(
+    words: str, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    if words != "bench":
+        pytest.importorskip("nni")
+    given = ["--sources", "print", "--set", "batch_size=9000", "--out", tmp_path / "out"]
+    code, _, refused = command(*words.split(), *given, "--dry-run")
+    assert code == 2
+    assert "batch_size 9000 is larger than the" in refused
     assert not (tmp_path / "out").exists()
 
 

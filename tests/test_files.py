@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from alignment.drafts import FORGOTTEN, draft_of
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 
@@ -31,6 +34,19 @@ def test_after_an_error_the_old_file_stays_and_no_draft(tmp_path):
             write_half(error)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path):
+    path = tmp_path / "file.npz"
+    left = [draft_of(path), draft_of(path), draft_of(tmp_path / "other.npz")]
+    for draft in left:
+        draft.touch()
+    now = left[0].stat().st_mtime
+    for draft, age in zip(left, (FORGOTTEN + 60, FORGOTTEN - 60, FORGOTTEN + 60), strict=True):
+        os.utime(draft, (now - age, now - age))
+    with written_atomically(path) as draft:
+        draft.touch()
+    assert set(tmp_path.iterdir()) == {path, *left[1:]}, "one may be in work, one is another's"
 
 
 def test_two_writers_have_their_own_drafts(tmp_path):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_search
 import torch
 import yaml
 from killing import SEEDS, kill_two_at_random, kill_when, units_done
@@ -132,7 +133,7 @@ def test_killed_at_a_moment_it_ends_in_the_same_rows(
 @pytest.mark.slow
 def test_two_processes_killed_at_random_do_each_unit_once(tmp_path: Path) -> None:
     out, seeds = tmp_path / "out", str(SEEDS)
-    kill_two_at_random([sys.executable, str(SCRIPT), str(out), "plain", seeds], out, seed=1)
+    kill_two_at_random(tiny_search.run, (str(out), "plain", seeds), out, seed=1)
     same_search(run_here("plain", out, seeds), run_here("plain", tmp_path / "whole", seeds))
     done = units_done(out)
     # Supernets, and the trainings of what they found.

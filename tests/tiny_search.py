@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tiny_bench import USUAL
 
 from nasneurn.search.search_config import SearchConfig, plan_search
 from nasneurn.studies.folder import Study
@@ -49,21 +50,7 @@ JOINT: dict[str, Any] = {
 
 def tiny_fields(**options: Any) -> dict[str, Any]:
     """The fields of a search of one source, one stem and one seed."""
-    usual: dict[str, Any] = {
-        "space": TINY_SPOS,
-        "stems": ["neurn"],
-        "algorithms": ["erm"],
-        "suite": "builtin",
-        "image_size": None,
-        "splits": None,
-        "data_dir": None,
-        "sources_named": ["optdigits"],
-        "targets": ["all"],
-        "seeds": ["1"],
-        "budget": "quick",
-        "precision": "32",
-        "device": "cpu",
-    }
+    usual = {**USUAL, "space": TINY_SPOS, "stems": ["neurn"]}
     changes = {**CHANGES, **options.pop("changes", {})}
     return plan_search(**{**usual, **options}, changes=changes)
 
@@ -84,17 +71,19 @@ def same_search(one: Study, other: Study) -> None:
     )
 
 
-if __name__ == "__main__":
+def run(out: str, kind: str, seeds: str = "1") -> None:
+    """Run it, with a checkpoint after every batch."""
     import torch
-    from killing import BEGUN
 
     from nasneurn.search import supernet_work
     from nasneurn.studies.run import Execution, StudyRun
 
     torch.set_num_threads(1)  # tests run beside each other
     supernet_work.CHECKPOINT_SECONDS = 0.0
-    out, kind, *seeds = sys.argv[1:]
     options: dict[str, Any] = {"plain": {}, "joint": JOINT}[kind]
-    run = StudyRun(tiny_config(**options, seeds=seeds or ["1"]), Path(out), Execution(device="cpu"))
-    print(BEGUN, flush=True)
-    run.run()
+    config = tiny_config(**options, seeds=[seeds])
+    StudyRun(config, Path(out), Execution(device="cpu")).run()
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])

@@ -1,0 +1,166 @@
+"""Every long command, stopped at random moments by every signal and run again: the same files."""
+
+import io
+import os
+import random
+import re
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from forking import command, start
+from killing import KILLS, LONGEST, computed, wait_until_computed
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+#: What is another in each run of the same training.
+CLOCK = ["seconds", "commit"]
+#: Of a page: the day, and how long things took.
+TIMES = re.compile(rb"\d{4}-\d\d-\d\d|\d+ (h|min|s)\b")
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """The rows of a study, and what was found, without how long it took."""
+    found = {path.name: path.read_bytes() for path in out.glob("architecture.json")}
+    for path in sorted(out.glob("*.csv")):
+        rows = pd.read_csv(path, dtype=str).drop(columns=CLOCK, errors="ignore")
+        found[path.name] = rows.to_csv().encode()
+    return found
+
+
+def all_files(out: Path) -> dict[str, bytes]:
+    """All that a folder holds."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
+
+
+def page(out: Path) -> dict[str, bytes]:
+    """A page without its times."""
+    return {"page": TIMES.sub(b"", (out / "page.html").read_bytes())}
+
+
+def packs(out: Path) -> dict[str, bytes]:
+    """The arrays of the files of a domain."""
+    found = {}
+    for path in sorted(out.glob("mnistm_*.npz")):
+        with np.load(path) as arrays:
+            whole = io.BytesIO()
+            for name in sorted(arrays):
+                np.save(whole, arrays[name])
+        found[path.name] = whole.getvalue()
+    return found
+
+
+def drafts(out: Path) -> list[Path]:
+    """Files that were not finished, but for those of units, which go with these."""
+    return [path for path in out.rglob(".*") if path.is_file()]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that is stopped: its words, what it is given, and what it must leave."""
+
+    words: str
+    left: Callable[[Path], Mapping[str, bytes]]
+    given: Callable[[Path], None] = lambda folder: None
+
+
+def digits_and_photos(folder: Path) -> None:
+    """A small MNIST and photos, of which MNIST-M is made."""
+    random_pixels = np.random.default_rng(0)
+    folder.mkdir()
+    for split, images_of in (("train", 3000), ("test", 1000)):
+        images = np.zeros((images_of, 28, 28), np.uint8)
+        images[:, 8:20, 8:20] = random_pixels.integers(0, 256, (images_of, 12, 12))
+        np.savez(folder / f"mnist_{split}.npz", images=images, labels=np.arange(images_of) % 10)
+    (folder / "photos").mkdir()
+    for number in range(10):
+        pixels = random_pixels.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
+
+
+CASES = {
+    "bench": Case(
+        "bench --models lcnet_050 --adaptation as-published --stems none,neurn --sources optdigits "
+        "--seeds 1 --set train_images=400 --set epochs=3 --set batch_size=32 --device cpu "
+        "--out {out}",
+        tables,
+    ),
+    "search": Case(
+        "search --space spos:width=0.25,blocks=[1,1,1,1] --stems neurn --sources optdigits "
+        "--seeds 1 --set supernet.steps=20 --set supernet.population=4 --set supernet.parents=2 "
+        "--set supernet.generations=2 --set supernet.calibration_images=64 --device cpu "
+        "--out {out}",
+        tables,
+    ),
+    "align": Case("align --models resnet18,vgg11,mobilenetv2_050,lcnet_050 --out {out}", all_files),
+    "prepare": Case(
+        "data prepare mnistm --data-dir {out} --photos {out}/photos", packs, digits_and_photos
+    ),
+    "report": Case(
+        f"report {ROOT / 'results' / 'small-images' / 'fit'} --out {{out}}/page.html", page
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_killed_at_random_it_leaves_the_same_files(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, draw, log = CASES[name], random.Random(name), tmp_path / "log"
+
+    def words(out: Path) -> list[str]:
+        return case.words.format(out=out).split()
+
+    def run_to_the_end(out: Path) -> float:
+        """Seconds of a core that it took."""
+        process = start(command, *words(out), log=log)
+        seconds = 0.0
+        while process.is_alive():
+            seconds = max(seconds, computed(process))
+            process.join(0.01)
+        assert process.exitcode == 0, log.read_text()
+        return seconds
+
+    monkeypatch.setenv("NASNEURN_CACHE", str(tmp_path / "cache"))
+    folders = (tmp_path / str(number) for number in count())
+
+    def new_folder() -> Path:
+        folder = next(folders) / "out"
+        folder.parent.mkdir()
+        case.given(folder)
+        return folder
+
+    whole, out, killed = new_folder(), new_folder(), 0
+    seconds = run_to_the_end(whole)
+    expected = case.left(whole)
+    while killed < KILLS:
+        process = start(command, *words(out), log=log)
+        moment, number = draw.uniform(0, seconds), draw.choice(SIGNALS)
+        if wait_until_computed(process, moment):
+            os.kill(process.pid or 0, number)
+            killed += 1
+        process.join(LONGEST)
+        print(f"{name}: {number.name} after {moment:.2f} s, exit code {process.exitcode}")
+        told = log.read_text()
+        assert process.exitcode in (0, 130, -number), told
+        assert "Traceback" not in told
+        with pytest.raises(ProcessLookupError):  # no process of it is left behind
+            os.killpg(process.pid or 0, 0)
+        if process.exitcode == 0 or killed == KILLS:
+            for draft in drafts(out):
+                os.utime(draft, (0, 0))  # long ago
+            run_to_the_end(out)
+            assert case.left(out) == expected
+            assert not drafts(out)
+            out = new_folder()
