@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import engine_work
+import psutil
 import pytest
 
 from alignment import cores
-from nasneurn.engines import Failure, available_cores, local, run, threads_each
+from nasneurn.engines import Failure, available_cores, local, run, threads_each, working
 from nasneurn.errors import InputError
 
 HERE = Path(__file__).parent
@@ -52,6 +53,15 @@ def test_payloads_are_taken_when_a_worker_is_free(engine: str) -> None:
     for done, _ in enumerate(run(engine, engine_work.square, payloads(), 2)):
         assert len(taken) <= done + most
     assert taken == list(range(6))
+
+
+def test_workers_stay_from_round_to_round_and_end_with_the_last() -> None:
+    with working("local", engine_work.process, 2) as do:
+        rounds = [{pid for _, pid in do(iter(range(4)))} for _ in range(2)]
+        assert rounds[0] == rounds[1]
+        assert len(rounds[0]) == 2
+        assert all(psutil.pid_exists(pid) for pid in rounds[0])
+    assert not any(psutil.pid_exists(pid) for pid in rounds[0])
 
 
 def test_workers_are_several_processes_with_their_share_of_threads() -> None:

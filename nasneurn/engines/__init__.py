@@ -1,19 +1,27 @@
 """Where work is done: in this process, in worker processes of this machine, or by Ray."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeVar
 
 from nasneurn.choices import check_known
 from nasneurn.engines.answers import Failure
-from nasneurn.engines.local import run_in_processes
-from nasneurn.engines.on_ray import run_on_ray
+from nasneurn.engines.local import local_workers
+from nasneurn.engines.on_ray import ray_workers
 from nasneurn.engines.threads import available_cores, threads_each
 from nasneurn.errors import InputError
 
-__all__ = ["ENGINES", "Failure", "available_cores", "run", "threads_each"]
+__all__ = ["ENGINES", "Failure", "available_cores", "run", "threads_each", "working"]
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+
+class Do(Protocol):
+    """Does the work on payloads; results come as they are ready, with their payloads."""
+
+    def __call__(self, payloads: Iterator[Any], *, last: bool = False) -> Iterator[Any]:
+        """Do it; workers that have no more to do end, if these payloads are the ``last``."""
 
 
 def run(
@@ -35,23 +43,41 @@ def run(
     Raises:
         InputError: no such engine, or it is not installed.
     """
+    team = working(engine, work, workers)
+
+    def results() -> Iterator[tuple[P, R | Failure]]:
+        with team as do:
+            yield from do(payloads, last=True)
+
+    return results()
+
+
+def working(engine: str, work: Callable[[Any], Any], workers: int) -> AbstractContextManager[Do]:
+    """Workers that stay for several rounds of payloads, and keep what they have loaded.
+
+    Args and errors are those of :func:`run`.
+    """
     check_known("engine", engine, ENGINES)
     if workers < 1:
         raise InputError(f"workers is {workers}, must be 1 or more")
-    return ENGINES[engine](work, payloads, workers)
+    return ENGINES[engine](work, workers)
 
 
-def _run_here(work: Callable[[Any], Any], payloads: Iterator[Any], workers: int) -> Iterator[Any]:
-    for payload in payloads:
-        try:
-            answer: Any = work(payload)
-        except Exception as error:
-            answer = Failure.of(error)
-        yield payload, answer
+@contextmanager
+def _here(work: Callable[[Any], Any], workers: int) -> Iterator[Do]:
+    def do(payloads: Iterator[Any], *, last: bool = False) -> Iterator[Any]:
+        for payload in payloads:
+            try:
+                answer: Any = work(payload)
+            except Exception as error:
+                answer = Failure.of(error)
+            yield payload, answer
+
+    yield do
 
 
-ENGINES: dict[str, Callable[[Callable[[Any], Any], Iterator[Any], int], Iterator[Any]]] = {
-    "here": _run_here,
-    "local": run_in_processes,
-    "ray": run_on_ray,
+ENGINES: dict[str, Callable[[Callable[[Any], Any], int], AbstractContextManager[Do]]] = {
+    "here": _here,
+    "local": local_workers,
+    "ray": ray_workers,
 }

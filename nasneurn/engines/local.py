@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -26,19 +27,13 @@ LOOK = 5.0
 PATIENCE = 2.0
 
 
-def run_in_processes(work: Work, payloads: Iterator[Any], workers: int) -> Iterator[Any]:
-    """See :func:`nasneurn.engines.run`."""
+@contextmanager
+def local_workers(work: Work, workers: int) -> Iterator["_Team"]:
+    """See :func:`nasneurn.engines.working`."""
     team = _Team(work, workers)
     atexit.register(team.stop)  # for a generator that is left open until the very end
     try:
-        while True:
-            yield from handed_out(payloads, team.has_room, team.give)
-            if team.has_room():
-                team.stop_idle()
-            if not team.is_busy:
-                return
-            task, answer = team.answer()
-            yield task.payload, answer
+        yield team
     finally:
         team.stop()
         atexit.unregister(team.stop)
@@ -64,17 +59,24 @@ class _Team:
         self._size = size
         self._workers: dict[int, _Worker] = {}
 
-    def has_room(self) -> bool:
-        return len(self._busy()) < self._size
+    def __call__(self, payloads: Iterator[Any], *, last: bool = False) -> Iterator[Any]:
+        """See :class:`nasneurn.engines.Do`."""
+        while True:
+            yield from handed_out(payloads, self._has_room, self._give_next)
+            if last and self._has_room():
+                self._stop_idle()
+            if not self._busy():
+                return
+            task, answer = self._answer()
+            yield task.payload, answer
 
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._busy())
+    def _has_room(self) -> bool:
+        return len(self._busy()) < self._size
 
     def _busy(self) -> list["_Worker"]:
         return [worker for worker in self._workers.values() if worker.task]
 
-    def give(self, payload: Any, data: bytes) -> None:
+    def _give_next(self, payload: Any, data: bytes) -> None:
         """Give a payload to a worker that is idle, or to a new one."""
         for number in range(self._size):
             worker = self._workers.get(number)
@@ -90,7 +92,7 @@ class _Team:
             worker.start(_variables(number, self._size))
         worker.give(task)
 
-    def answer(self) -> tuple[_Task, Any]:
+    def _answer(self) -> tuple[_Task, Any]:
         """Wait for the next answer; the tasks of dead workers are given to new ones meanwhile."""
         while True:
             number, worker = self._next_ready()
@@ -117,7 +119,7 @@ class _Team:
                 assert isinstance(pipe, Connection)
                 return busy[pipe], self._workers[busy[pipe]]
 
-    def stop_idle(self) -> None:
+    def _stop_idle(self) -> None:
         """End the workers for which there is no more to do."""
         idle = [number for number, worker in self._workers.items() if worker.task is None]
         _stop([self._workers.pop(number) for number in idle])

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nasneurn.engines.answers import Failure, answered, handed_out, unpacked
@@ -17,10 +18,9 @@ RETRIES = 3
 LONGEST_TEMP = 20
 
 
-def run_on_ray(
-    work: Callable[[Any], Any], payloads: Iterator[Any], workers: int
-) -> Iterator[tuple[Any, Any]]:
-    """See :func:`nasneurn.engines.run`.
+@contextmanager
+def ray_workers(work: Callable[[Any], Any], workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """See :func:`nasneurn.engines.working`.
 
     A cluster is joined if ``RAY_ADDRESS`` names one; else Ray is started here, and stopped at the
     end. On a cluster, folders must be on a file system that all machines share.
@@ -49,7 +49,7 @@ def run_on_ray(
     def give(payload: Any, data: bytes) -> None:
         running[remote.remote(work, data)] = payload
 
-    try:
+    def do(payloads: Iterator[Any], *, last: bool = False) -> Iterator[tuple[Any, Any]]:
         while True:
             yield from handed_out(payloads, has_room, give)
             if not running:
@@ -62,6 +62,9 @@ def run_on_ray(
             except ray.exceptions.RayError as error:
                 answer = Failure(f"worker died ({type(error).__name__})", str(error))
             yield payload, answer
+
+    try:
+        yield do
     finally:
         for reference in running:
             ray.cancel(reference, force=True)

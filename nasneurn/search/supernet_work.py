@@ -151,7 +151,7 @@ class SupernetWork:
 
         def evaluate(architectures: Sequence[Architecture]) -> Iterator[float]:
             if place.engine != "here":
-                self._score_apart(architectures, known)
+                self._score_apart(do, architectures, known)
             for architecture in architectures:
                 name = choices_name(architecture)
                 if name not in known:
@@ -168,7 +168,10 @@ class SupernetWork:
         settings = EvolutionSettings(budget.population, budget.generations, budget.parents)
         total = settings.population * settings.generations
         title = f"{place.title}: evolution"
-        with meter(title, total, shown=place.shown, noted=place.noted) as progress:
+        with (
+            engines.working(place.engine, score_batch, place.workers) as do,
+            meter(title, total, shown=place.shown, noted=place.noted) as progress,
+        ):
             return evolve(
                 choices(supernet),
                 evaluate,
@@ -181,12 +184,14 @@ class SupernetWork:
                 seen=seen,
             )
 
-    def _score_apart(self, architectures: Sequence[Architecture], known: Scores) -> None:
+    def _score_apart(
+        self, do: engines.Do, architectures: Sequence[Architecture], known: Scores
+    ) -> None:
         place = self.place
         left = [one for one in architectures if choices_name(one) not in known]
         inside = replace(place, engine="here", workers=1, shown=False, noted=None)
         shared = batches(self.unit, inside, left, place.workers)
-        for batch, scores in engines.run(place.engine, score_batch, shared, place.workers):
+        for batch, scores in do(shared):
             if isinstance(scores, engines.Failure):
                 raise InputError(f"{self.unit.title}: {scores.error}")
             for architecture, score in zip(batch.architectures, scores, strict=True):
