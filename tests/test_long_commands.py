@@ -10,18 +10,25 @@ import pytest
 from in_process import run_command
 from one_thread import one_thread
 from tiny_bench import tiny_config
+from torch import Tensor, nn
 
+from nasneurn.algorithms import ERM
+from nasneurn.choices import Choice
 from nasneurn.cli import study_commands
 from nasneurn.errors import InputError
+from nasneurn.networks.build import describe
 from nasneurn.programs import outlook
 from nasneurn.programs.outlook import foresee
 from nasneurn.progress_notes import ProgressNote
-from nasneurn.studies import estimate, standing
+from nasneurn.studies import estimate, standing, timing
 from nasneurn.studies.bench_config import BenchConfig
-from nasneurn.studies.estimate import expected_seconds
+from nasneurn.studies.estimate import Expected, estimates, expected_seconds
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.standing import Standing
+from nasneurn.studies.timing import Pace
+from nasneurn.training.devices import LIGHTNING_PRECISION
+from nasneurn.training.fit import fit
 
 CPU = Execution(device="cpu")
 
@@ -59,7 +66,7 @@ def test_how_many_and_how_long_is_told_first(
     assert set(expected) == {unit.identity for unit in units(run)}
     assert all(seconds > 0 for seconds in expected.values())
     finish(run, units(run)[0])
-    monkeypatch.setattr(estimate, "expected_seconds", lambda run, left: {"a": 7200.0})
+    monkeypatch.setattr(estimate, "expected_seconds", lambda run, left: said(left, 2400.0))
     foresee(run, units(run))
     assert "3 trainings to do, at most about 2 h 00 min" in capsys.readouterr().err
     foresee(run, [])
@@ -77,18 +84,33 @@ def test_an_estimate_that_fails_ends_nothing(
     assert f"4 trainings to do; results go to {run.study.folder}" in capsys.readouterr().err
 
 
+def said(left: list[Any], seconds: float, untimed: str = "") -> Expected:
+    return Expected(
+        {one.identity: seconds for one in left}, tuple(map(Choice.parse, untimed.split()))
+    )
+
+
+@pytest.mark.parametrize(
+    ("untimed", "told"),
+    [
+        ("", "2 at once"),
+        ("me_ada ada", "longer with ada and me_ada, 2 at once"),
+        ("ada me_ada own:X", "longer with ada and me_ada and others, 2 at once"),
+    ],
+)
 def test_slower_algorithms_and_workers_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    untimed: str,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = tiny_config(models=["digits_convnet"], algorithms=["erm,randconv"])
     run = StudyRun(config, tmp_path, Execution(device="cpu", workers=2))
-    left = units(run)
-    monkeypatch.setattr(
-        estimate, "expected_seconds", lambda run, left: {one.identity: 60.0 for one in left}
-    )
-    foresee(run, left)
-    told = capsys.readouterr().err
-    assert "4 trainings to do, at most about 2 min 00 s, longer with randconv, 2 at once" in told
+    monkeypatch.setattr(estimate, "expected_seconds", lambda run, left: said(left, 60.0, untimed))
+    foresee(run, units(run))
+    line = capsys.readouterr().err
+    assert f"4 trainings to do, at most about 2 min 00 s, {told}; results go to" in line
 
 
 def test_what_is_not_timed_is_told_by_its_multiply_adds(
@@ -96,12 +118,90 @@ def test_what_is_not_timed_is_told_by_its_multiply_adds(
 ) -> None:
     config = tiny_config(models=["digits_convnet,lcnet_050"], stems=["none"])
     run = StudyRun(config, tmp_path, CPU)
-    monkeypatch.setattr(estimate, "TIMING_SECONDS", -1.0)
-    monkeypatch.setattr(estimate, "pace_of", lambda run, network: estimate.Pace(1e-3, 1e-4))
-    first, second = expected_seconds(run, units(run)).values()
-    assert first != second
-    # The protocol's draws are left as they were.
-    assert second > 0
+    monkeypatch.setattr(estimate, "NETWORK_SECONDS", -1.0)
+    monkeypatch.setattr(estimate, "pace_of", lambda run, network: Pace(1e-3, 1e-4))
+    monkeypatch.setattr(estimate, "stem_seconds", lambda run, stem: 0.0)
+    trainings = units(run)
+    first, second = (expected_seconds(run, trainings).seconds[one.identity] for one in trainings)
+    flops = [describe(one.architecture, 10, 32).flops for one in trainings]
+    assert first / second == pytest.approx(flops[0] / flops[1])
+
+
+class SlowStem(nn.Module):
+    """Takes a hundredth of a second for each batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.01)
+        return x
+
+
+class SlowSteps(ERM):
+    """Takes half a second for each step."""
+
+    def loss(self, *batch: Any) -> Tensor:
+        time.sleep(0.5)
+        return super().loss(*batch)
+
+
+class Particular(ERM):
+    """Takes no random images."""
+
+    def loss(self, *batch: Any) -> Tensor:
+        raise ValueError
+
+
+def test_stem_and_algorithm_are_in_the_estimate(tmp_path: Path) -> None:
+    config = tiny_config(
+        models=["digits_convnet"],
+        stems=[f"none,{__name__}:SlowStem"],
+        algorithms=[f"erm,ada,{__name__}:SlowSteps,{__name__}:Particular"],
+        changes={"epochs": 1, "train_images": 200},
+    )
+    run = StudyRun(config, tmp_path / "out", CPU)
+    trainings = units(run)
+    with one_thread():
+        expected = expected_seconds(run, trainings)
+    seconds = {
+        (one.stem.name.rpartition(":")[2], one.algorithm.name.rpartition(":")[2]):
+        expected.seconds[one.identity] for one in trainings
+    }  # fmt: skip
+    counts, size = estimate.image_counts(run), config.protocol.batch_size
+    seen = counts.fit // size * size + counts.held_out + counts.test
+    assert seconds["SlowStem", "erm"] - seconds["none", "erm"] >= 0.9 * 0.01 * seen / size
+    slower = seconds["none", "SlowSteps"] - seconds["none", "erm"]
+    assert slower >= 0.25 * (counts.fit // size)  # the plain step is timed anew each time
+    assert [str(one).rpartition(":")[2] for one in expected.untimed] == ["ada", "Particular"]
+    assert seconds["none", "ada"] == seconds["none", "erm"]
+    (one,) = estimates(run, trainings, expected)
+    assert one.trainings == 8
+    assert one.seconds == pytest.approx(sum(seconds.values()) / 8)
+
+
+@pytest.mark.parametrize(
+    ("precision", "sources", "domains"), [("bf16", "optdigits", 0), ("32", "optdigits+print", 2)]
+)
+def test_steps_are_timed_as_they_will_be(
+    precision: str,
+    sources: str,
+    domains: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tiny_config(
+        models=["digits_convnet"], sources_named=[sources], stems=["none"], precision=precision
+    )
+    run = StudyRun(config, tmp_path / "out", CPU)
+    seen: list[tuple[str, int]] = []
+
+    def watched(network: nn.Module, loader: Any, *rest: Any, **options: Any) -> None:
+        batch = next(iter(loader))
+        seen.append((options["precision"], len(batch[2].unique()) if len(batch) > 2 else 0))
+        loader.load_state_dict({"next": 0})
+        fit(network, loader, *rest, **options)
+
+    monkeypatch.setattr(timing, "fit", watched)
+    expected_seconds(run, units(run))
+    assert set(seen) == {(LIGHTNING_PRECISION[precision], domains)}
 
 
 def test_estimates_draw_nothing(run: StudyRun) -> None:

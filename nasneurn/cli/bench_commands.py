@@ -1,6 +1,5 @@
 """``nasneurn bench`` and ``nasneurn experiment``: grids of networks, stems, domains and seeds."""
 
-from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,8 +44,9 @@ if TYPE_CHECKING:
 Models = Annotated[
     list[str] | None,
     typer.Option(
-        help="digits_convnet, names of timm or the zoo, torchvision:NAME, package.module:Name, "
-        "globs, representatives, a found architecture.json#NAME; commas between, or repeated."
+        help="Networks: digits_convnet, a name of timm or of the paper's 44, torchvision:NAME, "
+        "module:Name of your own, a pattern such as 'vgg1?', architecture.json#NAME that a search "
+        "found, or representatives; commas between, or repeated."
     ),
 ]
 StartingWeights = Annotated[
@@ -63,7 +63,10 @@ Placements = Annotated[
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only list the trainings, with an estimate of time.")
+    bool,
+    typer.Option(
+        "--dry-run", help="Train nothing: check all, and list trainings and the time they take."
+    ),
 ]
 
 
@@ -92,7 +95,8 @@ def bench_command(
     dry_run: DryRun = False,
     extend: Extend = False,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="By torch.compile: pays in long trainings on a GPU.")
+        bool,
+        typer.Option("--compile", help="Use torch.compile, which pays in long trainings on a GPU."),
     ] = False,
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
@@ -100,15 +104,13 @@ def bench_command(
     trust_code: TrustCode = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="The folder of the results; by default results/bench.", callback=out_folder
-        ),
+        typer.Option(help="Folder of the results.", callback=out_folder),
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train networks after stems on source domains, and measure them on every domain.
+    """Train networks behind stems on source domains, and measure them on every domain.
 
     Without options: a small convolutional network without and with NeuRN on the built-in domains,
     two seeds, in some minutes. The same command continues where it was stopped; several may work
@@ -163,13 +165,7 @@ def run_and_print(run: "StudyRun", *, dry_run: bool = False, as_json: bool = Fal
     from nasneurn.report.result import print_study, study_json
 
     if dry_run:
-        from nasneurn.report.terminal import PlannedTrainings, print_plan
-        from nasneurn.studies.estimate import estimates
-
-        left = run.left(run.study.store.outcomes())
-        workers = run.execution.workers
-        plan = [PlannedTrainings(*astuple(one)) for one in estimates(run, left, workers)]
-        print_plan(plan, workers)
+        _print_plan(run)
         return
     study = finish(run)
     if as_json:
@@ -178,10 +174,29 @@ def run_and_print(run: "StudyRun", *, dry_run: bool = False, as_json: bool = Fal
         print_study(study)
 
 
+def _print_plan(run: "StudyRun") -> None:
+    """Check what a run checks before its first training, and print what is left to do."""
+    from nasneurn.programs.outlook import foresee, longer_with
+    from nasneurn.report.terminal import print_plan
+    from nasneurn.studies.estimate import estimates, expected_seconds
+    from nasneurn.studies.training_unit import Training
+
+    left, workers = run.left(run.study.store.outcomes()), run.execution.workers
+    if left:
+        run.config.check(run.suite)
+    if all(isinstance(unit, Training) for unit in left):
+        expected = expected_seconds(run, left)
+        print_plan(estimates(run, left, expected), workers)
+        if told := longer_with(expected.untimed):
+            typer.echo(told)
+    else:  # what supernets find is not known yet
+        foresee(run, left)
+
+
 def experiment_command(
     name: Annotated[str, typer.Argument(help="vgg19-transfer, patch-size or same-domain.")],
     models: Models = None,
-    suite: Annotated[str | None, typer.Option(help="Another suite than the experiment's.")] = None,
+    suite: Annotated[str | None, typer.Option(help="A suite in place of the experiment's.")] = None,
     sources: Sources = None,
     seeds: Seeds = None,
     budget: BudgetName = "paper",
@@ -196,7 +211,7 @@ def experiment_command(
     save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
     out: Annotated[
-        Path | None, typer.Option(help="The folder of the results.", callback=out_folder)
+        Path | None, typer.Option(help="Folder of the results.", callback=out_folder)
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,

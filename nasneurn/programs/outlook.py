@@ -3,11 +3,16 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from nasneurn.choices import Choice
 from nasneurn.progress import duration
 from nasneurn.studies.run import StudyRun
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
+
+if TYPE_CHECKING:
+    from nasneurn.studies.estimate import Expected
 
 
 def foresee(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
@@ -26,33 +31,37 @@ def foresee(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
     try:
         expected = _expected(run, left)
     except Exception:  # an estimate must not end what would run, as with a batch beyond the memory
-        expected = {}
+        expected = None
     print(f"nasneurn: {_told(run, left, expected)}", file=sys.stderr)
-    return expected
+    return expected.seconds if expected else {}
 
 
-def _expected(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
-    from nasneurn.studies.estimate import expected_seconds
-
-    expected = expected_seconds(run, left) if any(isinstance(u, Training) for u in left) else {}
-    if len(expected) < len(left):
-        from nasneurn.search.supernet_estimate import supernet_seconds
-
-        expected |= supernet_seconds(run, left)
-    return expected
+def longer_with(untimed: Sequence[Choice]) -> str:
+    """What an estimate says of algorithms that it knows too little of; nothing where of none."""
+    slower = sorted(map(str, untimed))
+    named = f"{' and '.join(slower[:2])}{' and others' * (len(slower) > 2)}"
+    return f"longer with {named}" if slower else ""
 
 
-def _told(run: StudyRun, left: Sequence[Unit], expected: dict[str, float]) -> str:
+def _expected(run: StudyRun, left: Sequence[Unit]) -> "Expected":
+    from nasneurn.studies.estimate import PLAIN, Expected, expected_seconds
+
+    expected = expected_seconds(run, left)
+    if len(expected.seconds) == len(left):
+        return expected
+    from nasneurn.search.supernet_estimate import supernet_seconds
+
+    seconds = expected.seconds | supernet_seconds(run, left)
+    return Expected(seconds, tuple(one for one in run.config.algorithms if one != PLAIN))
+
+
+def _told(run: StudyRun, left: Sequence[Unit], expected: "Expected | None") -> str:
     words = [f"{_counted(left)} to do" + _later(run, left)]
     if expected:
-        seconds, workers = sum(expected.values()), run.execution.workers
+        seconds, workers = sum(expected.seconds.values()), run.execution.workers
         most = "at most " if run.config.protocol.selection == "held_out" else ""
         words.append(f"{most}about {duration(seconds / min(workers, len(left)))}")
-        slower = sorted({str(one) for one in run.config.algorithms if one.name != "erm"})
-        if slower:
-            words.append(
-                f"longer with {' and '.join(slower[:2])}{' and others' * (len(slower) > 2)}"
-            )
+        words += [told for told in [longer_with(expected.untimed)] if told]
     at_once = f", {run.execution.workers} at once" if run.execution.workers > 1 else ""
     return f"{', '.join(words)}{at_once}; results go to {run.study.folder}"
 

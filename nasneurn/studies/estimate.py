@@ -1,15 +1,13 @@
-"""How long the trainings of a study will take at most, from a few steps of each architecture."""
+"""How long the trainings of a study will take at most, from a few timed steps of their parts."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
-import torch
-from torch import nn
-from torch.nn import functional as F
-
+from nasneurn.algorithms import ALGORITHMS
+from nasneurn.algorithms.interface import hook
+from nasneurn.choices import Choice
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network, describe
 from nasneurn.networks.weights import INHERITED
@@ -17,41 +15,41 @@ from nasneurn.rows import sources
 from nasneurn.studies.inputs import rows_of
 from nasneurn.studies.parts import selecting_targets, tested_part
 from nasneurn.studies.run import StudyRun
+from nasneurn.studies.timing import Pace, pace_of, stem_seconds, step_seconds, undisturbed
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
 from nasneurn.training.protocol import Protocol
 
-#: Steps that are timed, after one that is not, and the seconds after which no more are.
-STEPS = 3
-STEP_SECONDS = 2.0
-#: Images of the first step; where that takes long, of all.
-FEW_IMAGES, LONG_STEP = 8, 1.0
-#: Seconds that timing may take before a run starts; what is left is told by multiply-adds.
-TIMING_SECONDS = 8.0
+#: Seconds that timing networks may take, and algorithms; what is left is told by multiply-adds,
+#: and as plain training.
+NETWORK_SECONDS = 6.0
+ALGORITHM_SECONDS = 4.0
+
+#: Training without more.
+PLAIN = Choice(name="erm")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What trainings take at most.
+
+    Attributes:
+        seconds: by the identity of a training.
+        untimed: algorithms that were counted as plain training, which take longer.
+    """
+
+    seconds: dict[str, float]
+    untimed: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Trainings of one architecture that are left, and the most seconds that one takes."""
+    """Trainings of one architecture that are left, and the most seconds of one, in the mean."""
 
     architecture: str
     adaptation: str
     trainings: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds for one image: in training, and in measuring."""
-
-    training: float
-    measuring: float
-
-    def seconds(self, protocol: Protocol, counts: "ImageCounts") -> float:
-        """The most seconds that a training takes."""
-        batches, steps = protocol.passes_and_steps(counts.fit)
-        each_pass = counts.fit * self.training + counts.held_out * self.measuring
-        return steps / max(1, batches) * each_pass + counts.test * self.measuring
 
 
 @dataclass(frozen=True)
@@ -62,69 +60,99 @@ class ImageCounts:
     held_out: int
     test: int
 
-
-def estimates(run: StudyRun, left: Sequence[Unit], workers: int) -> list[Estimate]:
-    """An estimate for each architecture of the trainings that are ``left``, for so many at once."""
-    trainings = [unit for unit in left if isinstance(unit, Training)]
-    architectures = dict.fromkeys(
-        unit.architecture for unit in trainings if unit.weights != INHERITED
-    )
-    counts, found = image_counts(run), []
-    with undisturbed(workers):
-        for one in architectures:
-            network, adaptation = _network(run, one)
-            seconds = pace_of(run, network).seconds(run.config.protocol, counts)
-            count = sum(unit.architecture == one for unit in trainings)
-            found.append(Estimate(one.name, adaptation, count, seconds))
-    return found
+    def seconds(self, protocol: Protocol, pace: Pace) -> float:
+        """The most seconds that a training takes."""
+        batches, steps = protocol.passes_and_steps(self.fit)
+        each_pass = self.fit * pace.training + self.held_out * pace.measuring
+        return steps / max(1, batches) * each_pass + self.test * pace.measuring
 
 
-def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
-    """The most seconds that each training of ``left`` takes, by its identity; roughly, and soon.
+def estimates(run: StudyRun, left: Sequence[Unit], expected: Expected) -> list[Estimate]:
+    """What is expected of the trainings that are ``left``, by architecture."""
+    classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
+    by_architecture: dict[Architecture, list[float]] = {}
+    for unit in left:
+        if isinstance(unit, Training):
+            seconds = expected.seconds[unit.identity]
+            by_architecture.setdefault(unit.architecture, []).append(seconds)
+    return [
+        Estimate(one.name, describe(one, classes, size, way).adaptation, len(each), mean(each))
+        for one, each in by_architecture.items()
+    ]
 
-    As many architectures are timed as :data:`TIMING_SECONDS` allow. The others are taken to need
-    for each multiply-add what the timed ones need in the middle.
+
+def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> Expected:
+    """The most seconds that each training of ``left`` takes; roughly, and soon.
+
+    Timed are networks without a stem in plain training, stems alone, and on the smallest network
+    what each algorithm takes beside plain training: in the precision and on the device of the
+    study. As many networks are timed as :data:`NETWORK_SECONDS` allow. The others are taken to
+    need for each multiply-add what the timed ones need in the middle.
     """
     trainings = [unit for unit in left if isinstance(unit, Training)]
-    counts, config = image_counts(run), run.config
-    classes, size, way = len(run.suite.classes), config.image_size, config.adaptation
+    if not trainings:
+        return Expected({})
+    counts, protocol = image_counts(run), run.config.protocol
+    with undisturbed(run.execution.workers):
+        paces = _networks(run, trainings)
+        stems = {one: stem_seconds(run, one) for one in {unit.applied_stem for unit in trainings}}
+        slowdowns = _algorithms(run, trainings, paces)
+    found = {}
+    for unit in trainings:
+        stem, slowdown = stems[unit.applied_stem], slowdowns.get(unit.algorithm, 1.0)
+        pace = paces[unit.architecture].behind(stem, slowdown)
+        found[unit.identity] = (
+            (counts.held_out + counts.test) * pace.measuring
+            if unit.weights == INHERITED
+            else counts.seconds(protocol, pace)
+        )
+    algorithms = dict.fromkeys(unit.algorithm for unit in trainings if unit.weights != INHERITED)
+    return Expected(found, tuple(one for one in algorithms if one not in slowdowns))
+
+
+def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture, Pace]:
+    """The pace of each architecture; the smallest is timed first."""
+    classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
     costs = {
         one: max(1, describe(one, classes, size, way).flops)
         for one in dict.fromkeys(unit.architecture for unit in trainings)
     }
-    paces: dict[Architecture, Pace] = {}
+    timed: dict[Architecture, Pace] = {}
     begun = time.monotonic()
-    with undisturbed(run.execution.workers):
-        for one in costs:
-            if paces and time.monotonic() - begun > TIMING_SECONDS:
-                break
-            paces[one] = pace_of(run, _network(run, one)[0])
+    for one in sorted(costs, key=lambda each: costs[each]):
+        if timed and time.monotonic() - begun > NETWORK_SECONDS:
+            break
+        timed[one] = pace_of(run, create_network(one, classes, size, way)[0])
     usual = Pace(
-        median(pace.training / costs[one] for one, pace in paces.items()),
-        median(pace.measuring / costs[one] for one, pace in paces.items()),
+        median(pace.training / costs[one] for one, pace in timed.items()),
+        median(pace.measuring / costs[one] for one, pace in timed.items()),
     )
-    found = {}
-    for unit in trainings:
-        cost = costs[unit.architecture]
-        pace = paces.get(unit.architecture, Pace(usual.training * cost, usual.measuring * cost))
-        found[unit.identity] = (
-            (counts.held_out + counts.test) * pace.measuring
-            if unit.weights == INHERITED
-            else pace.seconds(config.protocol, counts)
-        )
+    return {one: timed.get(one, usual.times(cost)) for one, cost in costs.items()}
+
+
+def _algorithms(
+    run: StudyRun, trainings: Sequence[Training], paces: dict[Architecture, Pace]
+) -> dict[Choice, float]:
+    """How many times as long as a plain step one by an algorithm takes, on the quickest network.
+
+    Without those that could not be timed, or do more in some steps than in others.
+    """
+    quickest = min(paces, key=lambda one: paces[one].training)
+    plain = paces[quickest].training
+    classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
+    found = {PLAIN: 1.0}
+    begun = time.monotonic()
+    for one in dict.fromkeys(unit.algorithm for unit in trainings):
+        algorithm = ALGORITHMS.create(one)
+        late = time.monotonic() - begun > ALGORITHM_SECONDS
+        if one in found or late or hook(algorithm, "before_step") is not None:
+            continue
+        network, _ = create_network(quickest, classes, size, way)
+        try:
+            found[one] = max(1.0, step_seconds(run, network, algorithm) / plain)
+        except Exception:
+            continue
     return found
-
-
-@contextmanager
-def undisturbed(workers: int) -> Iterator[None]:
-    """Time with the threads of one of so many workers; threads and draws stay as they are."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // workers))
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def image_counts(run: StudyRun) -> ImageCounts:
@@ -150,54 +178,3 @@ def image_counts(run: StudyRun) -> ImageCounts:
             )
         )
     return ImageCounts(*(sum(numbers) // len(numbers) for numbers in (fit, held_out, test)))
-
-
-def _network(run: StudyRun, architecture: Architecture) -> tuple[nn.Module, str]:
-    size, way = run.config.image_size, run.config.adaptation
-    return create_network(architecture, len(run.suite.classes), size, way)
-
-
-def pace_of(run: StudyRun, network: nn.Module, batch_size: int | None = None) -> Pace:
-    """How fast a network is trained and measured where the study runs; plain steps are timed.
-
-    Args:
-        network: without a stem.
-        batch_size: images of a step; by default the protocol's.
-    """
-    size, images_of_step = run.config.image_size, batch_size or run.config.protocol.batch_size
-    network.to(run.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
-    few = min(FEW_IMAGES, images_of_step)
-
-    def step(count: int) -> None:
-        images = torch.rand(count, 3, size, size, device=run.device)
-        labels = torch.zeros(count, dtype=torch.long, device=run.device)
-        optimizer.zero_grad()
-        logits = network(images.to(memory_format=torch.channels_last))
-        F.cross_entropy(logits, labels).backward()
-        optimizer.step()
-
-    def measure(count: int) -> None:
-        images = torch.rand(count, 3, size, size, device=run.device)
-        with torch.inference_mode():
-            network(images.to(memory_format=torch.channels_last)).argmax(1).cpu()
-
-    step(few)
-    count = few if _seconds(lambda: step(few), steps=1) > LONG_STEP else images_of_step
-    training = _seconds(lambda: step(count)) / count
-    network.eval()
-    measure(few)
-    return Pace(training, _seconds(lambda: measure(count)) / count)
-
-
-def _seconds(step: Callable[[], None], steps: int = STEPS) -> float:
-    """Seconds of the quickest of some steps: others are those in which other work went first."""
-    begun = time.perf_counter()
-    taken: list[float] = []
-    while len(taken) < steps and time.perf_counter() - begun < STEP_SECONDS:
-        before = time.perf_counter()
-        step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - before)
-    return min(taken)
