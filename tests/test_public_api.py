@@ -60,6 +60,7 @@ def test_the_names_of_the_package() -> None:
     for name in NAMES:
         assert getattr(nasneurn, name) is not None
         assert name in dir(nasneurn)
+    assert {name for name in dir(nasneurn) if not name.startswith("__")} <= {*NAMES}
 
 
 def test_importing_imports_nothing_heavy() -> None:
