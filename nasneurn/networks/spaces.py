@@ -188,6 +188,12 @@ class SpaceChoice(Settings):
             InputError: the space has no such architecture, or NNI is needed and missing.
         """
         if self.space not in _PLAIN:
+            if find_spec("nni") is None:
+                raise InputError(
+                    f"the space {self.space} builds its networks by NNI, which is not installed; "
+                    "where it is, nasneurn export FILE --format pt2 makes a file of the network "
+                    "that needs PyTorch alone"
+                )
             return self.network(choices)
         plain = at(_PLAIN[self.space])
         return self._made(lambda: plain(choices, **self.settings))
