@@ -356,6 +356,8 @@ def imported(path: str, what: str) -> Any:
     try:
         if not module or not attribute:
             raise ImportError("it must be package.module:Name")
+        if module.endswith(".py"):
+            raise ImportError(f"write {Path(module).stem}:{attribute}, from the file's folder")
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)

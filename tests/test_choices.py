@@ -81,6 +81,7 @@ def test_own_makers() -> None:
         ("no.such.module:Thing", "cannot be imported"),
         ("test_choices:Nothing", "cannot be imported"),
         (":X", "cannot be imported"),
+        ("folder/own.py:Thing", "write own:Thing, from the file's folder"),
         ("sized:size=2020-01-01", "is no value"),
         ("test_choices:REGISTRY", "not callable"),
         ("builtins:dict", "does not tell its arguments"),

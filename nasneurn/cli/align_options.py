@@ -50,7 +50,8 @@ Normalize = Annotated[
     str | None,
     typer.Option(
         "--normalize",
-        help="What scores are divided by: range, or the longer, shorter, mean or geometric length.",
+        help="How scores are normalized: range (worst to best), or by a self-score: longer, "
+        "shorter, mean or geometric.",
     ),
 ]
 Similarity = Annotated[

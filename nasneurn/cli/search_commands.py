@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nasneurn.cli.bench_commands import run_and_print
+from nasneurn.cli.bench_commands import DryRun, run_and_print
 from nasneurn.cli.options import (
     STEMS,
     Algorithms,
@@ -99,6 +99,7 @@ def search_command(
         str, typer.Option(help="Lightning's strategy for several devices; auto is DDP.")
     ] = "auto",
     retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
@@ -147,7 +148,7 @@ def search_command(
                 algorithms, suite, image_size, splits, targets, seeds, budget, changes, precision
             ),
         )
-    run_and_print(run, as_json=as_json)
+    run_and_print(run, dry_run=dry_run, as_json=as_json)
 
 
 def quality_command(
@@ -171,6 +172,7 @@ def quality_command(
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
     extend: Extend = False,
     trust_code: TrustCode = False,
@@ -210,7 +212,7 @@ def quality_command(
             execution=where,
             **_shared(None, suite, image_size, splits, targets, seeds, budget, changes, precision),
         )
-    run_and_print(run, as_json=as_json)
+    run_and_print(run, dry_run=dry_run, as_json=as_json)
 
 
 def _shared(

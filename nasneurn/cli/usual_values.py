@@ -102,7 +102,7 @@ USUAL: dict[str, dict[str, str]] = {
     "predict": {"stems": "all of the studies", "data_dir": STUDY["data_dir"]},
     "advise": {
         "suite": "builtin; with two folders none",
-        "model": "that of the package, if it has one",
+        "model": "that of the package",
         "data_dir": STUDY["data_dir"],
     },
     "correlate": {"jobs": "all cores"},
