@@ -290,7 +290,11 @@ class Registry(Generic[T]):
             check_known(f"option of the {self.what} {choice.name}", option, defaults)
         for option, default in defaults.items():
             if default is ... and option not in choice.options:
-                raise InputError(f"the {self.what} {choice.name} needs the option {option!r}")
+                own = f"; its arguments are options, and it must make the {self.what}"
+                raise InputError(
+                    f"the {self.what} {choice.name} needs the option {option!r}"
+                    f"{own if ':' in choice.name else ''}"
+                )
         kept = {
             option: value
             for option, value in choice.options.items()

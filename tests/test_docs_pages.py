@@ -78,7 +78,7 @@ def test_the_readme_in_python(reader: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (block,) = (one for one in blocks(ROOT / "README.md") if one.language == "python")
     (reader / "page.md").write_text(f"```python\n{block.lines}```\n")
     study = follow(reader / "page.md", monkeypatch)["study"]
-    assert study.folder == Path("results/bench")
+    assert study.folder == Path("results/first")
     assert study.accuracy["training"].nunique() == 4
 
 
