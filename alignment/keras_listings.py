@@ -71,11 +71,6 @@ def listed_classes(classes: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in classes if name not in LEFT_OUT)
 
 
-def listings_version() -> str:
-    """The version of Keras that gave the listings."""
-    return str(_data()["keras"])
-
-
 @cache
 def _data() -> dict[str, Any]:
     text = files("alignment").joinpath("data", "keras_layers.json").read_text(encoding="utf-8")

@@ -27,7 +27,8 @@ from torchvision import transforms
 from torchvision.datasets import VisionDataset
 
 from nasneurn.algorithms import ERM
-from nasneurn.domains import Split, load_suite, subsample
+from nasneurn.domains import Split, load_suite
+from nasneurn.domains.source_rows import subsample_rows
 from nasneurn.networks import create_network
 from nasneurn.progress import meter
 from nasneurn.stems import create_stem
@@ -149,7 +150,8 @@ def compare(
 def rows(name: str, quick: bool) -> Iterator[dict]:
     suite = load_suite(name)
     domain = suite.domains[0]
-    split = subsample(suite.images(domain, "train"), 600 if quick else MOST)
+    whole = suite.images(domain, "train")
+    split = whole.take(subsample_rows(whole.labels, 600 if quick else MOST))
     for architecture in ARCHITECTURES[: 1 if quick else None]:
         for stem in ("none", "neurn"):
             for batch in (64, 256):

@@ -60,8 +60,6 @@ Limit = Annotated[int, Field(ge=1, lt=2**63)]
 Size = Annotated[int, Field(ge=0, lt=2**63)]
 #: What random numbers begin from, as PyTorch and numpy take them alike.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-#: A share, such as an accuracy.
-Share = Annotated[float, Field(ge=0, le=1)]
 #: A name; an empty one names nothing.
 Name = Annotated[str, Field(min_length=1)]
 #: Side of images in pixels.

@@ -15,8 +15,6 @@ from torchvision.transforms.v2._utils import is_pure_tensor
 
 from nasneurn.stems.neural_response import NeuRN as NeuRNModule
 
-__all__ = ["NeuRN"]
-
 
 class NeuRN(v2.Transform):
     """Neural Response Normalization of the images in whatever a pipeline passes on.

@@ -21,7 +21,24 @@ def of_bytes(transform: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     return done.to(images.dtype, memory_format=torch.channels_last) / 255
 
 
-class TrivialAugment:
+class _Augmenting:
+    """The loss is that of images of which each went through the transform by itself."""
+
+    _transform: Callable[[Tensor], Tensor]
+
+    def loss(
+        self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
+    ) -> Tensor:
+        """See :class:`nasneurn.algorithms.Algorithm`."""
+        return criterion(network(self.augment(images)), labels)
+
+    @augmenting
+    def augment(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [0, 1], each by draws of its own."""
+        return of_bytes(self._transform, images)
+
+
+class TrivialAugment(_Augmenting):
     """One random operation for each image, of a random strength.
 
     Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation",
@@ -33,19 +50,8 @@ class TrivialAugment:
     def __init__(self) -> None:
         self._transform = v2.TrivialAugmentWide()
 
-    def loss(
-        self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
-    ) -> Tensor:
-        """See :class:`nasneurn.algorithms.Algorithm`."""
-        return criterion(network(self.augment(images)), labels)
 
-    @augmenting
-    def augment(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1], each by an operation of its own."""
-        return of_bytes(self._transform, images)
-
-
-class RandAugment:
+class RandAugment(_Augmenting):
     """Some random operations for each image, all of one strength.
 
     Cubuk, Zoph, Shlens and Le, "RandAugment: Practical Automated Data Augmentation with a
@@ -62,14 +68,3 @@ class RandAugment:
         check_number("operations", operations, lambda x: x >= 1 and x == int(x), "1 or more")
         check_number("magnitude", magnitude, lambda x: 0 <= x <= 30 and x == int(x), "0 to 30")
         self._transform = v2.RandAugment(int(operations), int(magnitude))
-
-    def loss(
-        self, network: nn.Module, images: Tensor, labels: Tensor, criterion: Criterion
-    ) -> Tensor:
-        """See :class:`nasneurn.algorithms.Algorithm`."""
-        return criterion(network(self.augment(images)), labels)
-
-    @augmenting
-    def augment(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [0, 1], each by operations of its own."""
-        return of_bytes(self._transform, images)

@@ -18,8 +18,6 @@ from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.choices import Choice
 from nasneurn.errors import InputError, kind_and_line, one_line
 
-__all__ = ["check_algorithm"]
-
 
 def check_algorithm(name: str | Choice, classes: int = 10, image_size: int = 32) -> None:
     """Refuse an algorithm that does not keep what the trainings rely on.

@@ -13,7 +13,7 @@
 
 from nasneurn.domains.loading import SUITES, SuiteHandle, load_suite
 from nasneurn.domains.pixels import FilePixels
-from nasneurn.domains.source_rows import hold_out, source_rows, subsample
+from nasneurn.domains.source_rows import source_rows
 from nasneurn.domains.suite import Domain, Part, Split, Suite, joined
 
 __all__ = [
@@ -24,9 +24,7 @@ __all__ = [
     "Split",
     "Suite",
     "SuiteHandle",
-    "hold_out",
     "joined",
     "load_suite",
     "source_rows",
-    "subsample",
 ]

@@ -7,7 +7,6 @@ training seed moves an image: all architectures and seeds are selected on the sa
 import numpy as np
 import numpy.typing as npt
 
-from nasneurn.domains.suite import Split
 from nasneurn.errors import InputError
 
 #: The stream that chooses held-out images; fixed, so that no training seed moves an image.
@@ -98,10 +97,10 @@ def hold_out_rows(labels: Labels, fraction: float) -> tuple[Rows, Rows]:
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def subsample_rows(labels: Labels, n: int, seed: int = 0) -> Rows:
+def subsample_rows(labels: Labels, n: int) -> Rows:
     """Draw ``n`` rows with the classes in the proportions of the whole; all, if there are fewer.
 
-    Shares are rounded by largest remainder. The same ``seed`` draws the same rows.
+    Shares are rounded by largest remainder. The same rows are drawn each time.
 
     Raises:
         InputError: ``n`` is below 1.
@@ -117,21 +116,7 @@ def subsample_rows(labels: Labels, n: int, seed: int = 0) -> Rows:
     largest = np.argsort(-(exact - shares), kind="stable")
     shares[largest[: n - int(shares.sum())]] += 1
     rows = [
-        np.random.default_rng((seed, int(label))).permutation(np.flatnonzero(labels == label))[
-            :share
-        ]
+        np.random.default_rng((0, int(label))).permutation(np.flatnonzero(labels == label))[:share]
         for label, share in zip(values, shares, strict=True)
     ]
     return np.sort(np.concatenate(rows))
-
-
-def hold_out(split: Split, fraction: float = 0.15) -> tuple[Split, Split]:
-    """Divide training images into copies ``(fit, held_out)``, as :func:`hold_out_rows` does."""
-    fit, held_out = hold_out_rows(split.labels, fraction)
-    return split.take(fit), split.take(held_out)
-
-
-def subsample(split: Split, n: int, seed: int = 0) -> Split:
-    """Copy ``n`` images, chosen as :func:`subsample_rows` does; all of them are not copied."""
-    rows = subsample_rows(split.labels, n, seed)
-    return split if len(rows) == len(split) else split.take(rows)

@@ -12,8 +12,6 @@ from nasneurn.errors import InputError, one_line
 from nasneurn.files import written_atomically
 from nasneurn.models.trained_model import TrainedModel, load_model
 
-__all__ = ["Format", "export"]
-
 #: ``onnx``, or ``pt2`` of :func:`torch.export.save`.
 Format = Literal["onnx", "pt2"]
 #: How far the logits of a file may be from the model's: of these, the greater.

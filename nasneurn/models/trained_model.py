@@ -18,8 +18,6 @@ from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, input
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
 
-__all__ = ["TrainedModel", "load_model"]
-
 #: The device that numbers are computed on where a file holds none.
 CPU = torch.device("cpu")
 #: What a file holds of a model beside its training and weights: see ``about_model``.

@@ -19,8 +19,6 @@ from nasneurn.choices import Choice
 from nasneurn.errors import InputError
 from nasneurn.models.front import make_front
 
-__all__ = ["with_stem"]
-
 Network = TypeVar("Network", bound=nn.Module)
 
 #: The child that holds stem and scaling. It comes first, so that what takes a network apart into

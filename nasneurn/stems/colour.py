@@ -5,8 +5,6 @@ from torch import Tensor
 from nasneurn.errors import InputError
 from nasneurn.stems.stem_checks import check_images, widened
 
-__all__ = ["grey"]
-
 
 def grey(x: Tensor) -> Tensor:
     """Luma 0.299 R + 0.587 G + 0.114 B in all three channels.

@@ -11,8 +11,6 @@ from nasneurn.choices import Choice
 from nasneurn.errors import InputError, kind_and_line
 from nasneurn.stems.registry import STEMS
 
-__all__ = ["check_stem"]
-
 #: How far the answer for an image may move with its batch, as a share of its greatest value.
 _TOLERANCE = 1e-4
 

@@ -5,8 +5,6 @@ from torch import Tensor
 from nasneurn.stems.lines import filter_line
 from nasneurn.stems.stem_checks import check_images, widened
 
-__all__ = ["sobel"]
-
 
 def sobel(x: Tensor) -> Tensor:
     """Gradient magnitude of each channel, sqrt(gx^2 + gy^2), with the edge repeated.

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from nasneurn.errors import InputError
 
-__all__ = ["FunctionStem", "from_function"]
-
 
 class FunctionStem(nn.Module):
     """A function of images, with its options, as a module.

@@ -13,8 +13,6 @@ from nasneurn.stems.leading import as_batch, is_traced, like_given, recorded
 from nasneurn.stems.moments import BORDERS, SCOPES, deviations, respond
 from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
-__all__ = ["Border", "Mode", "NeuRN", "Scope", "neurn"]
-
 #: What lies outside the image.
 Border = Literal["reflect", "zero", "replicate"]
 #: Where the greatest deviation is looked for.

@@ -12,8 +12,6 @@ from nasneurn.stems.colour import grey
 from nasneurn.stems.neural_response import Mode, neurn
 from nasneurn.stems.stem_checks import check_images, check_number, widened
 
-__all__ = ["neurn_grey", "neurn_resized", "neurn_scales"]
-
 _ORDERS = ("before", "after")
 _WAYS = {
     "nearest": {"mode": "nearest-exact"},

@@ -7,8 +7,6 @@ from torch import Tensor
 from nasneurn.stems.lines import gaussian
 from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
-__all__ = ["instance_norm", "local_contrast_norm", "local_response_norm"]
-
 
 def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     """Standardize each channel of each image: (x - mean) / sqrt(variance + eps).

@@ -10,8 +10,6 @@ from nasneurn.located import Located
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["STEMS", "create_stem", "list_stems", "register_stem"]
-
 
 def _function(name: str, **options: Any) -> "Callable[..., nn.Module]":
     return Located(f"nasneurn.stems.function_stems:{name}", **options)
