@@ -22,7 +22,6 @@ from alignment.drawing import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.legend import Legend
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,7 @@ def draw_branches(axes: "Axes", tree: FloatArray, *, width: float = 1.0) -> None
     axes.set_ylim(len(tree) + 0.5, -0.5)
 
 
-def family_legend(
-    axes: "Axes", shown: Shown, place: tuple[float, float], note: str = ""
-) -> "Legend":
+def family_legend(axes: "Axes", shown: Shown, place: tuple[float, float], note: str = "") -> None:
     """The colours of the families, down from a place in inches from the upper right corner."""
     from matplotlib.lines import Line2D
 
@@ -127,7 +124,6 @@ def family_legend(
     as_written(legend.get_texts())
     for text, (name, _) in zip(legend.get_texts(), entries, strict=True):
         text.set_text(name)
-    return legend
 
 
 def legend_size(shown: Shown) -> tuple[float, float]:

@@ -105,16 +105,12 @@ def compare(
 
 
 def _ways(
-    architectures: Sequence[Architecture],
-    published: Matrix,
-    substitutions: Sequence[Substitution] | None = None,
+    architectures: Sequence[Architecture], published: Matrix
 ) -> dict[str, tuple[Architecture, ...]]:
     """The networks in the matrix's order, in each way in which they can be taken."""
     by_name = {one.name: one for one in architectures}
     ordered = tuple(by_name[name] for name in published.names)
-    if substitutions is None:
-        substitutions = published.substitutions
-    printed = as_printed(ordered, substitutions)
+    printed = as_printed(ordered, published.substitutions)
     return (
         {AS_THEY_ARE: ordered} if printed == ordered else {PRINTED: printed, AS_THEY_ARE: ordered}
     )

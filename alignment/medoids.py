@@ -11,13 +11,7 @@ import numpy as np
 from alignment.arrays import BoolArray, IntArray
 
 
-def k_medoids(
-    distances: IntArray,
-    k: int,
-    starts: int | None = None,
-    *,
-    allowed: BoolArray | None = None,
-) -> IntArray:
+def k_medoids(distances: IntArray, k: int, *, allowed: BoolArray | None = None) -> IntArray:
     """The best of many descents by swaps, from a greedy start and from random ones (seed 0).
 
     Of equally good ends of a descent the one that comes first in lexicographic order.
@@ -25,15 +19,13 @@ def k_medoids(
     Args:
         distances: (N, N), whole numbers of 0 and above, so that sums are exact.
         k: from 1 to N, or to the number of those that are allowed.
-        starts: how many random starts; by default fewer for very many architectures.
         allowed: (N,), which may be a centre; by default all. Distances of all count.
 
     Returns:
         The ``k`` places, ascending.
     """
     count = len(distances)
-    if starts is None:
-        starts = 12 if count <= 200 else 4
+    starts = 12 if count <= 200 else 4
     random = np.random.default_rng(0)
     places = np.arange(count) if allowed is None else np.flatnonzero(allowed)
     barred = np.setdiff1d(np.arange(count), places)

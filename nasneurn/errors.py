@@ -1,5 +1,7 @@
 """The error that a person can mend: wrong input, told in one line."""
 
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """What a person gave cannot be used.
@@ -22,6 +24,17 @@ def one_line(error: object, at_most: int | None = 200) -> str:
     'EOFError'
     """
     return " ".join(str(error).split())[:at_most].rstrip(" .") or type(error).__name__
+
+
+def listed(names: Iterable[str], most: int) -> str:
+    """The first of some names as part of a line, and how many more there are.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    whole = list(names)
+    more = len(whole) - most
+    return ", ".join(whole[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def kind_and_line(error: BaseException) -> str:

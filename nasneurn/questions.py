@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 from nasneurn.api import bench_run, load_study, read_config
 from nasneurn.errors import InputError
 from nasneurn.files import real
+from nasneurn.programs.given_words import words
 
 if TYPE_CHECKING:
     from nasneurn.analysis.gain_correlation import GainCorrelation
     from nasneurn.diagnosis.diagnose import Diagnosis
     from nasneurn.prediction.advice import Advice
     from nasneurn.prediction.predicting import Prediction
+    from nasneurn.programs.shown import ShownStudy
     from nasneurn.report.ablation_files import Ablation
     from nasneurn.report.study_content import StudyContent
+    from nasneurn.studies.config import StudyConfig
     from nasneurn.studies.run import Execution, StudyRun
 
 
@@ -64,8 +67,8 @@ def diagnose(
         config,
         config.open_suite(data_dir),
         choose_device(device),
-        pairs=[pairs] if isinstance(pairs, str) else pairs,
-        stems=[stems] if isinstance(stems, str) else stems,
+        pairs=words(pairs),
+        stems=words(stems),
         images=images,
         corrupted=corrupted,
     )
@@ -108,14 +111,10 @@ def predict(
     from nasneurn.report.prediction_files import write_prediction
     from nasneurn.training.devices import choose_device
 
-    folders = [studies] if isinstance(studies, str | Path) else list(studies)
-    loaded = [load_study(folder) for folder in folders]
-    if not loaded:
-        raise InputError("no study; name the folder of one or more")
-    measured = [(study, read_config(study.config_path)) for study in loaded]
+    measured = _opened(studies)
     pairs = known_pairs(
         measured,
-        stems=split_choices([stems] if isinstance(stems, str) else stems),
+        stems=split_choices(words(stems)),
         control=control,
         images=images,
         data_dir=data_dir,
@@ -125,7 +124,7 @@ def predict(
     model = ModelFile(
         version=VERSION,
         nasneurn=environment()["nasneurn"],
-        studies=tuple(study.folder.resolve().name for study in loaded),
+        studies=tuple(study.folder.resolve().name for study, _ in measured),
         image_size=measured[0][1].image_size,
         images=images,
         stems=found.models,
@@ -224,7 +223,7 @@ def correlate(
     from nasneurn.report.correlation_report import write_correlation
 
     found = correlate_studies(
-        [studies] if isinstance(studies, str | Path) else list(studies),
+        words(studies),
         stem=stem,
         control=control,
         kind=kind,
@@ -355,12 +354,18 @@ def report(
     from nasneurn.report.page import FORMATS, write_report
 
     check_known("format", format, FORMATS)
-    folders = [studies] if isinstance(studies, str | Path) else list(studies)
-    unique = list({real(Path(folder)): Path(folder) for folder in folders}.values())
+    opened = _opened(studies)
+    usual = (opened[0][0].folder if len(opened) == 1 else Path()) / f"report.{format}"
+    path = Path(out) if out is not None else usual
+    return path, write_report(opened, path, format, trust_code=trust_code)
+
+
+def _opened(
+    folders: Path | str | Sequence[Path | str],
+) -> "list[tuple[ShownStudy, StudyConfig]]":
+    """The studies of some folders, each once, with their configurations."""
+    unique = {real(Path(folder)): folder for folder in words(folders)}
     if not unique:
         raise InputError("no study; name the folder of one or more")
-    loaded = [load_study(folder) for folder in unique]
-    read = [(study, read_config(study.config_path)) for study in loaded]
-    usual = (unique[0] if len(unique) == 1 else Path()) / f"report.{format}"
-    path = Path(out) if out is not None else usual
-    return path, write_report(read, path, format, trust_code=trust_code)
+    loaded = map(load_study, unique.values())
+    return [(study, read_config(study.config_path)) for study in loaded]

@@ -15,13 +15,13 @@ from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.report.captions import own_accuracy, randomness, seeds_of
 from nasneurn.report.tables import ReportTable, latex, tables, write_tables
 from nasneurn.report.terminal import (
-    PlannedTrainings,
-    Progress,
     overall_view,
     print_plan,
-    print_status,
     quality_view,
+    status_view,
 )
+from nasneurn.studies.estimate import Estimate
+from nasneurn.studies.standing import Standing
 
 COMPARED = {"overall", "pairs", "architectures", "same_domain", "intervals"}
 
@@ -98,14 +98,6 @@ def test_settings_are_columns_of_every_table() -> None:
     overall = tables(rows)["overall"].frame.set_index(["weights", "stem"])["difference"]
     assert overall["inherited", "neurn"] == pytest.approx(20, abs=3)
     assert overall["scratch", "neurn"] == pytest.approx(5, abs=3)
-
-
-def test_algorithms_have_tables_as_stems_have() -> None:
-    rows = grid_rows().rename(columns={"stem": "algorithm", "algorithm": "stem"})
-    rows["algorithm"] = rows["algorithm"].replace("none", "erm")
-    found = tables(rows, "algorithm", "erm")
-    assert set(found) == {*COMPARED, "accuracy", "ranks"}
-    assert found["overall"].frame["algorithm"].tolist() == ["neurn", "sobel"]
 
 
 def test_pairs_come_in_the_order_of_the_rows() -> None:
@@ -201,16 +193,16 @@ def test_the_terminal_shows_the_p_values_of_the_table() -> None:
 
 
 def test_the_plan_is_told() -> None:
-    plan = [PlannedTrainings("resnet18", "as published", 6, 700.0)]
+    plan = [Estimate("resnet18", "as published", 6, 700.0)]
     text = told(lambda console: print_plan(plan, workers=2, console=console))
     assert "1 h 10 min" in text
     assert "6 trainings, at most 35 min 00 s with 2 at once" in text
 
 
 def test_the_status_is_told_with_what_failed() -> None:
-    lines = [Progress("resnet18", 6, 3, 1), Progress("spos supernet", 2, 2, 0)]
-    failures = [("resnet18, none, mnist, seed 0", "RuntimeError: [out] of memory")]
-    text = told(lambda console: print_status("results/x", lines, failures, console))
+    kinds = {"resnet18": (6, 3, 1), "spos supernet": (2, 2, 0)}
+    failures = (("resnet18, none, mnist, seed 0", "RuntimeError: [out] of memory"),)
+    text = told(status_view(Standing(kinds, failures, (), None)))
     assert " ".join(text.split()).count("6 │ 3 │ 1 │ 2") == 1
     assert "failed: resnet18, none, mnist, seed 0: RuntimeError: [out] of memory" in text
 

@@ -20,8 +20,9 @@ from nasneurn.progress import plain_console
 from nasneurn.report.figures import write_figures
 from nasneurn.report.style import write_figure
 from nasneurn.report.tables import tables
-from nasneurn.report.terminal import Progress, overall_view, print_status
+from nasneurn.report.terminal import overall_view, status_view
 from nasneurn.studies.folder import Study
+from nasneurn.studies.standing import Standing
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
 
@@ -37,7 +38,7 @@ def console() -> tuple[Console, io.StringIO]:
 @pytest.mark.parametrize("name", MARKUP)
 def test_no_name_is_markup(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     to, text = console()
-    print_status(name, [Progress(name, 3, 2, 1)], [(name, name)], to)
+    to.print(status_view(Standing({name: (3, 2, 1)}, ((name, name),), (name,), None)))
     assert text.getvalue().count(name) == 4
     to, text = console()
     rows = grid_rows(("a",), stems=("none", name), seeds=2)

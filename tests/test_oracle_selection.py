@@ -240,7 +240,7 @@ def test_each_target_is_measured_with_the_weights_of_its_pass(finished: Study, z
         body.load_state_dict(
             load_file(weights_path(finished.folder, training.identity, row["target"]))
         )
-        stem, _ = inputs.standardized_stem(
+        stem = inputs.standardized_stem(
             training.stem,
             run.suite.handle,
             ("photo", "sketch"),

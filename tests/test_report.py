@@ -115,15 +115,6 @@ def test_each_setting_has_figures_of_its_own(tmp_path: Path) -> None:
     }
 
 
-def test_algorithms_are_drawn_as_stems_are(tmp_path: Path) -> None:
-    rows = grid_rows(("a",), seeds=1)
-    rows = rows.rename(columns={"stem": "algorithm", "algorithm": "stem"})
-    rows["algorithm"] = rows["algorithm"].replace("none", "erm")
-    history = history_rows(rows)
-    drawn = write_figures(rows, history, tmp_path, factor="algorithm", control="erm")
-    assert names(drawn) == {*COMPARED, "curves"}
-
-
 def test_the_overall_figure_shows_the_table() -> None:
     rows = grid_rows(stems=("none", "neurn"))
     (row,) = compare(cross_domain(rows)).to_dict(orient="records")

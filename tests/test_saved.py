@@ -67,9 +67,7 @@ def test_the_weights_give_the_rows_again(saved: Study) -> None:
         body, _ = create_network(done.architecture, 10, done.image_size)
         body.load_state_dict(load_file(path))
         cpu = torch.device("cpu")
-        stem, _ = inputs.standardized_stem(
-            done.applied_stem, handle, done.sources, done.protocol, cpu
-        )
+        stem = inputs.standardized_stem(done.applied_stem, handle, done.sources, done.protocol, cpu)
         network = nn.Sequential(stem, body).eval().to(memory_format=torch.channels_last)
         for row in rows.to_dict(orient="records"):
             part = load_suite("builtin").tested(row["target"], done.sources)

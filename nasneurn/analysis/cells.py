@@ -8,6 +8,8 @@ The selection is one where it is an oracle's. All other rows of one protocol hav
 old rows do not name it.
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from nasneurn.rows import sources
@@ -16,6 +18,8 @@ from nasneurn.rows import sources
 CASE = ("architecture", "source", "target", "seed")
 #: What makes two rows those of one cell.
 CELL = ("architecture", "source")
+#: What names a supernet, in tables of its architectures.
+SUPERNET = ("space", "source", "stem", "seed")
 #: Columns whose values are never mixed.
 SETTINGS = (
     "suite", "protocol", "scaling", "selection", "weights", "placement", "algorithm", "stem",
@@ -150,6 +154,19 @@ def split(rows: pd.DataFrame, factor: str = "stem") -> list[tuple[dict[str, str]
     for values, part in rows.groupby(names, sort=False, dropna=False):
         parts.append((dict(zip(names, map(str, values), strict=True)), part))
     return parts
+
+
+def of_setting(rows: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of a setting, by what :func:`split` says of it; columns may lack.
+
+    >>> of_setting(pd.DataFrame({"weights": ["scratch", "inherited"]}), {"weights": "scratch"})
+       weights
+    0  scratch
+    """
+    for name, value in own.items():
+        if name in rows:
+            rows = rows[rows[name].astype(str) == value]
+    return rows
 
 
 def levels(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> list[str]:

@@ -100,16 +100,16 @@ def proxy_a_distance(x: Sample, y: Sample) -> float:
     return max(0.0, 2 * (2 * float(scores.mean()) - 1))
 
 
-def components(x: Sample, y: Sample, most: int = COMPONENTS) -> tuple[Values, Values]:
+def components(x: Sample, y: Sample) -> tuple[Values, Values]:
     """Both samples on the first principal components of both together.
 
-    As many as ``most``, and no more than one for each five rows of the smaller sample, since a
-    covariance of few rows says little.
+    As many as :data:`COMPONENTS`, and no more than one for each five rows of the smaller sample,
+    since a covariance of few rows says little.
     """
     from sklearn.decomposition import PCA
 
     together = np.concatenate([x, y]).astype(np.float64)
-    count = max(1, min(most, together.shape[1], min(len(x), len(y)) // ROWS_EACH))
+    count = max(1, min(COMPONENTS, together.shape[1], min(len(x), len(y)) // ROWS_EACH))
     reduced = PCA(count, svd_solver="full").fit_transform(together)
     return reduced[: len(x)], reduced[len(x) :]
 

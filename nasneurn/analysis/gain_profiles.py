@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasneurn.analysis.cells import cross_domain, varied
+from nasneurn.analysis.cells import CASE, cross_domain, varied
 from nasneurn.analysis.mantel import Values, pairs_of, unit
 from nasneurn.choices import check_known
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, listed
 
 #: The fewest architectures that are compared: 6 have 720 orders, so p may be 0.0014.
 FEWEST = 6
@@ -25,8 +25,6 @@ KINDS = ("euclidean", "correlation")
 FEWEST_PAIRS = 3
 #: How many names a message lists.
 LISTED = 4
-
-_CASE = ["architecture", "source", "target", "seed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +97,7 @@ def profile_distances(gains: Values, kind: str, names: tuple[str, ...] = ()) -> 
         )
     flat = np.flatnonzero(np.ptp(gains, axis=1) <= 1e-12)
     if len(flat):
-        told = listed([names[place] if names else str(place) for place in flat])
+        told = listed((names[place] if names else str(place) for place in flat), LISTED)
         raise InputError(
             f"{told} gains the same on each pair, so its profile has no correlation; say euclidean"
         )
@@ -130,7 +128,7 @@ def gain_profiles(
             settings; too few architectures; no pair that all have.
     """
     rows = _chosen(rows, stem, control, where or {})
-    wide = rows.pivot_table(index=_CASE, columns="stem", values="accuracy", aggfunc="mean")
+    wide = rows.pivot_table(index=list(CASE), columns="stem", values="accuracy", aggfunc="mean")
     paired = wide.dropna()
     notes = _unpaired(wide, stem, control)
     gains = (paired[stem] - paired[control]).rename("gain").reset_index()
@@ -160,7 +158,8 @@ def gain_profiles(
     if seeds.nunique() > 1:
         few = [str(name) for name in seeds.index[seeds == seeds.min()]]
         notes.append(
-            f"from {seeds.min()} to {seeds.max()} seeds an architecture; the fewest: {listed(few)}"
+            f"from {seeds.min()} to {seeds.max()} seeds an architecture; the fewest: "
+            f"{listed(few, LISTED)}"
         )
 
     def matrix(part: pd.DataFrame) -> Values:
@@ -221,7 +220,7 @@ def _unpaired(wide: pd.DataFrame, stem: str, control: str) -> list[str]:
             numbers = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             told.append(f"{few['architecture'].iloc[0]} from {few['source'].iloc[0]}, {numbers}")
         if told:
-            notes.append(f"without {lacking}, so left out: {listed(told)}")
+            notes.append(f"without {lacking}, so left out: {listed(told, LISTED)}")
     return notes
 
 
@@ -232,14 +231,11 @@ def _dropped_pairs(table: pd.DataFrame) -> list[str]:
         return []
     lacking = [str(name) for name in gone.index[gone.isna().any(axis=1)]]
     told = [f"{source} to {target}" for source, target in _named(gone.columns)]
-    return [f"pairs left out, since not all have them: {listed(told)}; lacking: {listed(lacking)}"]
+    return [
+        f"pairs left out, since not all have them: {listed(told, LISTED)}; lacking: "
+        f"{listed(lacking, LISTED)}"
+    ]
 
 
 def _named(pairs: "pd.Index[Any]") -> list[tuple[str, str]]:
     return [(str(pair[0]), str(pair[1])) for pair in pairs]
-
-
-def listed(names: list[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from nasneurn.analysis.cells import SUPERNET
 from search_spaces.pareto import hypervolume
-
-#: Columns of a table of candidates that name their supernet.
-GROUP = ["space", "source", "stem", "seed"]
 
 
 def hypervolumes(evolution: pd.DataFrame, burden: str = "flops") -> pd.DataFrame:
@@ -22,12 +20,12 @@ def hypervolumes(evolution: pd.DataFrame, burden: str = "flops") -> pd.DataFrame
         aims = np.stack([1 - source["held_out_accuracy"], source[burden].astype(float)], axis=1)
         least, span = aims.min(axis=0), np.ptp(aims, axis=0)
         scaled = (aims - least) / np.where(span > 0, span, 1)
-        for group, own in source.groupby(GROUP, sort=False):
+        for group, own in source.groupby(list(SUPERNET), sort=False):
             generations = own["generation"].to_numpy()
             points = scaled[source.index.get_indexer(own.index)]
             rows += [
                 {
-                    **dict(zip(GROUP, group, strict=True)),
+                    **dict(zip(SUPERNET, group, strict=True)),
                     "generation": generation,
                     "burden": burden,
                     "hypervolume": hypervolume(points[generations <= generation], (1.05, 1.05)),

@@ -114,15 +114,15 @@ def _fine_share(frequencies: Values, power: Values) -> Values:
     return np.where(total > 0, upper / np.where(total > 0, total, 1.0), 0.0)
 
 
-def blank_share(images: Images, patch: int = PATCH) -> Values:
-    """The share of ``patch`` x ``patch`` patches that have one shade in each channel, (N,).
+def blank_share(images: Images) -> Values:
+    """The share of 3 x 3 patches that have one shade in each channel, (N,).
 
     There a contrast normalization has nothing to normalize but noise.
     """
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    sizes = (1, 1, patch, patch)
+    sizes = (1, 1, PATCH, PATCH)
     spread = maximum_filter(images, sizes) - minimum_filter(images, sizes)
-    reach = patch // 2
+    reach = PATCH // 2
     inner = spread[:, :, reach : -reach or None, reach : -reach or None].max(axis=1)
     return np.asarray((inner <= BLANK).mean(axis=(1, 2)), dtype=np.float64)

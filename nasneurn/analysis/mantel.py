@@ -51,30 +51,6 @@ class Mantel:
     permutations: int
 
 
-def mantel(
-    tables: Sequence[Values],
-    other: Values,
-    method: str = "spearman",
-    *,
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> list[Mantel]:
-    """Test each of ``tables`` against ``other``.
-
-    Args:
-        tables: each (N, N) and symmetric; their diagonals do not count.
-        other: (N, N) and symmetric.
-        method: of :data:`METHODS`.
-        permutations: how many orders are drawn; where there are no more than that, all are taken.
-        seed: of the draws.
-
-    Raises:
-        InputError: an unknown method, or tables of other sizes, or of fewer than 4 things.
-    """
-    drawn = correlations(tables, other, method, permutations=permutations, seed=seed)
-    return [drawn.test(place) for place in range(len(tables))]
-
-
 @dataclass(frozen=True, eq=False)
 class Correlations:
     """Correlations of D tables with one other, as it is and in P orders.
@@ -129,7 +105,18 @@ def correlations(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Correlations:
-    """What :func:`mantel` judges; arguments and errors are the same."""
+    """Correlate each of ``tables`` with ``other``, as it is and in other orders.
+
+    Args:
+        tables: each (N, N) and symmetric; their diagonals do not count.
+        other: (N, N) and symmetric.
+        method: of :data:`METHODS`.
+        permutations: how many orders are drawn; where there are no more than that, all are taken.
+        seed: of the draws.
+
+    Raises:
+        InputError: an unknown method, or tables of other sizes, or of fewer than 4 things.
+    """
     count = len(other)
     if count < LEAST or any(table.shape != other.shape for table in tables):
         raise InputError(

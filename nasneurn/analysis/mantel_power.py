@@ -49,13 +49,11 @@ def mantel_power(
         ``method``, ``planted``, ``mean_r`` (of the simulations), ``level`` and ``power``.
 
     Raises:
-        InputError: as :func:`nasneurn.analysis.mantel.mantel`.
+        InputError: as :func:`nasneurn.analysis.mantel.correlations`.
     """
     one = unit(pairs_of(distances), method)
     orders, exact = orders_of(len(distances), permutations, seed)
-    draws = np.random.default_rng([seed, 1])
-    shuffled = draws.permuted(np.tile(np.arange(len(measured)), (runs, 1)), axis=1)
-    chance = np.concatenate(list(in_orders(_squares(measured), shuffled)))
+    chance = _chance(measured, runs, seed)
     mixes = {r: _mix(_squares(distances), chance[:_TRIED], one, r, method) for r in planted}
     found = {
         r: unit_rows(_mixed(_squares(distances), chance, mix), method) for r, mix in mixes.items()
@@ -81,15 +79,10 @@ def mantel_power(
     return pd.DataFrame(records)
 
 
-def planted_distances(
-    distances: Values, measured: Values, r: float, method: str = "pearson", *, seed: int = 0
-) -> Values:
-    """(N, N), one simulation: the mix that has the correlation ``r`` on average."""
-    one = unit(pairs_of(distances), method)
-    draws = np.random.default_rng([seed, 1])
-    shuffled = draws.permuted(np.tile(np.arange(len(measured)), (_TRIED, 1)), axis=1)
-    chance = np.concatenate(list(in_orders(_squares(measured), shuffled)))
-    mix = _mix(_squares(distances), chance, one, r, method)
+def planted_distances(distances: Values, measured: Values, r: float, *, seed: int = 0) -> Values:
+    """(N, N), one simulation: the mix that has Pearson's correlation ``r`` on average."""
+    chance = _chance(measured, _TRIED, seed)
+    mix = _mix(_squares(distances), chance, unit(pairs_of(distances), "pearson"), r, "pearson")
     table = np.zeros(distances.shape)
     table[np.triu_indices(len(table), 1)] = _mixed(_squares(distances), chance[:1], mix)[0]
     return np.asarray(table + table.T)
@@ -98,6 +91,13 @@ def planted_distances(
 def unit_rows(rows: Values, method: str) -> Values:
     """Each row as :func:`nasneurn.analysis.mantel.unit`, whatever the sizes of the others."""
     return unit(rows / np.abs(rows).max(axis=-1, keepdims=True), method)
+
+
+def _chance(measured: Values, runs: int, seed: int) -> Values:
+    """(runs, pairs), squares of the measured distances, of architectures in random order."""
+    draws = np.random.default_rng([seed, 1])
+    shuffled = draws.permuted(np.tile(np.arange(len(measured)), (runs, 1)), axis=1)
+    return np.concatenate(list(in_orders(_squares(measured), shuffled)))
 
 
 def _squares(table: Values) -> Values:

@@ -44,7 +44,7 @@ def neighbour_test(
         distances: (N, N), symmetric.
         values: (N,), not all equal.
         neighbours: how many; equally far ones share what places are left.
-        permutations: as of :func:`nasneurn.analysis.mantel.mantel`.
+        permutations: as of :func:`nasneurn.analysis.mantel.correlations`.
         seed: of the draws.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 
-def over_seeds(values: pd.DataFrame, keys: Sequence[str], value: str = "value") -> pd.DataFrame:
+def over_seeds(values: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """A row for each of ``keys``, in the order of the values: ``mean``, ``std`` and ``seeds``.
 
     ``std`` is the standard deviation over seeds (n - 1), NaN for one. A value that is NaN is none.
@@ -16,6 +16,6 @@ def over_seeds(values: pd.DataFrame, keys: Sequence[str], value: str = "value") 
     """
     if values.empty:
         return pd.DataFrame(columns=[*keys, "mean", "std", "seeds"])
-    of_seed = values.groupby([*keys, "seed"], sort=False, dropna=False)[value].mean()
+    of_seed = values.groupby([*keys, "seed"], sort=False, dropna=False)["value"].mean()
     groups = of_seed.groupby(level=list(keys), sort=False, dropna=False)
     return groups.agg(mean="mean", std="std", seeds="count").reset_index()

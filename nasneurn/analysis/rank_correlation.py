@@ -5,6 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from nasneurn.analysis.cells import SUPERNET
+
 Values = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
@@ -12,8 +14,6 @@ Index = npt.NDArray[np.int64]
 DRAWS = 2000
 #: The fewest pairs that an interval is given for; of 6 to 30 it holds the truth in 89 to 97%.
 FEWEST = 6
-#: Columns of a table of architectures that name their supernet.
-GROUP = ["space", "source", "stem", "seed"]
 
 
 def rank_correlation(
@@ -72,12 +72,12 @@ def rank_correlations(quality: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {
-            **dict(zip(GROUP, group, strict=True)),
+            **dict(zip(SUPERNET, group, strict=True)),
             "measure": measure,
             "architectures": len(table),
             **rank_correlation(table[measure].to_numpy(float), table["alone"].to_numpy(float)),
         }
-        for group, table in quality.groupby(GROUP, sort=False)
+        for group, table in quality.groupby(list(SUPERNET), sort=False)
         for measure in ("raw", "recalibrated")
     ]
     return pd.DataFrame(rows)

@@ -63,7 +63,7 @@ def rank(rows: pd.DataFrame, factor: str = "stem") -> Ranking:
     return Ranking(ranks, cells, p, critical_difference(count, cells))
 
 
-def critical_difference(count: int, cells: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of average ranks: q * sqrt(k (k + 1) / (6 N))."""
-    q = float(stats.studentized_range.ppf(1 - alpha, count, np.inf)) / np.sqrt(2)
+def critical_difference(count: int, cells: int) -> float:
+    """Nemenyi's critical difference of average ranks at 5%: q * sqrt(k (k + 1) / (6 N))."""
+    q = float(stats.studentized_range.ppf(0.95, count, np.inf)) / np.sqrt(2)
     return float(q * np.sqrt(count * (count + 1) / (6 * cells)))

@@ -14,7 +14,7 @@ Labels = npt.NDArray[np.integer[Any]]
 BINS = 15
 
 
-def reliability(logits: Logits, labels: Labels, bins: int = BINS) -> pd.DataFrame:
+def reliability(logits: Logits, labels: Labels) -> pd.DataFrame:
     """A row for each bin of confidence, the greatest probability, that holds images.
 
     Columns are ``bin`` (from 0), ``confidence`` and ``accuracy`` (means of its images) and ``n``.
@@ -26,7 +26,7 @@ def reliability(logits: Logits, labels: Labels, bins: int = BINS) -> pd.DataFram
     """
     sure = softmax(np.asarray(logits, dtype=np.float64), axis=1).max(axis=1)
     right = logits.argmax(axis=1) == labels
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    place = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
     images = pd.DataFrame({"bin": place, "confidence": sure, "accuracy": right.astype(float)})
     table = images.groupby("bin").agg(
         confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), n=("accuracy", "size")

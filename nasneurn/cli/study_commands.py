@@ -22,7 +22,8 @@ def status_command(
     """Show how far a study is, also while it runs: what is done, failed, in work and left."""
     _print_title(folder)
     from nasneurn.api import load_study, read_config
-    from nasneurn.report.terminal import Progress, print_status
+    from nasneurn.progress import plain_console
+    from nasneurn.report.terminal import status_view
     from nasneurn.studies.standing import standing
 
     study = load_study(folder)
@@ -31,8 +32,7 @@ def status_command(
         _watch(lambda: standing(study, read_config(study.config_path)), every)
         return
     now = standing(study, read_config(study.config_path))
-    progress = [Progress(name, *counts) for name, counts in now.kinds.items()]
-    print_status(str(now), progress, now.failures)
+    plain_console().print(status_view(now), soft_wrap=True)
 
 
 def _print_title(folder: Path) -> None:
@@ -52,7 +52,7 @@ def _watch(look: Callable[[], "Standing"], every: float) -> None:
 
     from nasneurn.interruption import Interrupted
     from nasneurn.progress import plain_console
-    from nasneurn.report.terminal import Progress, status_view
+    from nasneurn.report.terminal import status_view
 
     console, told = plain_console(), ""
     try:
@@ -70,10 +70,7 @@ def _watch(look: Callable[[], "Standing"], every: float) -> None:
         with Live(console=console, auto_refresh=False) as live:
             while True:
                 now = look()
-                progress = [Progress(name, *counts) for name, counts in now.kinds.items()]
-                live.update(
-                    status_view(str(now), progress, now.failures, now.in_work), refresh=True
-                )
+                live.update(status_view(now), refresh=True)
                 if not now.left:
                     return
                 time.sleep(every)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasneurn.errors import InputError, one_line
+from nasneurn.files import reading
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -30,11 +31,8 @@ def read_bytes(path: Path | str) -> bytes:
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with reading(path), open(path, "rb") as file:
+        return file.read()
 
 
 def decode(path: Path | str, size: int, data: bytes | None = None) -> npt.NDArray[np.uint8]:

@@ -29,7 +29,7 @@ from nasneurn.domains.class_images import (
 from nasneurn.domains.decoding import SUFFIXES
 from nasneurn.domains.file_hashes import content_digest
 from nasneurn.errors import InputError
-from nasneurn.files import opened, written_atomically
+from nasneurn.files import opened, reading, written_atomically
 from nasneurn.paths import cache_dir
 from nasneurn.rows import JOINT
 
@@ -37,6 +37,8 @@ from nasneurn.rows import JOINT
 LISTING_VERSION = 1
 #: Class folders that are scanned at once.
 SCANNED_AT_ONCE = 8
+#: So many listings of a root are looked at for files that are known, the newest.
+RECENT = 8
 LAYOUT = "<domain>/<class>/<image files>"
 
 
@@ -122,10 +124,8 @@ def scan(root: Path) -> Listing:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; it must hold {LAYOUT}")
-    try:
+    with reading(root):
         return _scan(root)
-    except OSError as error:
-        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
 
 
 def _folders(parent: Path) -> list[str]:
@@ -282,10 +282,10 @@ def kept(root: Path, digest: str) -> Listing | None:
         return None
 
 
-def kept_listings(root: Path, most: int = 8) -> Iterator[Listing]:
-    """What the cache has of a root, the newest first."""
+def kept_listings(root: Path) -> Iterator[Listing]:
+    """What the cache has of a root: the newest ones, the newest first."""
     found = cache_folder(root).glob("listing-*.npz")
-    for path in sorted(found, key=lambda one: one.stat().st_mtime, reverse=True)[:most]:
+    for path in sorted(found, key=lambda one: one.stat().st_mtime, reverse=True)[:RECENT]:
         if (listing := kept(root, path.stem.removeprefix("listing-"))) is not None:
             yield listing
 
@@ -301,7 +301,7 @@ def folder_times(root: Path, nested: Iterable[str] = ()) -> tuple[int, ...]:
         root: the folder.
         nested: folders below those of classes, as paths below the root; -1 where one has gone.
     """
-    try:
+    with reading(root):
         return tuple(
             os.stat(folder).st_mtime_ns
             for domain in _folders(root)
@@ -310,8 +310,6 @@ def folder_times(root: Path, nested: Iterable[str] = ()) -> tuple[int, ...]:
                 *(root / domain / name for name in _folders(root / domain)),
             )
         ) + tuple(_time(root / name) for name in nested)
-    except OSError as error:
-        raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
 
 
 def _time(folder: Path) -> int:

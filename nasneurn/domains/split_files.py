@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nasneurn.choices import suggestion
 from nasneurn.domains.listing import Listing
 from nasneurn.errors import InputError
-from nasneurn.files import read_text
+from nasneurn.files import read_text, reading
 
 #: What a row is for: flags, as an image of PACS's test list may be in another list too.
 TRAIN, VAL, TEST, NAMED = 1, 2, 4, 8
@@ -138,9 +138,8 @@ class _Places:
 
 def _text(file: Path) -> list[str]:
     try:
-        return read_text(file).splitlines()
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from error
+        with reading(file):
+            return read_text(file).splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not a text file in UTF-8") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, listed
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.small_images import POSITIONS, fit
 from nasneurn.networks.strides import Unstrided, lose_strides
@@ -65,10 +65,8 @@ class Adaptation:
             return f"upsampled to {self.upsampled}"
         said = ", ".join(f"{key}={value}" for key, value in self.options)
         if self.unstrided:
-            names = [layer.module for layer in self.unstrided]
-            if len(names) > NAMED:
-                names[NAMED - 1 :] = [f"{names[NAMED - 1]} and {len(names) - NAMED} more"]
-            said = f"{', '.join(names)} without stride"
+            names = (layer.module for layer in self.unstrided)
+            said = f"{listed(names, NAMED)} without stride"
         said = said or "as published"
         return (
             said if self.last_map is None else f"{said}, last map {self.last_map} x {self.last_map}"

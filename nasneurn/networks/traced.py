@@ -14,7 +14,7 @@ from alignment.keras_models import SUFFIXES
 from alignment.layers import Architecture
 from alignment.zoo import Request, resolve
 from nasneurn.choices import split_choices
-from nasneurn.errors import InputError, one_line
+from nasneurn.errors import InputError, listed, one_line
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found
 from nasneurn.networks.names import is_own, lines_of, own_architecture
 from nasneurn.networks.own import NETWORKS, create_own
@@ -113,17 +113,12 @@ def gather_pair(
             held = [one.name for one in named]
             example = f"{word}#{held[0]}" if named[0].file else held[0]
             raise InputError(
-                f"{word!r} names {len(held)} architectures ({_listed(held)}), and a side of a pair "
-                f"is one; name one of them, such as {example}"
+                f"{word!r} names {len(held)} architectures ({listed(held, LISTED)}), and a side of "
+                f"a pair is one; name one of them, such as {example}"
             )
     wanted = name_models(pair, trust_code=trust_code, input_shape=input_shape)
     traced = _trace(_told_apart(wanted), jobs=jobs, strict=True)
     return traced[0], traced[-1]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 # ---------------------------------------------------------------- from words to what is wanted

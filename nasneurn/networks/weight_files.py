@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from nasneurn.errors import InputError, one_line
-from nasneurn.files import opened
+from nasneurn.errors import InputError, listed, one_line
+from nasneurn.files import opened, reading
 from nasneurn.networks.weights import SUFFIXES, file_label
 
 Weights = dict[str, Tensor]
@@ -37,7 +37,7 @@ def digest_of(path: Path) -> str:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: weights must be *{', *'.join(SUFFIXES)}")
-    try:
+    with reading(path):
         if path.is_dir():
             raise InputError(f"{path}: is a folder, must be a file of weights")
         size, room = path.stat().st_size, psutil.virtual_memory().total
@@ -50,8 +50,6 @@ def digest_of(path: Path) -> str:
             )
         with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def read_weights(path: Path, label: str | None = None) -> Weights:
@@ -106,7 +104,7 @@ def _state_dict(content: Any, path: Path) -> Weights:
         raise InputError(f"{path}: holds a {type(content).__name__}, must hold a state dict")
     weights = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     if not weights:
-        held = _listed(map(str, content)) if content else "nothing"
+        held = listed(map(str, content), LISTED) if content else "nothing"
         raise InputError(f"{path}: holds no state dict, but {held}")
     return weights
 
@@ -144,8 +142,8 @@ def fitted(
         for name, value in given.items()
         if name in wanted and value.shape != wanted[name].shape
     ]
-    faults = [f"they lack {_listed(missing)}"] if missing else []
-    faults += [f"they have {_listed(unexpected)}"] if unexpected else []
+    faults = [f"they lack {listed(missing, LISTED)}"] if missing else []
+    faults += [f"they have {listed(unexpected, LISTED)}"] if unexpected else []
     faults += shapes[:1]
     if faults:
         raise InputError(f"{told}: {'; '.join(faults)}")
@@ -185,9 +183,3 @@ def _prefixes(given: Weights, wanted: Mapping[str, Tensor]) -> Iterator[str]:
             name.startswith(prefix) for name in wanted
         ):
             yield prefix
-
-
-def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
-    return ", ".join(every[:LISTED]) + more

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -66,19 +65,18 @@ def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def write_ablation(found: Ablation) -> list[Path]:
+def write_ablation(found: Ablation) -> None:
     """Write the tables, in percentage points, and the figure into the study's folder."""
     tables = {
         "tables/ablation": in_percent(found.overall) if len(found.overall) else found.overall,
         "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
         "responses": found.responses,
     }
-    written = write_csv_files(tables, found.study.folder)
+    write_csv_files(tables, found.study.folder)
     if len(found.overall):
         told = seeds_of(found.study.accuracy)
         path = found.study.folder / "figures" / "ablation.png"
-        written.append(write_figure(lambda: draw_ablation(found.overall, told), path))
-    return written
+        write_figure(lambda: draw_ablation(found.overall, told), path)
 
 
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:

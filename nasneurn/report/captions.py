@@ -38,21 +38,19 @@ def selection_of(rows: pd.DataFrame) -> str:
     return ORACLE_SELECTION if by_oracle(rows) else ""
 
 
-def own_accuracy(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> str:
-    """Accuracy on test images of the sources themselves, for each value of ``factor``.
+def own_accuracy(rows: pd.DataFrame) -> str:
+    """Accuracy on test images of the sources themselves, for each stem.
 
     >>> own_accuracy(pd.DataFrame({"architecture": ["a"], "source": ["mnist"], "seed": [0],
     ...     "target": ["mnist"], "stem": ["none"], "accuracy": [0.97]}))
     "on the source's own test images: none 97.0%"
     """
     told = []
-    for own, part in split(designs(same_domain(rows)), factor):
+    for own, part in split(designs(same_domain(rows))):
         if part.empty:
             continue
-        means = mean_over(part, [factor])
-        listed = ", ".join(
-            f"{level} {100 * means[level]:.1f}%" for level in levels(part, factor, control)
-        )
+        means = mean_over(part, ["stem"])
+        listed = ", ".join(f"{stem} {100 * means[stem]:.1f}%" for stem in levels(part))
         label = ", ".join(own.values())
         told.append(f"{label}: {listed}" if label else listed)
     if not told:

@@ -1,4 +1,4 @@
-"""Figures of what each stem (or algorithm) adds; rows with gaps are drawn with them."""
+"""Figures of what each stem adds; rows with gaps are drawn with them."""
 
 import textwrap
 from collections.abc import Sequence
@@ -59,12 +59,12 @@ def _of_pairs(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataF
     return table[there]
 
 
-def _shown_pairs(rows: pd.DataFrame, factor: str, control: str) -> tuple[pd.DataFrame, str]:
+def _shown_pairs(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The rows of the pairs that are shown, and which these are where some are left out."""
     pairs = _pairs(rows)
     if len(pairs) <= MOST_PAIRS:
         return rows, ""
-    paired = differences(cross_domain(rows), factor, control)
+    paired = differences(cross_domain(rows))
     means = mean_over(paired, ["source", "target"], "difference")
     chosen, told = extremes(means.reindex(pd.MultiIndex.from_tuples(pairs)), MOST_PAIRS)
     return _of_pairs(rows, chosen), f"pairs: {told}"
@@ -87,13 +87,13 @@ def _arrows(rows: pd.DataFrame) -> list[str]:
     return arrows
 
 
-def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+def draw_overall(rows: pd.DataFrame) -> Figure:
     """What each adds across domains: each architecture, and all together with intervals."""
     across = cross_domain(rows)
-    table = compare(across, factor, control)
-    whole = table.set_index(factor).sort_values("difference")
-    each = compare(across, factor, control, by=("architecture",))
-    colours = level_colours(levels(rows, factor, control), control)
+    table = compare(across)
+    whole = table.set_index("stem").sort_values("difference")
+    each = compare(across, by=("architecture",))
+    colours = level_colours(levels(rows))
     names = list(dict.fromkeys(each["architecture"]))
     figure = Figure(figsize=(7.5, 1.5 + 0.62 * len(whole)), layout="constrained")
     axis = figure.subplots()
@@ -102,9 +102,8 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
         if row["random"]:
             axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, lw=3, c=colour)
         axis.plot(100 * row["difference"], place, "|", ms=20, mew=3, c=colour)
-        for name, value in (
-            each[each[factor] == level].set_index("architecture")["difference"].items()
-        ):
+        own = each[each["stem"] == level].set_index("architecture")
+        for name, value in own["difference"].items():
             shape = marker(names.index(str(name))) if len(names) <= MANY else "o"
             axis.plot(100 * value, place + 0.27, shape, ms=5, c=colour, alpha=0.75)
     marks = names if len(names) <= MANY else [f"one of {len(names)} architectures"]
@@ -114,7 +113,7 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     axis.axvline(0, color=NEUTRAL, lw=1)
     axis.set_yticks(range(len(whole)), list(whole.index))
     axis.set_ylim(-0.5, len(whole) - 0.4)
-    axis.set_xlabel(f"accuracy against {control} (percentage points)")
+    axis.set_xlabel("accuracy against none (percentage points)")
     axis.set_title(
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
@@ -122,15 +121,15 @@ def draw_overall(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     return figure
 
 
-def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+def draw_effects(rows: pd.DataFrame) -> Figure:
     """For each architecture and pair, a line from the accuracy of the control to that of each."""
     seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
-    rows, left_out = _shown_pairs(rows, factor, control)
+    rows, left_out = _shown_pairs(rows)
     rows = pooled(rows)
     pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
-    found = levels(rows, factor, control)
-    colours, others = level_colours(found, control), found[1:]
-    keys = ["architecture", factor, "source", "target"]
+    found = levels(rows)
+    colours, others = level_colours(found), found[1:]
+    keys = ["architecture", "stem", "source", "target"]
     means = 100 * mean_over(cross_domain(rows), keys)
     columns = min(COLUMNS, len(architectures))
     lines = -(-len(architectures) // columns)
@@ -157,7 +156,7 @@ def draw_effects(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     draw_legend(
         figure, handles, found, loc="outside lower center", ncols=min(len(handles), 2 + columns)
     )
-    title = f"Each {factor} against {control}, means of {seeds}"
+    title = f"Each stem against none, means of {seeds}"
     figure.suptitle("\n".join(filter(None, [title, *_lines(left_out, figure)])), fontsize=11)
     return figure
 
@@ -181,16 +180,16 @@ def _draw_effect(
             axis.plot(value, place + offset, "o", ms=4.5, color=colours[level])
 
 
-def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+def draw_differences(rows: pd.DataFrame) -> Figure:
     """What each adds, architecture by pair, in percentage points; gains are blue."""
     seeds, named = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
-    rows, left_out = _shown_pairs(rows, factor, control)
-    paired = differences(cross_domain(rows), factor, control)
-    pairs, found = _pairs(rows), list(dict.fromkeys(paired[factor]))
+    rows, left_out = _shown_pairs(rows)
+    paired = differences(cross_domain(rows))
+    pairs, found = _pairs(rows), list(dict.fromkeys(paired["stem"]))
     each = mean_over(paired, ["architecture"], "difference")
     all_names = list(dict.fromkeys(rows["architecture"]))
     architectures, fewer = extremes(each.reindex(all_names), MOST_ARCHITECTURES)
-    keys = [factor, "architecture", "source", "target"]
+    keys = ["stem", "architecture", "source", "target"]
     means = 100 * mean_over(paired, keys, "difference")
     reach, beyond = reach_of(means)
     arrows = [named[pair] for pair in pairs]
@@ -233,7 +232,7 @@ def draw_differences(rows: pd.DataFrame, factor: str = "stem", control: str = "n
     bar = figure.colorbar(drawn, ax=list(axes), extend=beyond, aspect=12, shrink=0.9, pad=0.02)
     bar.outline.set_visible(False)
     bar.set_label("percentage points")
-    title = f"Accuracy against {control}, means of {seeds}"
+    title = f"Accuracy against none, means of {seeds}"
     notes = [left_out, f"architectures: {fewer}" if fewer else ""]
     lines = [line for note in (title, *notes) for line in _lines(note, figure)]
     figure.suptitle("\n".join(lines), fontsize=11)

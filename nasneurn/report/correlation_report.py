@@ -21,13 +21,8 @@ PLANTED, ENOUGH = 0.4, 0.8
 SHOWN = 3
 
 
-def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = True) -> list[Path]:
-    """Write all tables as CSV, two figures, and the summary.
-
-    Returns:
-        ``tests.csv``, ``partial.csv``, ``power.csv``, ``profiles.csv``, ``distances.csv``,
-        ``summary.txt``, ``pairs.png`` and ``map.png``.
-    """
+def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = True) -> None:
+    """Write all tables as CSV, two figures, and the summary."""
     tables = {
         "tests": found.tests,
         "partial": found.partial,
@@ -35,17 +30,12 @@ def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = T
         "profiles": found.profile_table,
         "distances": found.distance_table,
     }
-    written = write_csv_files(tables, folder, "%.6g")
+    write_csv_files(tables, folder, "%.6g")
     with written_atomically(folder / "summary.txt") as draft:
         draft.write_text("\n".join(summary(found)) + "\n", encoding="utf-8")
-    written.append(folder / "summary.txt")
     if figures:
-        drawings = {"pairs": draw_pairs, "map": draw_map}
-        written += [
+        for name, draw in {"pairs": draw_pairs, "map": draw_map}.items():
             write_figure(partial(draw, found), folder / f"{name}.png")
-            for name, draw in drawings.items()
-        ]
-    return written
 
 
 def summary(found: GainCorrelation) -> list[str]:

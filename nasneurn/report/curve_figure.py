@@ -15,7 +15,7 @@ from nasneurn.report.style import draw_legend, level_colours, pooled
 MOST_SOURCES = 12
 
 
-def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "none") -> Figure:
+def draw_curves(history: pd.DataFrame) -> Figure:
     """Held-out source accuracy over epochs: mean over seeds, and the range of the seeds."""
     seeds = seeds_of(history)
     history = pooled(history.assign(design=history["architecture"]))
@@ -23,8 +23,8 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
     more = len(sources) - MOST_SOURCES
     sources = sources[:MOST_SOURCES]
     architectures = list(dict.fromkeys(history["architecture"]))
-    found = levels(history, factor, control)
-    colours = level_colours(found, control)
+    found = levels(history)
+    colours = level_colours(found)
     figure = Figure(
         figsize=(1.2 + 2.4 * max(2, len(sources)), 1.2 + 2.1 * len(architectures)),
         layout="constrained",
@@ -37,7 +37,7 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
             chosen = history[
                 (history["architecture"] == architecture) & (history["source"] == source)
             ]
-            _draw(axes[i, j], chosen, factor, colours)
+            _draw(axes[i, j], chosen, colours)
             axes[i, j].set_title(
                 f"{architecture},\n{source}"
                 if len(architecture) > 14
@@ -56,8 +56,8 @@ def draw_curves(history: pd.DataFrame, factor: str = "stem", control: str = "non
     return figure
 
 
-def _draw(axis: Axes, chosen: pd.DataFrame, factor: str, colours: dict[str, Any]) -> None:
-    for level, rows in chosen.groupby(factor, sort=False):
+def _draw(axis: Axes, chosen: pd.DataFrame, colours: dict[str, Any]) -> None:
+    for level, rows in chosen.groupby("stem", sort=False):
         # A run that stopped early keeps its best accuracy: that is what it is measured with.
         curves = rows.pivot_table(
             index="epoch", columns=["design", "seed"], values="held_out_accuracy"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nasneurn.analysis.cells import of_setting
 from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
@@ -22,19 +23,18 @@ DRAWN = 4
 Drawings = dict[str, Callable[[], Figure]]
 
 
-def write_diagnosis(found: Diagnosis, folder: Path) -> list[Path]:
+def write_diagnosis(found: Diagnosis, folder: Path) -> None:
     """Write ``tables/`` and ``figures/``; numbers are in full.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    written = write_csv_files(found.tables, folder / "tables")
+    write_csv_files(found.tables, folder / "tables")
     drawings = _drawings(found)
     with meter("figures", len(drawings)) as progress:
         for name, draw in drawings.items():
-            written.append(write_figure(draw, folder / "figures" / f"{name}.png"))
+            write_figure(draw, folder / "figures" / f"{name}.png")
             progress.advance()
-    return written
 
 
 def _drawings(found: Diagnosis) -> Drawings:
@@ -56,37 +56,23 @@ def _drawings(found: Diagnosis) -> Drawings:
 
 def _of_kind(found: Diagnosis, own: Mapping[str, str], rows: pd.DataFrame) -> Drawings:
     stems = list(found.chosen.stems)
-    tables = {name: _part(table, own) for name, table in found.tables.items()}
+    # Tables of images alone are of all kinds.
+    tables = {name: of_setting(table, own) for name, table in found.tables.items()}
     tables = {name: table for name, table in tables.items() if len(table)}
     drawings = shift_drawings(tables, rows, stems)
     for source in found.chosen.sources:
-        for name, (needed, draw) in {
-            "reliability": ("reliability", lambda t, s: reliability_drawing(t, stems, s)),
-            "confusions": (
-                "confusions",
-                lambda t, s: draw_confusions(t, stems, s, found.classes),
-            ),
-            "layers": ("layers", draw_layers),
-            "corruptions": (
-                "corruptions",
-                lambda t, s: draw_corruptions(t, tables["corruption_means"], stems, s),
-            ),
+        for name, draw in {
+            "reliability": lambda t, s: reliability_drawing(t, stems, s),
+            "confusions": lambda t, s: draw_confusions(t, stems, s, found.classes),
+            "layers": draw_layers,
+            "corruptions": lambda t, s: draw_corruptions(t, tables["corruption_means"], stems, s),
         }.items():
-            if needed in tables and source in set(tables[needed]["source"]):
-                drawings[f"{name}{_suffix({'source': source})}"] = partial(
-                    draw, tables[needed], source
-                )
+            if name in tables and source in set(tables[name]["source"]):
+                drawing = partial(draw, tables[name], source)
+                drawings[f"{name}{_suffix({'source': source})}"] = drawing
     if "rescued" in tables:
         drawings["rescued"] = partial(draw_rescued, tables["rescued"])
     return drawings
-
-
-def _part(table: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of one kind of training; tables of images alone are of all kinds."""
-    for name, value in own.items():
-        if name in table:
-            table = table[table[name].astype(str) == value]
-    return table
 
 
 def _titled(draw: Callable[[], Figure], kind: str) -> Figure:

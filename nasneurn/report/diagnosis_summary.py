@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from nasneurn.analysis.cells import cross_domain
+from nasneurn.analysis.cells import cross_domain, of_setting
 from nasneurn.diagnosis.chosen import CONTROL
 from nasneurn.diagnosis.diagnose import Diagnosis
 
@@ -71,12 +71,7 @@ def _of_stem(found: Diagnosis, own: dict[str, str], stem: str) -> Iterator[str]:
 
 
 def _own(table: pd.DataFrame | None, own: dict[str, str]) -> pd.DataFrame:
-    if table is None:
-        return pd.DataFrame()
-    for name, value in own.items():
-        if name in table:
-            table = table[table[name].astype(str) == value]
-    return table
+    return pd.DataFrame() if table is None else of_setting(table, own)
 
 
 def _across(table: pd.DataFrame) -> pd.DataFrame:

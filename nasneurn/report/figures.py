@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nasneurn.analysis.cells import cross_domain, designs, levels, split
+from nasneurn.analysis.cells import cross_domain, designs, levels, of_setting, split
 from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable
 from nasneurn.analysis.hypervolumes import hypervolumes
@@ -39,8 +39,6 @@ def write_figures(
     quality: pd.DataFrame | None = None,
     control_search: pd.DataFrame | None = None,
     select_under: str = "clean",
-    factor: str = "stem",
-    control: str = "none",
 ) -> list[Path]:
     """Draw every figure that there are rows for; an unfinished study is drawn with its gaps.
 
@@ -56,21 +54,18 @@ def write_figures(
         quality: with the columns of ``quality.csv``.
         control_search: with those of ``control.csv``.
         select_under: what scored the candidates of a search, ``clean`` or ``shifts``.
-        factor: the column whose values are compared.
-        control: the value that the others are compared with.
     """
     drawings: Drawings = {}
-    for own, part in split(designs(rows), factor) if len(rows) else ():
+    for own, part in split(designs(rows)) if len(rows) else ():
         suffix = _suffix(own)
-        for name, draw in _comparisons(part, factor, control).items():
+        for name, draw in _comparisons(part).items():
             drawings[name + suffix] = partial(_with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
         drawings["literature"] = partial(_with_notes, partial(draw_literature, literature), rows)
-    for own, part in split(designs(history), factor) if len(history) else ():
-        drawings["curves" + _suffix(own)] = partial(
-            _with_notes, partial(draw_curves, part, factor, control), _of_setting(rows, own)
-        )
+    for own, part in split(designs(history)) if len(history) else ():
+        drawing = partial(draw_curves, part)
+        drawings["curves" + _suffix(own)] = partial(_with_notes, drawing, of_setting(rows, own))
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
         drawings["search"] = partial(draw_evolution, evolution, select_under)
@@ -86,17 +81,17 @@ def write_figures(
     return [write_figure(draw, folder / f"{name}.png") for name, draw in drawings.items()]
 
 
-def _comparisons(rows: pd.DataFrame, factor: str, control: str) -> Drawings:
+def _comparisons(rows: pd.DataFrame) -> Drawings:
     across = cross_domain(rows)
     drawings: Drawings = {}
-    if len(across) and comparable(across, factor, control):
-        drawings["overall"] = partial(draw_overall, rows, factor, control)
-        drawings["effects"] = partial(draw_effects, rows, factor, control)
-        drawings["differences"] = partial(draw_differences, rows, factor, control)
+    if len(across) and comparable(across):
+        drawings["overall"] = partial(draw_overall, rows)
+        drawings["effects"] = partial(draw_effects, rows)
+        drawings["differences"] = partial(draw_differences, rows)
     if len(across):
-        ranking = rank(rows, factor)
+        ranking = rank(rows)
         if ranking.critical_difference is not None:
-            colours = level_colours(levels(rows, factor, control), control)
+            colours = level_colours(levels(rows))
             drawings["ranks"] = partial(draw_ranks, ranking, colours)
     return drawings
 
@@ -111,12 +106,6 @@ def _with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
         figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), *told])), fontsize=11)
         figure.set_figheight(figure.get_figheight() + 0.25 * len(told))
     return figure
-
-
-def _of_setting(rows: pd.DataFrame, own: Mapping[str, str]) -> pd.DataFrame:
-    for name, value in own.items():
-        rows = rows[rows[name].astype(str) == value] if name in rows else rows
-    return rows
 
 
 def _suffix(own: Mapping[str, str]) -> str:

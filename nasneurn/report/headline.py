@@ -20,30 +20,27 @@ COMPARISONS = {
 }
 
 
-def headline(
-    rows: pd.DataFrame, tables: Mapping[str, ReportTable], factor: str = "stem"
-) -> list[str]:
+def headline(rows: pd.DataFrame, tables: Mapping[str, ReportTable]) -> list[str]:
     """A sentence for each thing that is compared, then what must be known to believe them.
 
     Args:
         rows: with the columns of ``accuracy.csv``.
         tables: those that :func:`~nasneurn.report.tables.tables` makes of the rows.
-        factor: the column whose values are compared.
     """
     if rows.empty:
         return ["No training is finished yet."]
     name = next((name for name in COMPARISONS if name in tables), None)
     if name is None:
-        levels = list(dict.fromkeys(map(str, rows[factor])))
+        stems = list(dict.fromkeys(map(str, rows["stem"])))
         lines = [
-            f"Nothing is compared: {_trainings(rows)}, with {factor} {', '.join(levels)}; the "
+            f"Nothing is compared: {_trainings(rows)}, with stem {', '.join(stems)}; the "
             "accuracies are in the tables."
         ]
     else:
         table = tables[name].frame
-        own = [column for column in varied(designs(rows), factor) if column in table]
+        own = [column for column in varied(designs(rows)) if column in table]
         lines = [
-            _sentence(row, factor, own, COMPARISONS[name], int(table["p_holm"].notna().sum()))
+            _sentence(row, own, COMPARISONS[name], int(table["p_holm"].notna().sum()))
             for row in table.to_dict(orient="records")
         ]
     return [*lines, *_reserves(rows)]
@@ -59,14 +56,12 @@ def _trainings(rows: pd.DataFrame) -> str:
     return "this is a single training" if count == 1 else f"{count} trainings"
 
 
-def _sentence(
-    row: Mapping[Hashable, Any], factor: str, own: list[str], where: str, comparisons: int
-) -> str:
+def _sentence(row: Mapping[Hashable, Any], own: list[str], where: str, comparisons: int) -> str:
     difference = row["difference"]
     way = "more" if difference > 0 else "less" if difference < 0 else "more or less"
     setting = f" ({', '.join(f'{name} {row[name]}' for name in own)})" if own else ""
     text = (
-        f"{row[factor]}{setting}: {row['mean']:.1f}% right {where}, "
+        f"{row['stem']}{setting}: {row['mean']:.1f}% right {where}, "
         f"{abs(difference):.1f} points {way} than without ({row['control_mean']:.1f}%)"
     )
     if not row["random"] or pd.isna(row["low"]):

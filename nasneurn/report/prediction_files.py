@@ -15,7 +15,7 @@ from nasneurn.report.table_files import write_csv_files
 WORST = 3
 
 
-def write_prediction(found: Prediction, model: ModelFile, out: Path) -> list[Path]:
+def write_prediction(found: Prediction, model: ModelFile, out: Path) -> None:
     """Write tables as CSV files, the figure, and the model by which ``advise`` advises."""
     tables = {
         "pairs": found.pairs,
@@ -24,10 +24,9 @@ def write_prediction(found: Prediction, model: ModelFile, out: Path) -> list[Pat
         "groups": found.groups,
         "coefficients": found.coefficients,
     }
-    written = write_csv_files(tables, out)
-    figure = out / "predicted.png"
-    write_figure(lambda: draw_prediction(found.left_out, found.scores), figure)
-    return [*written, figure, model.write(out / "model.json")]
+    write_csv_files(tables, out)
+    write_figure(lambda: draw_prediction(found.left_out, found.scores), out / "predicted.png")
+    model.write(out / "model.json")
 
 
 def summary(found: Prediction) -> Iterator[str]:

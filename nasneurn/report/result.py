@@ -2,17 +2,15 @@
 
 import json
 
-from rich.console import Console
-
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.progress import plain_console
 from nasneurn.report.terminal import overall_view, quality_view
 from nasneurn.studies.folder import Study
 
 
-def print_study(study: Study, console: Console | None = None) -> None:
+def print_study(study: Study) -> None:
     """Print what each stem does to accuracy across domains, what was found, and where files are."""
-    console = console or plain_console()
+    console = plain_console()
     console.print(overall_view(study.accuracy))
     if study.has("quality"):
         console.print(quality_view(rank_correlations(study.quality), study.control))
@@ -26,7 +24,7 @@ def print_study(study: Study, console: Console | None = None) -> None:
     if failed:
         lines.append(f"{failed} failed: {study.failures_path}; --retry-failed tries them again")
     for line in [*lines, f"written to {study.folder}"]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def study_json(study: Study) -> str:

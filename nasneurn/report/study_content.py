@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from nasneurn.analysis.chance import chance_note
-from nasneurn.errors import InputError
+from nasneurn.files import reading
 from nasneurn.report.figure_captions import caption_of, title_of
 from nasneurn.report.headline import headline
 from nasneurn.report.remake import draw_study
@@ -155,10 +155,8 @@ def _pictures(folder: Path, command: str, note: str) -> Iterator[ShownFigure]:
 def _figure(path: Path, command: str, note: str) -> ShownFigure:
     told = caption_of(path.stem)
     caption = f"{told} Caution, {note}." if note else told
-    try:
+    with reading(path):
         return ShownFigure(path.stem, caption, command, path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _other_tables(folder: Path, known: set[str]) -> Iterator[ShownTable]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nasneurn.configuration import read_yaml
+from nasneurn.errors import listed
 from nasneurn.progress import duration
 from nasneurn.rows import ACCURACY, NUMBERS
 from nasneurn.studies.config import StudyConfig
@@ -14,6 +15,8 @@ from nasneurn.training.protocol import protocol_label
 
 #: So many units that are missing are named.
 NAMED = 5
+#: And so many networks.
+NETWORKS = 12
 
 #: Columns of the rows that say on what they were computed.
 _COMPUTED = {"device": "device", "torch": "torch", "nasneurn": "nasneurn", "commit": "commit"}
@@ -73,7 +76,7 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "targets": ", ".join(config.targets),
         "stems": ", ".join(map(str, config.stems)),
         "algorithms": ", ".join(map(str, config.algorithms)),
-        "networks": _listed(_values(rows, "architecture")),
+        "networks": listed(_values(rows, "architecture"), NETWORKS),
         "weights": ", ".join(_values(rows, "weights")),
         "seeds": ", ".join(map(str, config.seeds)),
         "protocol": protocol_label(config.budget, config.protocol),
@@ -92,12 +95,6 @@ def _values(rows: pd.DataFrame, column: str) -> list[str]:
     if column not in rows:
         return []
     return [value for value in dict.fromkeys(map(str, rows[column])) if value not in ("", "nan")]
-
-
-def _listed(names: list[str], most: int = 12) -> str:
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def _time(rows: pd.DataFrame) -> str:

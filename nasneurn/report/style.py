@@ -11,7 +11,6 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.legend import Legend
 
 from nasneurn.files import written_atomically
 
@@ -91,7 +90,7 @@ def reach_of(values: Iterable[float]) -> tuple[float, str]:
 
 def draw_legend(
     where: Figure | Axes, handles: Sequence[Artist], names: Sequence[str], **options: Any
-) -> Legend:
+) -> None:
     """A legend with these names, also those that begin with an underscore.
 
     Matplotlib leaves such names out, so they are written once the legend is there.
@@ -99,7 +98,6 @@ def draw_legend(
     legend = where.legend(handles=handles, labels=[str(n) for n in range(len(names))], **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
-    return legend
 
 
 def marker(number: int) -> str:

@@ -10,16 +10,12 @@ from nasneurn.files import written_atomically
 
 def write_csv_files(
     tables: Mapping[str, pd.DataFrame], folder: Path, float_format: str | None = None
-) -> list[Path]:
+) -> None:
     """Write each table as ``NAME.csv`` into a folder; numbers in full unless a format is given.
 
     Raises:
         InputError: a file cannot be written.
     """
-    written = []
     for name, table in tables.items():
-        path = folder / f"{name}.csv"
-        with written_atomically(path) as draft:
+        with written_atomically(folder / f"{name}.csv") as draft:
             table.to_csv(draft, index=False, float_format=float_format)
-        written.append(path)
-    return written

@@ -35,9 +35,7 @@ class ReportTable:
     frame: pd.DataFrame
 
 
-def write_tables(
-    rows: pd.DataFrame, folder: Path, factor: str = "stem", control: str = "none"
-) -> list[Path]:
+def write_tables(rows: pd.DataFrame, folder: Path) -> list[Path]:
     """Write every table as CSV and as LaTeX, and their captions as ``captions.csv``.
 
     Accuracies and differences are in percent. The LaTeX wants ``\\usepackage{booktabs}``, and has
@@ -46,10 +44,8 @@ def write_tables(
     Args:
         rows: with the columns of ``accuracy.csv``.
         folder: where to write; what else lies there stays.
-        factor: the column whose values are compared.
-        control: the value that the others are compared with.
     """
-    found = tables(rows, factor, control)
+    found = tables(rows)
     captions = pd.DataFrame(
         [(name, table.caption) for name, table in found.items()], columns=["table", "caption"]
     )
@@ -63,32 +59,25 @@ def write_tables(
     return [folder / name for name in texts]
 
 
-def tables(
-    rows: pd.DataFrame, factor: str = "stem", control: str = "none"
-) -> dict[str, ReportTable]:
+def tables(rows: pd.DataFrame) -> dict[str, ReportTable]:
     """Every table by its name; comparisons are missing where no row has the control."""
     if rows.empty:
         return {}
     rows = designs(rows)
     across, within = cross_domain(rows), same_domain(rows)
-    told = (
-        seeds_of(rows),
-        selection_of(rows),
-        own_accuracy(rows, factor, control),
-        chance_note(rows),
-    )
+    told = (seeds_of(rows), selection_of(rows), own_accuracy(rows), chance_note(rows))
     about = "; ".join(filter(None, told))
     found = {
         "accuracy": ReportTable(
             f"Mean test accuracy (%) by source and target; {about}.",
-            _mean_accuracy(rows, factor, control),
+            _mean_accuracy(rows),
         )
     }
     if len(across):
         found["ranks"] = ReportTable(
             "Average rank on domains not trained on, 1 the best, over cells (an architecture and a "
             f"source), with Friedman's test and Nemenyi's critical difference at 5%; {about}.",
-            _ranks(rows, factor),
+            _ranks(rows),
         )
     for name, chosen, by, where in (
         ("overall", across, (), "on domains not trained on"),
@@ -96,20 +85,20 @@ def tables(
         ("architectures", across, ("architecture",), "on domains not trained on, by architecture"),
         ("same_domain", within, (), "on the source's own test images"),
     ):
-        if len(chosen) and comparable(chosen, factor, control):
-            table = compare(chosen, factor, control, by)
+        if len(chosen) and comparable(chosen):
+            table = compare(chosen, by=by)
             found[name] = ReportTable(
-                f"Accuracy against {control} (percentage points) {where}: means over cells (an "
+                f"Accuracy against none (percentage points) {where}: means over cells (an "
                 f"architecture and a source), {randomness(table)}; {about}.",
                 in_percent(table),
             )
     if "overall" in found:
         found["intervals"] = ReportTable(
-            f"Accuracy against {control} (percentage points) on domains not trained on, with the "
+            "Accuracy against none (percentage points) on domains not trained on, with the "
             f"interval for other cells, sources, architectures or seeds alike; {about}.",
-            in_percent(_intervals(across, factor, control)),
+            in_percent(_intervals(across)),
         )
-    if factor == "stem" and "algorithm" in rows and rows["algorithm"].nunique() > 1:
+    if "algorithm" in rows and rows["algorithm"].nunique() > 1:
         methods = with_methods(across)
         if len(across) and comparable(methods, "method", PLAIN):
             table = compare(methods, "method", PLAIN)
@@ -124,30 +113,28 @@ def tables(
         found["literature"] = ReportTable(
             f"Single-source digits (%), with the literature's; {DIFFERS}; {about}.", literature
         )
-    if factor == "stem":
-        published = beside_published(rows)
-        if len(published):
-            found["published"] = ReportTable(
-                f"Published accuracies (%) beside those here, for the same pairs; {about}.",
-                published,
-            )
+    published = beside_published(rows)
+    if len(published):
+        found["published"] = ReportTable(
+            f"Published accuracies (%) beside those here, for the same pairs; {about}.", published
+        )
     return found
 
 
-def _mean_accuracy(rows: pd.DataFrame, factor: str, control: str) -> pd.DataFrame:
-    keys = [*varied(rows, factor), "source", "target"]
-    table = mean_over(rows, [*keys, factor]).unstack(factor)
+def _mean_accuracy(rows: pd.DataFrame) -> pd.DataFrame:
+    keys = [*varied(rows), "source", "target"]
+    table = mean_over(rows, [*keys, "stem"]).unstack("stem")
     order = rows[keys].drop_duplicates()
-    table = (100 * table[levels(rows, factor, control)]).round(1).reset_index()
+    table = (100 * table[levels(rows)]).round(1).reset_index()
     return order.merge(table, on=keys, how="left").rename_axis(columns=None)
 
 
-def _ranks(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
+def _ranks(rows: pd.DataFrame) -> pd.DataFrame:
     parts = []
-    for own, part in split(rows, factor):
-        ranking = rank(part, factor)
+    for own, part in split(rows):
+        ranking = rank(part)
         ranks = ranking.ranks.round(3).rename("average_rank")
-        table = ranks.rename_axis(factor).reset_index()
+        table = ranks.rename_axis("stem").reset_index()
         table = table.assign(
             cells=ranking.cells,
             friedman_p=_short(ranking.p),
@@ -157,8 +144,8 @@ def _ranks(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _intervals(across: pd.DataFrame, factor: str, control: str) -> pd.DataFrame:
-    parts = [compare(across, factor, control, random=name) for name in RANDOM]
+def _intervals(across: pd.DataFrame) -> pd.DataFrame:
+    parts = [compare(across, random=name) for name in RANDOM]
     table = pd.concat([part for part in parts if (part["random"] != "").any()] or parts[:1])
     return table[table["random"] != ""].reset_index(drop=True)
 

@@ -1,7 +1,7 @@
 """What commands print: a plan, how far a study is, and its result; all fits 80 columns."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console, Group, RenderableType
@@ -14,6 +14,7 @@ from nasneurn.analysis.cells import (
     designs,
     levels,
     mean_over,
+    of_setting,
     same_domain,
     split,
     varied,
@@ -24,28 +25,12 @@ from nasneurn.progress import duration, plain_console
 from nasneurn.report.captions import ORACLE_SELECTION, randomness, seeds_of
 from nasneurn.report.tables import in_percent
 
-
-class PlannedTrainings(NamedTuple):
-    """A line of a plan: trainings of one architecture, and the most seconds that one takes."""
-
-    architecture: str
-    adaptation: str
-    trainings: int
-    seconds: float
+if TYPE_CHECKING:
+    from nasneurn.studies.estimate import Estimate
+    from nasneurn.studies.standing import Standing
 
 
-class Progress(NamedTuple):
-    """A line of a status: units of one kind, how many there are, are done, and failed."""
-
-    name: str
-    units: int
-    done: int
-    failed: int
-
-
-def print_plan(
-    plan: Sequence[PlannedTrainings], workers: int, console: Console | None = None
-) -> None:
+def print_plan(plan: "Sequence[Estimate]", workers: int, console: Console | None = None) -> None:
     """Print the trainings that are left, and how long they take at most."""
     console = console or plain_console()
     table = Table(title="Trainings that are left")
@@ -66,47 +51,21 @@ def print_plan(
     )
 
 
-def print_status(
-    title: str,
-    progress: Sequence[Progress],
-    failures: Sequence[tuple[str, str]] = (),
-    console: Console | None = None,
-) -> None:
-    """Print how far a study is, and what failed.
-
-    Args:
-        title: all of it in one line.
-        progress: a line for each architecture, supernet or other kind of unit.
-        failures: the title and the error of each unit that failed.
-        console: where to print; standard output if not given.
-    """
-    console = console or plain_console()
-    console.print(status_view(title, progress), soft_wrap=True)
-    for unit, error in failures:
-        console.print(f"failed: {unit}: {error}", highlight=False, markup=False, soft_wrap=True)
-
-
-def status_view(
-    title: str,
-    progress: Sequence[Progress],
-    failures: Sequence[tuple[str, str]] = (),
-    in_work: Sequence[str] = (),
-) -> RenderableType:
-    """The same as one thing to show, with the titles of the units that are in work."""
+def status_view(now: "Standing") -> RenderableType:
+    """How far a study is, what is in work, and what failed."""
     table = Table()
     table.add_column("")
     for heading in ("all", "done", "failed", "left"):
         table.add_column(heading, justify="right")
-    for one in progress:
-        left = one.units - one.done - one.failed
-        table.add_row(one.name, *map(str, (one.units, one.done, one.failed, left)))
-    lines = [f"in work: {unit}" for unit in in_work]
-    lines += [f"failed: {unit}: {error}" for unit, error in failures]
-    return Group(table, Text(title), *map(Text, lines))
+    for name, (units, done, failed) in now.kinds.items():
+        table.add_row(name, *map(str, (units, done, failed, units - done - failed)))
+    lines = [f"in work: {unit}" for unit in now.in_work]
+    lines += [f"failed: {unit}: {error}" for unit, error in now.failures]
+    return Group(table, *map(Text, [str(now), *lines]))
 
 
-def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none") -> RenderableType:
-    """Accuracy across domains of each stem (or algorithm) and its difference to the control.
+def overall_view(rows: pd.DataFrame) -> RenderableType:
+    """Accuracy across domains of each stem and its difference to the control.
 
     One table for each setting: for inherited and for fresh weights, say.
     """
@@ -116,34 +75,30 @@ def overall_view(rows: pd.DataFrame, factor: str = "stem", control: str = "none"
     abroad = len(cross_domain(rows)) > 0
     where = "domains not trained on" if abroad else "the source's own test images"
     chosen = cross_domain(rows) if abroad else rows
-    compared = pd.DataFrame(columns=[*varied(rows, factor), factor, "random"])
-    if comparable(chosen, factor, control):
+    compared = pd.DataFrame(columns=[*varied(rows), "stem", "random"])
+    if comparable(chosen):
         # Of all settings at once, since Holm's correction is over the whole table.
-        compared = in_percent(compare(chosen, factor, control))
+        compared = in_percent(compare(chosen))
     views: list[RenderableType] = []
-    for own, part in split(rows, factor):
-        ours = compared
-        for name, value in own.items():
-            ours = ours[ours[name] == value] if name in ours else ours
+    for own, part in split(rows):
+        ours = of_setting(compared, own)
         told = [f"Accuracy on {where} (%)", *map(_setting, own.items()), seeds_of(part)]
-        view = _view(part, cross_domain(part) if abroad else part, ours, factor, control)
+        view = _view(part, cross_domain(part) if abroad else part, ours)
         view.title = ", ".join(told)
         views.append(view)
     note = chance_note(rows)
     return Group(*views, *([Text(note)] if note else []))
 
 
-def _view(
-    rows: pd.DataFrame, chosen: pd.DataFrame, compared: pd.DataFrame, factor: str, control: str
-) -> Table:
+def _view(rows: pd.DataFrame, chosen: pd.DataFrame, compared: pd.DataFrame) -> Table:
     view = Table(caption=randomness(compared) if len(compared) else None)
-    view.add_column(factor, overflow="fold")
+    view.add_column("stem", overflow="fold")
     # In two lines, since 80 columns must hold it where there is no terminal.
-    for heading in ("mean", f"against\n{control}", "95%\ninterval", "p\n(Holm)", "own\ndomain"):
+    for heading in ("mean", "against\nnone", "95%\ninterval", "p\n(Holm)", "own\ndomain"):
         view.add_column(heading, justify="right", no_wrap=True)
-    means, at_home = mean_over(chosen, [factor]), mean_over(same_domain(rows), [factor])
-    compared = compared.set_index(factor)
-    for level in levels(rows, factor, control):
+    means, at_home = mean_over(chosen, ["stem"]), mean_over(same_domain(rows), ["stem"])
+    compared = compared.set_index("stem")
+    for level in levels(rows):
         cells = [_shown(means.get(level)), *_compared(compared, level), _shown(at_home.get(level))]
         view.add_row(Text(str(level)), *cells)
     return view

@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from nasneurn.errors import InputError
-from nasneurn.files import opened
+from nasneurn.files import opened, reading
 
 
 class Scores(dict[str, float]):
@@ -14,12 +13,8 @@ class Scores(dict[str, float]):
         super().__init__()
         self._path = path
         if path.exists():
-            try:
-                with opened(path) as file:
-                    lines = file.read().decode(errors="replace").splitlines()
-            except OSError as error:
-                told = error.strerror or error
-                raise InputError(f"{path}: cannot be read ({told})") from None
+            with reading(path), opened(path) as file:
+                lines = file.read().decode(errors="replace").splitlines()
             for line in lines:
                 try:
                     name, score = json.loads(line)

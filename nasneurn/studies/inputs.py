@@ -84,16 +84,11 @@ def standardized_stem(
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
-    known: Statistics | None = None,
-) -> tuple[nn.Module, Statistics]:
-    """A stem with what standardizes its answers, as the protocol says, and the numbers.
-
-    Args:
-        known: those that go with the weights which the network starts from.
-    """
-    statistics = stem_statistics(stem, handle, sources, protocol, device, known)
+) -> nn.Module:
+    """A stem with what standardizes its answers, as the protocol says."""
     scaled = protocol.scaling != "none"
-    return standardized(stem, statistics if scaled else None), statistics
+    numbers = stem_statistics(stem, handle, sources, protocol, device) if scaled else None
+    return standardized(stem, numbers)
 
 
 def standardized(stem: Choice, numbers: Statistics | None) -> nn.Module:

@@ -1,11 +1,11 @@
 """Whether what is to be run is the study that a folder holds, on the images that it began with."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
 from nasneurn.domains import Part, Suite
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, listed
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.store import Outcomes
 
@@ -84,9 +84,10 @@ def refuse_changed(
             for name in changed
             for path in suite.changed_files(_domain(name), _part(name), before[name])
         )
+        told = filter(None, [listed(files, NAMED), ", ".join(changed.values())])
         raise InputError(
             f"the images of {domains} are not those of the study in {folder} "
-            f"({'; '.join([*_some(files), ', '.join(changed.values())])}); {REMEDY}"
+            f"({'; '.join(told)}); {REMEDY}"
         )
 
 
@@ -118,12 +119,6 @@ def refuse_orphans(folder: Path, config: StudyConfig, outcomes: Outcomes) -> Non
             f"{folder} has no config.yaml, and its store {others} finished units of another "
             "study or of other images; bring the file back, or choose another --out"
         )
-
-
-def _some(files: Sequence[str]) -> list[str]:
-    """The first of some files in words; nothing of none."""
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return [f"{', '.join(files[:NAMED])}{more}"] if files else []
 
 
 def _part(part: str) -> Part:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasneurn.errors import InputError
-from nasneurn.files import opened
+from nasneurn.files import opened, reading
 from nasneurn.plain_values import is_plain
 
 #: What is kept of a unit: ``unit``, ``status``, ``time``, its ``tables`` or ``error``, and more.
@@ -147,24 +147,23 @@ class Store:
 
     def _read_on(self, path: Path) -> bool:
         """Read the new whole lines of a file; False if it is not the file that it was."""
-        reading = self._read.get(path.name, _Reading())
-        try:
-            if path.stat().st_size == reading.end:
-                return True
-            with opened(path) as file:
-                file.seek(max(0, reading.end - len(reading.last)))
-                content = file.read()
-        except FileNotFoundError:
-            return path.name not in self._read
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if not content.startswith(reading.last):
+        known = self._read.get(path.name, _Reading())
+        with reading(path):
+            try:
+                if path.stat().st_size == known.end:
+                    return True
+                with opened(path) as file:
+                    file.seek(max(0, known.end - len(known.last)))
+                    content = file.read()
+            except FileNotFoundError:
+                return path.name not in self._read
+        if not content.startswith(known.last):
             return False
-        content = content[len(reading.last) :]
+        content = content[len(known.last) :]
         # A line after the last end of one is torn, or just being written.
         whole = content[: content.rfind(b"\n") + 1]
         damaged = []
-        for number, line in enumerate(whole.split(b"\n")[:-1], start=reading.lines + 1):
+        for number, line in enumerate(whole.split(b"\n")[:-1], start=known.lines + 1):
             record = _record(line)
             if record is not None:
                 self._keep(record, (record["time"], path.name, number))
@@ -174,9 +173,9 @@ class Store:
             self._told |= {(path.name, number) for number in damaged}
             print(f"nasneurn: {path}: {_told(damaged)} damaged, left out", file=sys.stderr)
         self._read[path.name] = _Reading(
-            end=reading.end + len(whole),
-            lines=reading.lines + whole.count(b"\n"),
-            last=whole[whole.rfind(b"\n", 0, -1) + 1 :] or reading.last,
+            end=known.end + len(whole),
+            lines=known.lines + whole.count(b"\n"),
+            last=whole[whole.rfind(b"\n", 0, -1) + 1 :] or known.last,
         )
         return True
 
