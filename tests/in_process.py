@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from nasneurn import cli
 
@@ -14,3 +15,27 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return int(ended.value.code or 0)
+
+
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *words: object
+) -> str:
+    """The one line of a command that ends in a mistake of its user, which prints nothing else."""
+    assert run_command(monkeypatch, *words) == 2
+    return only_line(*capfd.readouterr())
+
+
+def only_line(output: str, errors: str) -> str:
+    """The one line of errors beside which nothing is printed."""
+    assert output == ""
+    (line,) = errors.splitlines()
+    assert line.startswith("nasneurn: ")
+    return line
+
+
+def align(*words: str) -> str:
+    """What ``nasneurn align`` prints; its errors are raised."""
+    answer = CliRunner().invoke(cli.app, ["align", *words])
+    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    return answer.output

@@ -74,3 +74,25 @@ class Flat(nn.Module):
         tokens = nn.functional.unfold(x, 8, stride=8).transpose(1, 2)
         logits: Tensor = self.head(self.embed(tokens).relu().mean(1))
         return logits
+
+
+class WithNorm(nn.Module):
+    """A network with two batch norms."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.ReLU())
+        self.head = nn.Linear(6, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.second(self.first(x)).mean((2, 3)))
+        return logits
+
+
+class Large(WithNorm):
+    """A network of large images alone."""
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__(num_classes)
+        self.first[0] = nn.Conv2d(3, 4, 20)

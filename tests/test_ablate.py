@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from in_process import run_command
+from drawn import images
+from in_process import refusal
 from scipy import stats
 from tiny_bench import tiny_config
 from torch import Tensor, nn
@@ -39,10 +40,6 @@ TINY: dict[str, Any] = {
     "seeds": 2,
     "execution": Execution(device="cpu", save_weights=True, save_predictions=True),
 }
-
-
-def images(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 # ---------------------------------------------------------------- the table
@@ -384,6 +381,5 @@ def test_mistakes_are_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_command(monkeypatch, "ablate", *arguments) == 2
-    assert told in capfd.readouterr().err
+    assert told in refusal(monkeypatch, capfd, "ablate", *arguments)
     assert not (tmp_path / "results").exists()

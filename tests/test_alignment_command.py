@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings, strategies
-from typer.testing import CliRunner
+from in_process import align
 
 from alignment import (
     PRESETS,
@@ -25,7 +25,6 @@ from alignment import (
 from alignment.colours import PALETTE, family_colours
 from alignment.figures import embed
 from alignment.page import map_page
-from nasneurn.cli import app
 from nasneurn.cli.align_options import read_count
 from nasneurn.errors import InputError
 from nasneurn.networks.traced import gather
@@ -38,13 +37,6 @@ def read(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def run(*arguments: str) -> str:
-    answer = CliRunner().invoke(app, ["align", *arguments])
-    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
-        raise answer.exception
-    return answer.output
-
-
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from nasneurn.cli import main; main()", "align", *arguments],
@@ -55,8 +47,9 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.slow
 def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
-    first = run("--models", "all", "--out", str(tmp_path))
+    first = align("--models", "all", "--out", str(tmp_path))
     names = [row.name for row in PUBLISHED]
     scores = read(tmp_path / "scores.csv")
     assert scores[0] == [
@@ -126,22 +119,23 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
     ],
 )
 def test_a_preset_and_what_overrides_it(arguments: list[str], says: str, tmp_path: Path) -> None:
-    run(*arguments, "--no-figures", "--out", str(tmp_path))
+    align(*arguments, "--no-figures", "--out", str(tmp_path))
     assert read(tmp_path / "similarity.csv")[0][0].startswith(f"similarity ({says}")
 
 
+@pytest.mark.slow
 def test_the_figures_order_or_clusters(tmp_path: Path) -> None:
     """The same picture twice, and another one where another order is asked for."""
     pictures = {}
     for order in ("", "published", "clustered"):
         asked = ["--order", order] if order else []
-        run("--models", SMALL, "--preset", "paper", *asked, "--out", str(tmp_path))
+        align("--models", SMALL, "--preset", "paper", *asked, "--out", str(tmp_path))
         pictures[order] = (tmp_path / "heatmap.png").read_bytes()
     assert pictures[""] == pictures["published"] != pictures["clustered"]
 
 
 def test_representatives_that_a_small_machine_can_train(tmp_path: Path) -> None:
-    run(
+    align(
         "--models", SMALL, "--max-params", "0.4M", "--representatives", "2", "--no-figures",
         "--out", str(tmp_path),
     )  # fmt: skip
@@ -163,26 +157,28 @@ def test_numbers_with_units(text: str | None, count: int | None) -> None:
 
 def test_a_pair() -> None:
     scores = ("--match", "1", "--mismatch", "-1", "--gap", "-1")
-    shown = run("--pair", "vgg16", "resnet50", "--scheme", "layer", *scores)
+    shown = align("--pair", "vgg16", "resnet50", "--scheme", "layer", *scores)
     assert "vgg16" in shown
     assert "37 and 174 tokens" in shown
     assert "score -110" in shown
-    folded = run("--pair", "vgg16", "vgg19", "--scheme", "layer", *scores)
-    whole = run("--pair", "vgg16", "vgg19", "--scheme", "layer", *scores, "--no-fold")
+    folded = align("--pair", "vgg16", "vgg19", "--scheme", "layer", *scores)
+    whole = align("--pair", "vgg16", "vgg19", "--scheme", "layer", *scores, "--no-fold")
     assert "more" in folded
     assert "more" not in whole
     assert len(whole.splitlines()) > len(folded.splitlines())
-    itself = run("--pair", "vgg16", "vgg16", "--scheme", "layer", *scores, "--no-fold")
+    itself = align("--pair", "vgg16", "vgg16", "--scheme", "layer", *scores, "--no-fold")
     assert "similarity 1.000" in itself
     assert "37 matches, 0 mismatches, 0 gaps" in itself
-    partial = run("--pair", "vgg16", "resnet50", "--scheme", "geometry", "--partial", "0", *scores)
+    partial = align(
+        "--pair", "vgg16", "resnet50", "--scheme", "geometry", "--partial", "0", *scores
+    )
     assert "of one kind" in partial
     # The paper's preset compares rows, of which two architectures have too few.
-    assert "score 15" in run("--pair", "vgg16", "vgg19", "--preset", "paper")
+    assert "score 15" in align("--pair", "vgg16", "vgg19", "--preset", "paper")
 
 
 def test_options_reach_the_scores(tmp_path: Path) -> None:
-    run(
+    align(
         "--models", SMALL, "--scheme", "geometry", "--match", "3", "--mismatch", "-2", "--partial",
         "1", "--gap", "-4", "--gap-extend", "-1", "--borders", "zero", "--normalize", "longer",
         "--representatives", "2", "--clustering", "hierarchical", "--prefer", "cheap",
@@ -212,6 +208,7 @@ def test_options_reach_the_scores(tmp_path: Path) -> None:
     assert chosen == list(outcome.representative_names)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     match=strategies.integers(1, 5),
@@ -236,7 +233,7 @@ def test_no_option_is_refused_by_the_tools_own_variants(
 
 def test_a_partial_score_below_0(tmp_path: Path) -> None:
     arguments = ["--scheme", "geometry", "--mismatch", "-3", "--partial", "-1"]
-    run("--models", SMALL, *arguments, "--no-figures", "--out", str(tmp_path))
+    align("--models", SMALL, *arguments, "--no-figures", "--out", str(tmp_path))
     assert "partial -1" in read(tmp_path / "scores.csv")[0][0]
 
 
@@ -272,7 +269,7 @@ def test_a_partial_score_below_0(tmp_path: Path) -> None:
 )
 def test_bad_input(arguments: list[str], says: str, tmp_path: Path) -> None:
     with pytest.raises((AlignmentError, InputError), match=says) as error:
-        run("--no-figures", "--out", str(tmp_path), *arguments)
+        align("--no-figures", "--out", str(tmp_path), *arguments)
     assert "\n" not in str(error.value)
 
 
@@ -291,6 +288,7 @@ def test_bad_input_is_one_line_and_code_2(tmp_path: Path) -> None:
         assert len(answer.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
     """The middle dot in the place of a gap has no ASCII."""
     session = command("--pair", "vgg16", "vgg19", PYTHONIOENCODING="ascii", LC_ALL="C")
@@ -304,7 +302,7 @@ def test_a_terminal_that_has_few_letters(tmp_path: Path) -> None:
 
 
 def test_one_architecture(tmp_path: Path) -> None:
-    run("--models", "test_resnet", "--out", str(tmp_path))
+    align("--models", "test_resnet", "--out", str(tmp_path))
     assert read(tmp_path / "similarity.csv")[1] == ["test_resnet", "1.000000"]
 
 
@@ -321,6 +319,7 @@ def crowd(count: int) -> list[Architecture]:
     ]
 
 
+@pytest.mark.slow
 def test_very_many_architectures_become_a_map(tmp_path: Path) -> None:
     outcome = compute(crowd(160), Options(representatives=4))
     assert np.isnan(outcome.stability).all()
@@ -358,7 +357,7 @@ def test_help_is_quick_and_light() -> None:
 
 
 def test_shuffled_scores_and_support_of_branches(tmp_path: Path, session_cache: Path) -> None:
-    run("--models", SMALL, "--shuffles", "20", "--support", "--out", str(tmp_path))
+    align("--models", SMALL, "--shuffles", "20", "--support", "--out", str(tmp_path))
     header, *rows = read(tmp_path / "null.csv")
     assert header[:2] == ["one", "other"]
     assert header[3] == "mean of 20 shuffles"
@@ -373,11 +372,11 @@ def test_shuffled_scores_and_support_of_branches(tmp_path: Path, session_cache: 
     assert "shuffles: 20" in (tmp_path / "config.yaml").read_text()
     assert "support: 100" in (tmp_path / "config.yaml").read_text()
     # The next alignment of the folder leaves no table of this one.
-    run("--models", SMALL, "--no-figures", "--out", str(tmp_path))
+    align("--models", SMALL, "--no-figures", "--out", str(tmp_path))
     assert not (tmp_path / "null.csv").exists()
 
 
 def test_a_pair_beside_its_shuffles(session_cache: Path) -> None:
-    shown = run("--pair", "test_resnet", "test_vit", "--shuffles", "20")
+    shown = align("--pair", "test_resnet", "test_vit", "--shuffles", "20")
     assert "shuffled 20 times: mean score" in shown
-    assert "shuffled" not in run("--pair", "test_resnet", "test_vit")
+    assert "shuffled" not in align("--pair", "test_resnet", "test_vit")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from in_process import align
 
 from alignment import PRESETS, PUBLISHED, AlignmentError, Architecture, Layer, tokenize
 from alignment.agreement import agreements, mantel
@@ -17,7 +17,6 @@ from alignment.listings import UNCOUNTED
 from alignment.printed import AS_PRINTED, as_printed, read_matrix
 from alignment.similarity import NORMALIZATIONS
 from alignment.tokens import SCHEMES
-from nasneurn.cli import app
 from nasneurn.networks.traced import gather
 
 #: VGG-16 and VGG-11 as the authors' page prints their sequences, letter by letter.
@@ -302,17 +301,12 @@ def test_files_of_a_comparison(tmp_path: Path, fidelity: Fidelity) -> None:
 # -- the command
 
 
-def run(*arguments: str) -> str:
-    answer = CliRunner().invoke(app, ["align", *arguments])
-    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
-        raise answer.exception
-    return answer.output
-
-
 def test_the_command_compares_with_the_figure(
     tmp_path: Path, architectures: tuple[Architecture, ...]
 ) -> None:
-    shown = run("--models", "all", "--compare", "published", "--no-figures", "--out", str(tmp_path))
+    shown = align(
+        "--models", "all", "--compare", "published", "--no-figures", "--out", str(tmp_path)
+    )
     assert "networks as printed: Pearson 0.97" in shown or "Pearson 0.98" in shown
     assert not [*tmp_path.glob("published*.png")]
     for name in ("published.csv", "fidelity.csv", "published_rule.csv"):
@@ -323,13 +317,13 @@ def test_the_command_compares_with_a_file(
     tmp_path: Path, architectures: tuple[Architecture, ...]
 ) -> None:
     models = "vgg16,vgg11,squeezenet,resnet50"
-    run("--models", models, "--no-figures", "--out", str(tmp_path))
+    align("--models", models, "--no-figures", "--out", str(tmp_path))
     own = str(tmp_path / "similarity.csv")
-    shown = run("--models", models, "--compare", own, "--out", str(tmp_path / "again"))
+    shown = align("--models", models, "--compare", own, "--out", str(tmp_path / "again"))
     assert "networks as they are: Pearson 1.000" in shown
     assert "as printed" not in shown
     made = {path.name for path in (tmp_path / "again").iterdir()}
     assert {"published.csv", "fidelity.csv", "published.png"} <= made
     assert not {"published_rule.csv", "published_as_they_are.png"} & made
     with pytest.raises(AlignmentError, match=r"similarity\.csv has no vgg19"):
-        run("--models", "vgg16,vgg11,vgg19", "--compare", own, "--out", str(tmp_path / "other"))
+        align("--models", "vgg16,vgg11,vgg19", "--compare", own, "--out", str(tmp_path / "other"))

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from in_process import align
 
 from alignment import AlignmentError, Architecture
-from nasneurn.cli import app
 from nasneurn.cli.align_options import read_shape
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, write_found
@@ -100,13 +99,6 @@ def read(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def run(*arguments: str) -> str:
-    answer = CliRunner().invoke(app, ["align", *arguments])
-    if answer.exception is not None and not isinstance(answer.exception, SystemExit):
-        raise answer.exception
-    return answer.output
-
-
 def names(architectures: "list[Architecture] | tuple[Architecture, ...]") -> list[str]:
     return [one.name for one in architectures]
 
@@ -141,7 +133,7 @@ def test_found_architectures(tmp_path: Path) -> None:
     assert {"conv2d", "batch_norm", "relu", "concat", "linear"} <= {k.kind for k in first.layers}
     kernels = [k.kernel for k in first.layers if k.kind == "conv2d" and k.groups > 1]
     assert (7, 7) in kernels
-    run("--models", f"test_resnet,{path}", "--no-figures", "--out", str(tmp_path))
+    align("--models", f"test_resnet,{path}", "--no-figures", "--out", str(tmp_path))
     assert len(read(tmp_path / "scores.csv")) == 4
     nearest = read(tmp_path / "nearest.csv")
     assert [row[:4] for row in nearest[1:]] == [
@@ -164,7 +156,7 @@ def test_found_transformers_are_like_known_ones(tmp_path: Path) -> None:
     assert kinds.count("layer_norm") == 9
     assert kinds.count("gelu") == kinds.count("softmax") == 4
     names = ["vit_tiny_patch16_224", "test_resnet", str(path)]
-    run("--models", ",".join(names), "--no-figures", "--out", str(tmp_path))
+    align("--models", ",".join(names), "--no-figures", "--out", str(tmp_path))
     assert read(tmp_path / "nearest.csv")[1][2] == "vit_tiny_patch16_224"
 
 
@@ -205,7 +197,7 @@ def test_a_pair_shows_the_records_that_its_sides_name(tmp_path: Path) -> None:
         assert names(shown) == [left.name, right.name]
     assert names(gather_pair((str(path) + "#" + second.name, "test_resnet")))[0] == second.name
     assert names(gather_pair(("test_resnet", str(path) + "#" + first.name)))[1] == first.name
-    header = run("--pair", f"{path}#{second.name}", "test_resnet").splitlines()[0].split()
+    header = align("--pair", f"{path}#{second.name}", "test_resnet").splitlines()[0].split()
     assert header == [second.name, "test_resnet"]
 
 
@@ -244,7 +236,7 @@ def test_two_searches_are_aligned_together(tmp_path: Path) -> None:
     assert names(gather([*words, words[0]])) == [
         f"{folder}/spos/print-neurn-{seed}" for folder in ("one", "two") for seed in (3, 4)
     ]
-    run("--models", ",".join(words), "--no-figures", "--out", str(tmp_path / "out"))
+    align("--models", ",".join(words), "--no-figures", "--out", str(tmp_path / "out"))
     assert len(read(tmp_path / "out" / "scores.csv")) == 5
     # A name that is there once stays as it is.
     assert names(gather([words[0], "test_resnet"]))[0] == "spos/print-neurn-3"

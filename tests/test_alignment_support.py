@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_alignment_needleman_wunsch import scorings
 
 from alignment import (
     AlignmentError,
@@ -31,16 +32,6 @@ from alignment.tokens import partial_credit
 from alignment.tree_support import support_of
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=20)
-scorings = st.builds(
-    lambda match, below, gap, ratio, borders: Scoring(
-        match, match - below, -gap, -min(gap, ratio), borders
-    ),
-    st.integers(1, 5),
-    st.integers(1, 8),
-    st.integers(0, 5),
-    st.integers(0, 5),
-    st.sampled_from(["classic", "zero"]),
-)
 
 
 def by_range(rows, scoring: Scoring | None = None):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pets
 import pytest
+from tiny_bench import USUAL
 
 from nasneurn.cli.study_commands import figures_command
 from nasneurn.domains import listing
@@ -26,19 +27,12 @@ def planned(root: Path, **options: Any) -> BenchConfig:
     """Each domain as a source, as the same command plans it again."""
     pets.fresh(root)
     usual: dict[str, Any] = {
+        **USUAL,
         "models": ["digits_convnet"],
         "stems": ["none"],
-        "algorithms": ["erm"],
         "suite": str(root),
         "image_size": 16,
-        "splits": None,
-        "data_dir": None,
         "sources_named": ["all"],
-        "targets": ["all"],
-        "seeds": ["1"],
-        "budget": "quick",
-        "precision": "32",
-        "device": "cpu",
         "changes": CHANGES,
     }
     return plan_bench(**{**usual, **options})

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from in_process import run_command
+from in_process import refusal, run_command
 from tiny_bench import tiny_config
 from torch import nn
 
@@ -349,11 +349,9 @@ def test_what_is_not_there_is_refused(
     options: list[str],
     told: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert run_command(monkeypatch, "diagnose", str(plain.folder), *options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert told in refusal(monkeypatch, capfd, "diagnose", plain.folder, *options)
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:

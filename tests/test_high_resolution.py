@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 from breaking_off import kill_at_step
-from own_networks import SmallCNN
+from drawn import images
+from own_networks import SmallCNN, WithNorm
 from pets import COLOURS, make_pets, save
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -35,29 +36,7 @@ SMALL = {"epochs": 1, "batch_size": 4, "hold_out": 0.25, "selection": "last"}
 IMAGENET = Statistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-class WithNorm(nn.Module):
-    """A network with two batch norms."""
-
-    def __init__(self, num_classes: int = 10) -> None:
-        super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.ReLU())
-        self.head = nn.Linear(6, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.second(self.first(x)).mean((2, 3)))
-        return logits
-
-
-class Large(WithNorm):
-    """A network of large images alone."""
-
-    def __init__(self, num_classes: int = 10) -> None:
-        super().__init__(num_classes)
-        self.first[0] = nn.Conv2d(3, 4, 20)
-
-
-NORMED = "test_high_resolution:WithNorm"
+NORMED = "own_networks:WithNorm"
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +92,6 @@ def photos(pets: Path, part: str, size: int = 16) -> Tensor:
     return torch.from_numpy(np.asarray(split.images[:])).permute(0, 3, 1, 2).float() / 255
 
 
-def images(*shape: int) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
-
-
 # ---------------------------------------------------------------- mixes with a start
 
 
@@ -160,6 +135,7 @@ def test_the_share_has_a_rate_of_its_own() -> None:
 # ---------------------------------------------------------------- around the normalization
 
 
+@pytest.mark.slow
 def test_where_a_stem_stands_to_the_pretrained_normalization(
     pretrained: dict[str, Tensor], pets: Path, tmp_path: Path
 ) -> None:
@@ -369,7 +345,7 @@ def test_leave_one_out_of_photographs(pets: Path, tmp_path: Path) -> None:
         ({"changes": {"recalibrate": "before"}}, "recalibrate is 'before'"),
         ({"changes": {"mix_rate": 0}}, "mix_rate is 0"),
         ({"placements": "insid"}, "did you mean 'inside'"),
-        ({"models": "test_high_resolution:Large"}, "cannot take images of 16 pixels"),
+        ({"models": "own_networks:Large"}, "cannot take images of 16 pixels"),
     ],
 )
 def test_what_cannot_be_is_told_before(

@@ -13,6 +13,7 @@ from itertools import product
 
 import pytest
 import torch
+from drawn import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,10 +40,6 @@ def plain(x, k=3, *, border="reflect", scope="image", mode="contrast", eps=1e-3)
     """The path of plain operations, whatever the tensor."""
     wide = x if x.dtype == torch.float64 else x.float()
     return respond(*deviations(wide, k, border), scope, mode, eps).to(x.dtype)
-
-
-def images(*shape, seed=0, dtype=torch.float32):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 @settings(max_examples=80, deadline=None)

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from in_process import run_command
+from in_process import refusal
 
 from alignment.errors import AlignmentError
 from alignment.outputs import write_table
@@ -94,11 +94,7 @@ def test_what_cannot_be_written_is_one_line(
     monkeypatch.chdir(tmp_path)
     path = where(tmp_path)
     before = [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))]
-    assert run_command(monkeypatch, *command, path) == 2
-    printed = capfd.readouterr()
-    (line,) = printed.err.splitlines()
-    assert printed.out == ""
-    assert line.startswith("nasneurn: ")
+    line = refusal(monkeypatch, capfd, *command, path)
     assert "cannot be written (" in line
     assert len(line) < 2100
     assert [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))] == before

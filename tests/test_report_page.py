@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 from grid_rows import grid_rows
-from in_process import run_command
+from in_process import refusal
 
 from nasneurn.questions import report
 from nasneurn.report import style
@@ -279,11 +279,7 @@ def test_what_cannot_be_reported_is_told_in_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     given = [word.replace("{tmp}", str(tmp_path)) for word in arguments]
-    assert run_command(monkeypatch, "report", *given) == 2
-    output, errors = capfd.readouterr()
-    assert output == ""
-    (line,) = errors.splitlines()
-    assert told in line
+    assert told in refusal(monkeypatch, capfd, "report", *given)
 
 
 def test_templates_and_the_licence_are_in_the_wheel(tmp_path: Path) -> None:

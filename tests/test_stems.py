@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from drawn import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -19,10 +20,6 @@ BORDERS = {"reflect": "mirror", "zero": "constant", "replicate": "nearest"}
 SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
 MODES = ("contrast", "reciprocal", "local")
 HALVES = {torch.float16: 1e-3, torch.bfloat16: 8e-3}
-
-
-def images(*shape, seed=0, dtype=torch.float32):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def oracle(x, k=3, border="reflect", scope="image", mode="contrast", eps=1e-3):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn import images
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,10 +13,6 @@ from nasneurn.stems.moments import deviations, respond
 PADS = {"reflect": "reflect", "zero": "constant", "replicate": "edge"}
 SCOPES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
 MODES = ("contrast", "reciprocal", "local")
-
-
-def images(*shape, seed=0):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def plain(x, k=3, *, border="reflect", scope="image", mode="contrast", eps=1e-3):

@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from drawn import images
 from torch import nn
 
 from nasneurn import stems
 from nasneurn.errors import InputError
 from nasneurn.stems import create_stem, list_stems
-
-
-def images(*shape, seed=0, dtype=torch.float32):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
-
 
 # ---------------------------------------------------------------- every stem by name
 

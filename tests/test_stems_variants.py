@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from drawn import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +15,6 @@ from nasneurn.stems import create_stem, neurn, neurn_grey, neurn_resized, neurn_
 from nasneurn.stems.moments import deviations, respond
 
 AXES = {"image": (1, 2, 3), "channel": (2, 3), "batch": (0, 1, 2, 3)}
-
-
-def images(*shape, seed=0):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def sigma_of(x, k=3):

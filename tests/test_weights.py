@@ -15,7 +15,7 @@ import timm
 import torch
 from breaking_off import kill_at_step
 from huggingface_hub import constants
-from own_networks import SmallCNN
+from own_networks import SmallCNN, WithNorm
 from pets import make_pets
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -341,19 +341,6 @@ def test_fine_tuning_starts_at_the_accuracy_of_the_weights(pets: Path, tmp_path:
         assert accuracy(network.eval(), images) == row["accuracy"]
 
 
-class WithNorm(nn.Module):
-    """A network with batch norm in its body and in its head."""
-
-    def __init__(self, num_classes: int = 10) -> None:
-        super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.ReLU())
-        self.head = nn.Linear(6, num_classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.second(self.first(x)).mean((2, 3)))  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize(
     ("frozen", "changed"),
     [
@@ -372,7 +359,7 @@ def test_frozen_layers_do_not_change_by_one_bit(
     study = small_bench(
         pets,
         tmp_path / "out",
-        models="test_weights:WithNorm",
+        models="own_networks:WithNorm",
         weights=str(tmp_path / "start.safetensors"),
         algorithms="erm,ema",
         changes={"frozen": frozen, "selection": "last", "weight_decay": 0.1},
@@ -389,7 +376,7 @@ def test_frozen_layers_do_not_change_by_one_bit(
     [
         ({"frozen": "frist*"}, "frozen is 'frist*', which names no layer of"),
         ({"frozen": "frist"}, "it has first, second, head; did you mean 'first'?"),
-        ({"frozen": "*"}, "leaves nothing of test_weights:WithNorm to train"),
+        ({"frozen": "*"}, "leaves nothing of own_networks:WithNorm to train"),
         ({"layer_decay": 0}, "layer_decay is 0"),
         ({"layer_decay": 1.5}, "layer_decay is 1.5"),
         ({"head_rate": -1}, "head_rate is -1"),
@@ -400,7 +387,7 @@ def test_what_cannot_be_frozen_is_told_before(
     changes: dict[str, Any], told: str, pets: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    assert told in refused(pets, out, models="test_weights:WithNorm", changes=changes)
+    assert told in refused(pets, out, models="own_networks:WithNorm", changes=changes)
 
 
 def test_a_killed_fine_tuning_ends_in_the_same_rows(
@@ -469,6 +456,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
+@pytest.mark.slow
 def test_pretrained_weights_of_timm_out_of_its_cache(hub: Path, pets: Path, tmp_path: Path) -> None:
     state = timm.create_model(LCNET).state_dict()
     fill_hub(
@@ -522,6 +510,7 @@ def test_pretrained_weights_of_torchvision_out_of_its_cache(
     assert (row["scaling"], row["input_mean"]) == ("half", "0.5/0.5/0.5")
 
 
+@pytest.mark.slow
 def test_a_repository_of_the_hub(hub: Path, pets: Path, tmp_path: Path) -> None:
     word = "hf_hub:someone/mine"
     state = timm.create_model(LCNET, num_classes=2).state_dict()
