@@ -122,6 +122,15 @@ def test_a_domain_that_is_gone_is_named_and_takes_no_other_with_it(
     assert files_of(study) == before
 
 
+def test_another_suite_is_another_study_and_no_domain_that_is_gone(
+    study: Study, tmp_path: Path
+) -> None:
+    other = pets.make_pets(tmp_path / "other")
+    (other / "photo").rename(other / "drawing")
+    with pytest.raises(InputError, match=r"holds another study \(suite: .*stems"):
+        run(planned(other, stems=["sobel"]), study.folder)
+
+
 def test_a_configuration_that_lost_its_domain_is_refused(study: Study, root: Path) -> None:
     config = BenchConfig.read(study.config_path)
     shutil.rmtree(root / "photo")

@@ -60,6 +60,7 @@ def test_list_for_programs(run, tmp_path):
         "shape": [16, 16],
         "bytes": 0,
         "problem": None,
+        "classes": [],
     }
     assert entries["usps"]["problem"] == "missing: nasneurn data prepare usps"
     assert entries["usps"]["train"] is None
@@ -74,10 +75,12 @@ def test_list_of_a_folder(run, tmp_path):
                 Image.new("L", (9, 9)).save(folder / f"{row}.png")
     code, out, _ = run("data", "list", "--suite", tmp_path / "root")
     assert code == 0
-    assert [line.split()[:5] for line in out.splitlines()[1:]] == [
+    *lines, classes = out.splitlines()[1:]
+    assert [line.split()[:5] for line in lines] == [
         ["root", "a", "8", "2", "various"],
         ["root", "b", "8", "2", "various"],
     ]
+    assert classes == "root: 2 classes: x, y"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,7 @@ def test_help_is_quick_and_light():
         assert command in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_preview_of_the_real_digits(run, tmp_path, real_data_dir):
     out = tmp_path / "digits.png"

@@ -202,6 +202,20 @@ def test_a_class_that_one_domain_lacks(root):
         extra.rmdir()
 
 
+def test_parts_of_data_are_no_classes_and_no_domains(root, tmp_path):
+    for domain in ("photo", "sketch"):
+        for part in ("Train", "val"):
+            save(tmp_path / "parts" / domain / part / "cat" / "0.png")
+            save(tmp_path / "one" / part / domain / "0.png")
+    with pytest.raises(InputError, match="parts: its classes are Train, val, .* a split file"):
+        load_suite(tmp_path / "parts")
+    with pytest.raises(InputError, match="one: its domains are Train, val, which are parts"):
+        load_suite(tmp_path / "one")
+    (root / "photo" / "cat").rename(root / "photo" / "test")  # beside others it is a class
+    (root / "sketch" / "cat").rename(root / "sketch" / "test")
+    assert "test" in load_suite(root).classes
+
+
 def test_too_few_images_domains_or_classes(root, tmp_path):
     for path in sorted((root / "photo" / "cat").iterdir())[1:]:
         path.unlink()

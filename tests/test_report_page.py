@@ -258,7 +258,7 @@ def test_one_seed_says_so_and_guessing_too() -> None:
     rows = grid_rows(("net",), ("none", "neurn"), seeds=1, sources=("mnist",))
     assert "too little was trained for an interval" in headline(rows, tables(rows))[0]
     rows = rows.assign(accuracy=0.1)
-    assert headline(rows, tables(rows))[-1].startswith("Caution, near chance on the own source")
+    assert headline(rows, tables(rows))[-1].startswith("Caution, near chance on their own source")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ Folder = Annotated[Path, typer.Argument(help="The folder of a study.")]
 def status_command(
     folder: Folder,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew until nothing is left.")
+        bool, typer.Option("--watch", help="Show it again and again until nothing is left.")
     ] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="With --watch, seconds between.")] = 5.0,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds from one time to the next, with --watch.")
+    ] = 5.0,
 ) -> None:
     """Show how far a study is, also while it runs: what is done, failed, in work and left."""
     _print_title(folder)

@@ -15,10 +15,12 @@ from nasneurn.domains import (
     listing,
     load_suite,
 )
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, listed
 from nasneurn.paths import data_dir as default_data_dir
 
 PARTS: tuple[Part, ...] = ("train", "test")
+#: Classes that are named.
+NAMED = 12
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,6 +37,7 @@ class Entry:
             folder, whose images may differ.
         bytes: the size of its files.
         problem: why it cannot be used, and what to do; None where it can.
+        classes: of a folder their names, which are those of its folders.
     """
 
     suite: str
@@ -44,6 +47,7 @@ class Entry:
     shape: tuple[int, ...] | None = None
     bytes: int = 0
     problem: str | None = None
+    classes: tuple[str, ...] = ()
 
 
 def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> list[Entry]:
@@ -107,7 +111,8 @@ def _folder_entries(suite: Suite) -> list[Entry]:
     entries = []
     for domain, files in listing.scan(Path(suite.handle.suite)).domains.items():
         train, test = (len(suite.labels(domain, part)) for part in PARTS)
-        entries.append(Entry(suite.name, domain, train, test, None, int(files.bytes.sum())))
+        size = int(files.bytes.sum())
+        entries.append(Entry(suite.name, domain, train, test, None, size, classes=suite.classes))
     return entries
 
 
@@ -119,6 +124,9 @@ def print_inventory(entries: list[Entry], *, as_json: bool = False) -> None:
     from nasneurn.progress import plain_console
 
     plain_console().print(as_table(entries))
+    for suite, classes in {entry.suite: entry.classes for entry in entries}.items():
+        if classes:
+            print(f"{suite}: {len(classes)} classes: {listed(classes, NAMED)}")
     for entry in entries:
         if entry.problem is not None:
             print(f"{entry.suite} {entry.domain}: {entry.problem}")

@@ -40,6 +40,8 @@ SCANNED_AT_ONCE = 8
 #: So many listings of a root are looked at for files that are known, the newest.
 RECENT = 8
 LAYOUT = "<domain>/<class>/<image files>"
+#: Folders of these names alone are parts of data, as in many a collection, and no classes.
+PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +121,9 @@ def scan(root: Path) -> Listing:
     """List a root's domains, classes and images; no image is opened.
 
     Raises:
-        InputError: not a folder, fewer than two domains, classes that differ between domains, or a
-            class with fewer than two images (train and test need one each).
+        InputError: not a folder, fewer than two domains, classes that differ between domains, a
+            class with fewer than two images (train and test need one each), or parts of data where
+            domains or classes must be.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; it must hold {LAYOUT}")
@@ -141,6 +144,8 @@ def _scan(root: Path) -> Listing:
             f"{root}: holds {len(domains)} domains ({found}); it must hold at least 2, as {LAYOUT}"
         )
     found_in = {domain: _folders(root / domain) for domain in domains}
+    _refuse_parts(root, "domains", domains)
+    _refuse_parts(root, "classes", {name for names in found_in.values() for name in names})
     _check_names(root, "domain", domains)
     _check_names(root, "class", {name for names in found_in.values() for name in names})
     classes = tuple(sorted({name for names in found_in.values() for name in names}))
@@ -191,6 +196,20 @@ def _check_names(root: Path, what: str, names: Iterable[str]) -> None:
             reason = f"looks like {other!a}, with its letters composed otherwise"
         if reason:
             raise InputError(f"{str(root)!a}: the {what} {name!a} {reason}; rename it")
+
+
+def _refuse_parts(root: Path, what: str, names: Iterable[str]) -> None:
+    """Refuse ``train`` and ``val``, which would be learned as classes or domains without a word.
+
+    Raises:
+        InputError: all names are such.
+    """
+    found = sorted(names)
+    if found and PARTS.issuperset(map(str.lower, found)):
+        raise InputError(
+            f"{root}: its {what} are {', '.join(found)}, which are parts of data; it must hold "
+            f"{LAYOUT}, and a split file says which image is for what"
+        )
 
 
 def _images(folder: Path) -> ClassImages:

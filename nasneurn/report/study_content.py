@@ -26,6 +26,9 @@ MOST_SHOWN = 300
 #: As do more rows than these; a browser gets slow.
 MOST_ROWS = 2000
 
+#: Digits after the point in the rows that are shown.
+DIGITS = 4
+
 #: Columns of the rows that few will read; they are in the table with all columns.
 HIDDEN = frozenset({"training", "applied_stem", "choices", "input_mean", "input_std", "commit"})
 
@@ -173,7 +176,8 @@ def _rows(study: Study, rows: pd.DataFrame) -> Iterator[ShownTable]:
     if len(rows):
         varied = [name for name in rows if rows[name].nunique(dropna=False) > 1]
         few = rows[[name for name in varied if name not in HIDDEN] or list(rows)]
-        about = "A row for each training and target, with the columns in which rows differ."
+        about = "A row for each training and target: the columns in which rows differ, rounded."
+        few = few.round(DIGITS)
         yield ShownTable("rows", ReportTable(about, few), "rows.csv", len(few) <= MOST_ROWS)
         whole = ReportTable("The same rows with all columns.", rows)
         yield ShownTable("all_columns", whole, "accuracy.csv", shown=False)

@@ -26,7 +26,7 @@ def missing_of(study: Study, config: StudyConfig, trust_code: bool = False) -> l
     """What is not done, a sentence each; nothing where the study is finished."""
     if config.code and not trust_code:
         return [
-            "Perhaps not finished: that is not told of a study that names code "
+            "Perhaps not finished: to know that takes the code which the study names "
             f"({', '.join(config.code)}); --trust-code imports it."
         ]
     outcomes = study.store.outcomes()
@@ -72,13 +72,14 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
     facts = {
         "kind": config.kind,
         "suite": f"{config.suite_name}, images of {config.image_size} pixels",
-        "sources": ", ".join(config.sources),
+        "sources": ", ".join(_planned(config, "sources")),
         "targets": ", ".join(config.targets),
-        "stems": ", ".join(map(str, config.stems)),
-        "algorithms": ", ".join(map(str, config.algorithms)),
+        "stems": ", ".join(_planned(config, "stems")),
+        "placements": ", ".join(_planned(config, "placements")),
+        "algorithms": ", ".join(_planned(config, "algorithms")),
         "networks": listed(_values(rows, "architecture"), NETWORKS),
         "weights": ", ".join(_values(rows, "weights")),
-        "seeds": ", ".join(map(str, config.seeds)),
+        "seeds": ", ".join(_planned(config, "seeds")),
         "protocol": protocol_label(config.budget, config.protocol),
         "precision": config.precision,
         "adaptation": "; ".join(_values(rows, "adaptation")),
@@ -89,6 +90,12 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "again": f"nasneurn {config.kind} --config {study.config_path} --out FOLDER",
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _planned(config: StudyConfig, axis: str) -> list[str]:
+    """What a study has on an axis, those of the grids that ``--extend`` added too."""
+    grids = getattr(config, "grids", (config,))
+    return list(dict.fromkeys(str(one) for grid in grids for one in getattr(grid, axis, ())))
 
 
 def _values(rows: pd.DataFrame, column: str) -> list[str]:

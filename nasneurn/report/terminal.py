@@ -35,11 +35,11 @@ def print_plan(plan: "Sequence[Estimate]", workers: int, console: Console | None
     console = console or plain_console()
     table = Table(title="Trainings that are left")
     table.add_column("architecture")
-    table.add_column("images are met")
-    for heading in ("trainings", "seconds each,\nat most", "together"):
+    table.add_column("adaptation")
+    for heading in ("trainings", "each, on\naverage", "together"):
         table.add_column(heading, justify="right")
     for one in plan:
-        cells = [one.architecture, one.adaptation, str(one.trainings), f"{one.seconds:.0f}"]
+        cells = [one.architecture, one.adaptation, str(one.trainings), duration(one.seconds)]
         table.add_row(*cells, duration(one.trainings * one.seconds))
     console.print(table)
     total = sum(one.trainings * one.seconds for one in plan)

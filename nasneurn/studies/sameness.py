@@ -37,8 +37,9 @@ def refuse_another(
     """
     if before == ours:
         return
-    refuse_gone(folder, before, suite.domains)
-    refuse_changed(folder, before.content, ours.content, suite)
+    if before.suite == ours.suite:
+        refuse_gone(folder, before, suite.domains)
+        refuse_changed(folder, before.content, ours.content, suite)
     differences = before.differences(ours)
     told = [one for one in differences if not one.startswith("content.")] or differences
     raise InputError(
