@@ -207,7 +207,7 @@ def test_parts_of_data_are_no_classes_and_no_domains(root, tmp_path):
         for part in ("Train", "val"):
             save(tmp_path / "parts" / domain / part / "cat" / "0.png")
             save(tmp_path / "one" / part / domain / "0.png")
-    with pytest.raises(InputError, match="parts: its classes are Train, val, .* a split file"):
+    with pytest.raises(InputError, match=r"parts: its classes are Train, val, .* a split file"):
         load_suite(tmp_path / "parts")
     with pytest.raises(InputError, match="one: its domains are Train, val, which are parts"):
         load_suite(tmp_path / "one")

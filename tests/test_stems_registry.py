@@ -131,7 +131,7 @@ def test_by_import_path():
 def test_a_function_that_gives_no_module_is_told():
     with pytest.raises(InputError, match="makes a Tensor; an nn\\.Module is needed"):
         create_stem(f"{__name__}:darker:images=3")
-    with pytest.raises(InputError, match="needs the option 'images'; .* make the stem"):
+    with pytest.raises(InputError, match=r"needs the option 'images'; .* make the stem"):
         create_stem(f"{__name__}:darker")
 
 
