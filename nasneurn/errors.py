@@ -22,8 +22,13 @@ def one_line(error: object, at_most: int | None = 200) -> str:
     'not a number'
     >>> one_line(EOFError())
     'EOFError'
+    >>> one_line(OSError(2, "No such file or directory"))
+    'No such file or directory'
     """
-    return " ".join(str(error).split())[:at_most].rstrip(" .") or type(error).__name__
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):  # whose number tells a person nothing
+        text = text.removeprefix(f"[Errno {error.errno}] ")
+    return text[:at_most].rstrip(" .") or type(error).__name__
 
 
 def listed(names: Iterable[str], most: int) -> str:
