@@ -73,7 +73,7 @@ def pace_of(run: StudyRun, network: nn.Module, batch_size: int | None = None) ->
     images_of_step = batch_size or run.config.protocol.batch_size
     network.to(run.device).to(memory_format=torch.channels_last)
     plain, few = create_algorithm("erm"), min(FEW_IMAGES, images_of_step)
-    long = _step_seconds(run, network, plain, few, steps=1) > LONG_STEP
+    long = _step_seconds(run, network, plain, few, steps=2) > LONG_STEP
     count = few if long else images_of_step
     training = _step_seconds(run, network, plain, count) / count
     network.eval()
