@@ -6,10 +6,10 @@ since something of it was finished is refused, as one whose images have changed.
 
 import ast
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nasneurn.choices import imported
 from nasneurn.configuration import read_yaml
@@ -19,6 +19,9 @@ from nasneurn.studies.units import Unit
 
 #: What stands before an import path in the versions that ``config.yaml`` keeps.
 KEY = "code of "
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def code_digests(names: Iterable[str]) -> dict[str, str]:
@@ -79,42 +82,29 @@ def refuse_changed_code(folder: Path, changed: Sequence[str], finished: Iterable
 def _source(path: str) -> str:
     """The definition of an import path with all that it uses of its module; empty without one."""
     found = imported(path, "code")
-    module, _, attribute = path.partition(":")
     # What a module only imports is defined elsewhere.
-    homes = ((module, attribute), (_text(found, "__module__"), _text(found, "__qualname__")))
-    for home, name in homes:
-        statements = _statements(home)
+    elsewhere = [str(getattr(found, name, "")) for name in ("__module__", "__qualname__")]
+    for module, name in (path.split(":", 1), elsewhere):
+        statements = _statements(module)
         root = name.partition(".")[0]
-        if any(root in defined and not _is_import(one) for one, defined in statements):
+        if any(root in defined and not isinstance(one, _IMPORTS) for one, defined in statements):
             return _with_what_it_uses(root, statements)
     return ""
 
 
-def _text(value: Any, attribute: str) -> str:
-    found = getattr(value, attribute, "")
-    return found if isinstance(found, str) else ""
-
-
 def _statements(module: str) -> list[tuple[ast.stmt, set[str]]]:
     """The statements of a module, and the names that each defines."""
-    file = _text(sys.modules.get(module), "__file__")
-    if not file.endswith(".py"):
-        return []
     try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, TypeError, OSError, SyntaxError, ValueError):  # there is none
         return []
     return [(one, set(_defined(one))) for one in tree.body]
 
 
-def _is_import(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Import | ast.ImportFrom)
-
-
 def _defined(statement: ast.stmt) -> Iterator[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    if isinstance(statement, _DEFINITIONS):
         yield statement.name
-    elif isinstance(statement, ast.Import | ast.ImportFrom):
+    elif isinstance(statement, _IMPORTS):
         for one in statement.names:
             yield (one.asname or one.name).partition(".")[0]
     else:
@@ -145,7 +135,7 @@ def _with_what_it_uses(name: str, statements: Sequence[tuple[ast.stmt, set[str]]
 def _bare(statement: ast.stmt) -> ast.stmt:
     """A statement without docstrings."""
     for node in ast.walk(statement):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, _DEFINITIONS):
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
