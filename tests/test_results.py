@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nasneurn.programs.opened import read_config
@@ -22,6 +23,38 @@ def test_what_is_finished_is_what_is_planned(folder: Path) -> None:
     assert set(outcomes.done) <= planned
     rows = read_rows(folder / "accuracy.csv")
     assert set(rows["training"]) <= set(outcomes.done)
+
+
+#: Rows of the README's table: the method, and what the difference is against.
+TOLD = {
+    "plain": ("erm", None),
+    "behind instance norm": ("erm, instance_norm", "overall"),
+    "behind NeuRN": ("erm, neurn", "overall"),
+    "Pro-RandConv": ("pro_randconv", "methods"),
+    "Pro-RandConv behind NeuRN": ("pro_randconv, neurn", "overall"),
+}
+
+
+def test_the_readme_tells_what_was_measured() -> None:
+    tables = RESULTS / "single-source-digits" / "tables"
+    means = pd.read_csv(tables / "literature.csv").query("by == 'here'").set_index("method")
+    overall = pd.read_csv(tables / "overall.csv").query("placement == 'front'")
+    overall["method"] = overall["algorithm"] + ", " + overall["stem"]
+    differences = {"overall": overall, "methods": pd.read_csv(tables / "methods.csv")}
+    lines = (RESULTS.parent / "README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:2] == "| "]
+    found = {row[0]: row[1:] for row in rows if row[0] in TOLD}
+    assert set(found) == set(TOLD)
+    for name, (method, against) in TOLD.items():
+        assert found[name][:4] == [
+            f"{means.loc[method, column]:.1f}" for column in ("svhn", "mnistm", "usps", "mean")
+        ], name
+        if against is not None:
+            one = differences[against].set_index("method").loc[method]
+            told = f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}]"
+            assert found[name][4].startswith(told), name
+            p = found[name][4].rpartition("p = ")[2]
+            assert p == f"{one.p_holm:.{len(p.partition('.')[2])}f}", name
 
 
 def test_there_are_committed_studies() -> None:
