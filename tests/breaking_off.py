@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 
 from nasneurn.studies import train
 from nasneurn.training.fit import StepMonitor
@@ -28,15 +29,19 @@ class StopAt(TimedCheckpoint):
 
 
 def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> list[Any]:
-    """Let any training end at a step, once; what it gives back grows by one for each step."""
+    """Let any training end at a step, once; what it gives back grows by one for each step.
+
+    Steps that are only timed, for an estimate, do not count: they leave no checkpoints.
+    """
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
     plain, steps = StepMonitor.on_train_batch_end, list[Any]()
 
-    def killed(self: StepMonitor, *given: Any) -> None:
-        steps.append(given)
-        if len(steps) == number:
-            raise KeyboardInterrupt
-        plain(self, *given)
+    def killed(self: StepMonitor, trainer: pl.Trainer, *given: Any) -> None:
+        if any(isinstance(one, TimedCheckpoint) for one in trainer.callbacks):
+            steps.append(given)
+            if len(steps) == number:
+                raise KeyboardInterrupt
+        plain(self, trainer, *given)
 
     monkeypatch.setattr(StepMonitor, "on_train_batch_end", killed)
     return steps
