@@ -86,6 +86,8 @@ TRAINING = "benchmarks/training.csv"
 SUPERNET = "benchmarks/supernet.csv"
 FOLDERS = "benchmarks/folders.csv"
 COMMANDS = "results/align/commands.csv"
+PROTOCOL = "benchmarks/protocol.csv"
+QUICK = "benchmarks/quick_commands.csv"
 
 _DIGITS = {"what": "forward", "batch": 256, "size": 32, "k": 3}
 _PAIRS = {"what": "zoo", "scheme": "layer", "gaps": "linear"}
@@ -113,6 +115,12 @@ RATIOS = (
           rate=True),
     Ratio("an epoch of resnet10t after NeuRN", "the same", TRAINING,
           _EPOCH | {"architecture": "resnet10t"}, "nasneurn", "user", "images_per_s", rate=True),
+    Ratio("a step of `single-source-digits`", "torchvision, `DataLoader`, plain loop", PROTOCOL,
+          {"algorithm": "erm"}, "nasneurn", "recipe", "ms"),
+    Ratio("the same with `--precision bf16`", "the same", PROTOCOL, {"algorithm": "erm"},
+          "nasneurn, bf16", "recipe", "ms"),
+    Ratio("the same with RandConv", "the same, with RandConv in the loop", PROTOCOL,
+          {"algorithm": "randconv"}, "nasneurn", "recipe", "ms"),
     Ratio("a step of the SPOS supernet by NNI and Lightning", "a bare loop", SUPERNET,
           {"what": "step", "space": "spos"}, "NNI and Lightning", "bare loop", "ms"),
     Ratio("scoring a candidate of SPOS", "freezing it and running it", SUPERNET,
@@ -122,6 +130,12 @@ RATIOS = (
 )  # fmt: skip
 
 DURATIONS = (
+    Duration("`import torch`, to compare with", QUICK, {"way": "import torch"}),
+    Duration("`nasneurn --help`", QUICK, {"way": "nasneurn --help"}),
+    Duration("`nasneurn status` of a study of 24 trainings", QUICK, {"way": "nasneurn status"}),
+    Duration("`nasneurn report` of the same", QUICK, {"way": "nasneurn report"}),
+    Duration("`nasneurn bench`: until it says what it will do", QUICK,
+             {"way": "nasneurn bench, first line"}),
     Duration("`align --models all`, nothing traced before", COMMANDS,
              {"models": "all", "caches": "empty"}),
     Duration("the same again", COMMANDS, {"models": "all", "caches": "filled", "figures": True}),

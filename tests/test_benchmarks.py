@@ -20,6 +20,8 @@ TABLES = {
     "benchmarks/algorithms.csv": ("algorithms.py", "COLUMNS"),
     "benchmarks/folders.csv": ("folders.py", "COLUMNS"),
     "benchmarks/interval_coverage.csv": ("interval_coverage.py", "COLUMNS"),
+    "benchmarks/protocol.csv": ("protocol.py", "COLUMNS"),
+    "benchmarks/quick_commands.csv": ("quick_commands.py", "COLUMNS"),
     "benchmarks/stem.csv": ("stem.py", "COLUMNS"),
     "benchmarks/supernet.csv": ("supernet.py", "COLUMNS"),
     "benchmarks/together.csv": ("together.py", "COLUMNS"),
