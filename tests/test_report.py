@@ -118,18 +118,30 @@ def test_each_setting_has_figures_of_its_own(tmp_path: Path) -> None:
 def test_the_overall_figure_shows_the_table() -> None:
     rows = grid_rows(stems=("none", "neurn"))
     (row,) = compare(cross_domain(rows)).to_dict(orient="records")
-    axis = draw_overall(rows).axes[0]
+    figure = draw_overall(rows)
+    axis = figure.axes[0]
     interval = next(line for line in axis.lines if line.get_linewidth() == 3)
     assert np.asarray(interval.get_xdata()) == pytest.approx([100 * row["low"], 100 * row["high"]])
-    assert "3 seeds; 95% interval over cells" in axis.get_title()
-    assert "one seed" in draw_overall(grid_rows(seeds=1)).axes[0].get_title()
+    assert "3 seeds; 95% interval over cells" in figure.get_suptitle()
+    assert "one seed" in draw_overall(grid_rows(seeds=1)).get_suptitle()
 
 
 def test_figures_without_an_interval_say_so() -> None:
     rows = grid_rows(("vgg19",), ("none", "neurn"), seeds=1, sources=("mnist",))
-    axis = draw_overall(rows).axes[0]
-    assert "too little for an interval" in axis.get_title()
-    assert not [line for line in axis.lines if line.get_linewidth() == 3]
+    figure = draw_overall(rows)
+    assert "too little for an interval" in figure.get_suptitle()
+    assert not [line for line in figure.axes[0].lines if line.get_linewidth() == 3]
+
+
+def test_a_title_that_says_much_is_inside_its_figure() -> None:
+    """Seeds that differ, and intervals for some alone."""
+    rows = grid_rows(("vgg19",), ("none", "neurn", "instance_norm"), seeds=5, sources=("mnist",))
+    figure = draw_overall(rows[(rows["stem"] != "instance_norm") | (rows["seed"] == 0)])
+    assert "interval elsewhere" in figure.get_suptitle().replace("\n", " ")
+    figure.draw_without_rendering()
+    (title,) = figure.texts
+    inside, width = title.get_window_extent(), figure.bbox.width
+    assert 0 < inside.x0 < inside.x1 < width
 
 
 def test_a_gain_is_blue_and_a_loss_is_red() -> None:

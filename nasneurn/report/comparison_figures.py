@@ -114,9 +114,10 @@ def draw_overall(rows: pd.DataFrame) -> Figure:
     axis.set_yticks(range(len(whole)), list(whole.index))
     axis.set_ylim(-0.5, len(whole) - 0.4)
     axis.set_xlabel("accuracy against none (percentage points)")
-    axis.set_title(
+    title = (
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
+    figure.suptitle("\n".join(_lines(title, figure)), fontsize=11)
     draw_legend(figure, handles, marks, loc="outside lower center", ncols=min(COLUMNS, len(marks)))
     return figure
 
