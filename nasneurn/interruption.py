@@ -26,6 +26,11 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise Interrupted
 
 
+def was_interrupted() -> bool:
+    """Whether a signal came, also where an import has made another exception of it."""
+    return _requested
+
+
 def check_interrupted() -> None:
     """Raise :class:`Interrupted` if a signal came, for loops around code that swallows it."""
     if _requested:

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -14,8 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from forking import command, start
+from in_process import run_command
 from killing import KILLS, LONGEST, computed, wait_until_computed
 from PIL import Image
+
+from nasneurn import cli, interruption
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -63,6 +67,18 @@ def packs(out: Path) -> dict[str, bytes]:
 def drafts(out: Path) -> list[Path]:
     """Files that were not finished, but for those of units, which go with these."""
     return [path for path in out.rglob(".*") if path.is_file()]
+
+
+def wait_until_alone(group: int) -> None:
+    """See that no process is left of those that a command has started; they may take a moment."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        assert time.monotonic() < deadline, "a process is left behind"
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -155,12 +171,25 @@ def test_killed_at_random_it_leaves_the_same_files(
         told = log.read_text()
         assert process.exitcode in (0, 130, -number), told
         assert "Traceback" not in told
-        with pytest.raises(ProcessLookupError):  # no process of it is left behind
-            os.killpg(process.pid or 0, 0)
+        wait_until_alone(process.pid or 0)
+        for draft in drafts(out):
+            os.utime(draft, (0, 0))  # long ago
         if process.exitcode == 0 or killed == KILLS:
-            for draft in drafts(out):
-                os.utime(draft, (0, 0))  # long ago
             run_to_the_end(out)
             assert case.left(out) == expected
             assert not drafts(out)
             out = new_folder()
+
+
+def test_a_signal_that_an_import_makes_an_error_of_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> None:
+        raise ImportError("an extension failed to import")
+
+    monkeypatch.setattr(interruption, "_requested", True)
+    monkeypatch.setattr(cli, "app", fail)
+    assert run_command(monkeypatch, "align") == 130
+    assert capsys.readouterr().err.splitlines() == [
+        "nasneurn: interrupted; run the same command again to continue"
+    ]

@@ -27,7 +27,7 @@ from nasneurn.cli.study_commands import figures_command, status_command
 from nasneurn.cli.usual_values import with_usual
 from nasneurn.errors import InputError
 from nasneurn.files import shown
-from nasneurn.interruption import Interrupted, raise_on_signals
+from nasneurn.interruption import Interrupted, raise_on_signals, was_interrupted
 from nasneurn.paths import lend_caches
 from nasneurn.streams import make_lasting, unwritten
 from search_spaces.errors import SpaceError
@@ -108,14 +108,11 @@ def main() -> None:
     lend_caches()
     bound_threads()
     try:
-        status = app(standalone_mode=False)
+        status = _status_unless_interrupted()
     except INPUT_ERRORS as error:
         if os.environ.get("NASNEURN_DEBUG"):
             raise
         _fail(str(error))
-    except Interrupted:
-        print("nasneurn: interrupted; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
     except OSError as error:
         # A full disk, a folder that may not be read, a path that is too long: no fault of the code.
         if os.environ.get("NASNEURN_DEBUG") or error.strerror is None:
@@ -130,6 +127,17 @@ def main() -> None:
             sys.exit(2)
         _fail(error.format_message())
     sys.exit((status if isinstance(status, int) else 0) or _status_of_output())
+
+
+def _status_unless_interrupted() -> object:
+    """What the command gives back; a signal ends it as one, also where an import fails by it."""
+    try:
+        return app(standalone_mode=False)
+    except (Interrupted, Exception):
+        if not was_interrupted():
+            raise
+        print("nasneurn: interrupted; run the same command again to continue", file=sys.stderr)
+        sys.exit(130)
 
 
 def _status_of_output() -> int:
