@@ -128,7 +128,7 @@ class Meter:
                 description=note.description,
                 completed=note.done,
                 total=note.total,
-                told=note.told.replace("  ", ", "),
+                told=", ".join(note.told),
             )
 
     def _line_is_due(self, now: float) -> bool:
@@ -143,7 +143,7 @@ class Meter:
         sys.stderr.flush()
 
     def _note(self, now: float, note: str) -> ProgressNote:
-        told = "  ".join(self._told(now, note))
+        told = tuple(self._told(now, note))
         return ProgressNote(self._description, self._done, self._total, told)
 
     def _told(self, now: float, note: str) -> list[str]:

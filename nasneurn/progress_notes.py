@@ -1,8 +1,13 @@
 """How far a piece of work is, in a small file: for other processes, which show it."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from nasneurn.files import opened
 
 
 @dataclass(frozen=True)
@@ -18,25 +23,23 @@ class ProgressNote:
     description: str
     done: int
     total: int
-    told: str
+    told: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In one line."""
-        return "  ".join(filter(None, [f"{self.description}: {self.done}/{self.total}", self.told]))
+        return "  ".join([f"{self.description}: {self.done}/{self.total}", *self.told])
 
     def write(self, path: Path) -> None:
         """Keep it; work goes on where that cannot be done, as on a full disk."""
-        try:
+        with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        except OSError:
-            pass
 
     @classmethod
     def read(cls, path: Path) -> "ProgressNote | None":
-        """What is kept there; None where there is nothing, or it is being written now."""
+        """What is kept there; None where there is nothing, or it is damaged or half written."""
         try:
-            note = cls(**json.loads(path.read_text(encoding="utf-8")))
-            return cls(str(note.description), int(note.done), int(note.total), str(note.told))
-        except (OSError, ValueError, TypeError):
+            with opened(path) as file:
+                return TypeAdapter(cls).validate_json(file.read(), strict=True)
+        except (OSError, ValidationError):
             return None

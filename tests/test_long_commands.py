@@ -319,7 +319,7 @@ def test_the_status_tells_what_is_done_failed_and_in_work(
     now = standing.standing(Study(run.study.folder), run.config)
     assert (now.units, now.done, now.left, now.in_work) == (4, 1, 2, (third.title,))
     assert fourth.title not in str(now)
-    note = ProgressNote(f"3/4 (1 min left) {third.title}", 7, 10, "5 s left")
+    note = ProgressNote(f"3/4 (1 min left) {third.title}", 7, 10, ("5 s left",))
     note.write(run.study.note_of(third.identity))
     assert run_command(monkeypatch, "status", run.study.folder) == 0
     assert f"in work: {third.title}: 7/10  5 s left" in capsys.readouterr().out

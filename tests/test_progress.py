@@ -1,6 +1,7 @@
 """Progress of long work: how fast, how long yet, on terminals of any width and elsewhere."""
 
 import io
+import os
 import re
 import time
 from pathlib import Path
@@ -133,7 +134,7 @@ def test_a_worker_notes_how_far_it_is_and_shows_nothing(
 
 
 def test_lines_tell_how_far_workers_are(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    notes = {Path(name): ProgressNote(name, 3, 10, "7 s left") for name in ("first", "second")}
+    notes = {Path(name): ProgressNote(name, 3, 10, ("7 s left",)) for name in ("first", "second")}
     with meter("units of work", 4) as parent:
         parent.show_beside(notes)
         assert capsys.readouterr().err == "", "not as often as workers are looked at"
@@ -154,7 +155,7 @@ def test_bars_of_workers_stand_below_that_of_the_study(
     monkeypatch.setattr(progress, "NOTE_INTERVAL", 0.01)
     paths = [tmp_path / name for name in ("first", "second", "not begun")]
     for path in paths[:2]:
-        ProgressNote(f"[{path.name}]", 3, 10, "64 images/s  7 s left").write(path)
+        ProgressNote(f"[{path.name}]", 3, 10, ("64 images/s", "7 s left")).write(path)
     paths[2].write_text('{"descr')  # being written
     with meter("units of work", 4) as parent, following(parent, lambda: paths):
         deadline = time.monotonic() + 60
@@ -164,6 +165,32 @@ def test_bars_of_workers_stand_below_that_of_the_study(
             time.sleep(0.01)
     text = screen.getvalue()
     assert all(part in text for part in ("3/10", "64 images/s, 7 s left", "[first]"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"descr',
+        b"[1, 2]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"description": "a", "done": Infinity, "total": 2, "told": []}',
+        b'{"description": "a", "done": "1", "total": 2, "told": []}',
+        b'{"description": "a", "done": 1, "total": 2, "told": "b"}',
+    ],
+    ids=lambda content: content[:12],
+)
+def test_damaged_notes_are_none(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "unit.progress"
+    path.write_bytes(content)
+    assert ProgressNote.read(path) is None
+
+
+def test_nobody_waits_for_a_note(tmp_path: Path) -> None:
+    assert ProgressNote.read(tmp_path / "none") is None
+    os.mkfifo(tmp_path / "pipe")
+    assert ProgressNote.read(tmp_path / "pipe") is None
 
 
 def test_a_note_that_cannot_be_written_stops_no_work(clock: Clock, tmp_path: Path) -> None:

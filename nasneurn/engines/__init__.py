@@ -11,7 +11,7 @@ from nasneurn.engines.on_ray import ray_workers
 from nasneurn.engines.threads import available_cores, threads_each
 from nasneurn.errors import InputError
 
-__all__ = ["ENGINES", "Failure", "available_cores", "run", "threads_each", "working"]
+__all__ = ["ENGINES", "Do", "Failure", "available_cores", "run", "threads_each", "working"]
 
 P = TypeVar("P")
 R = TypeVar("R")

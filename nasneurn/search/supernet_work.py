@@ -189,7 +189,7 @@ class SupernetWork:
     ) -> None:
         place = self.place
         left = [one for one in architectures if choices_name(one) not in known]
-        inside = replace(place, engine="here", workers=1, shown=False, noted=None)
+        inside = replace(place, engine="here", workers=1, shown=False)
         shared = batches(self.unit, inside, left, place.workers)
         for batch, scores in do(shared):
             if isinstance(scores, engines.Failure):
