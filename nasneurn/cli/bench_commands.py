@@ -182,8 +182,7 @@ def _print_plan(run: "StudyRun") -> None:
     from nasneurn.studies.training_unit import Training
 
     left, workers = run.left(run.study.store.outcomes()), run.execution.workers
-    if left:
-        run.config.check(run.suite)
+    run.check(left)
     if all(isinstance(unit, Training) for unit in left):
         expected = expected_seconds(run, left)
         print_plan(estimates(run, left, expected), workers)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,6 +164,16 @@ class StudyRun:
             if unit.identity not in outcomes.done and unit.identity not in failed
         ]
 
+    def check(self, left: Sequence[Unit]) -> None:
+        """See that what is ``left`` can be done, on the images that the study began with.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if left:
+            check_images_of(self.study.folder, self.config, self.suite)
+            self.config.check(self.suite)
+
     def run(self, foresee: Foresight | None = None) -> Study:
         """Do the units that are not done, and write the tables.
 
@@ -179,9 +190,7 @@ class StudyRun:
         outcomes = self.study.store.outcomes()
         self._tell_unsaved(outcomes)
         left = self.left(outcomes)
-        if left:
-            check_images_of(self.study.folder, self.config, self.suite)
-            self.config.check(self.suite)
+        self.check(left)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
         self._write_config()
@@ -231,7 +240,7 @@ class StudyRun:
     def _help(self) -> None:
         for unit in self.left(self.study.store.outcomes()):
             if unit.shares_out:
-                unit.work(self._place(unit, shown=False))
+                unit.work(replace(self._place(unit, shown=False), noted=None))
         raise SystemExit(0)
 
     def _work(self, todo: Sequence[Unit]) -> None:
@@ -258,7 +267,7 @@ class StudyRun:
 
         with (
             meter("units of work", len(todo), shown=apart) as progress,
-            following(progress, lambda: list(in_work.values())),
+            following(progress, lambda: list(in_work.values())) if apart else nullcontext(),
         ):
             try:
                 for assignment, result in engines.run(
