@@ -133,6 +133,15 @@ def test_figures_without_an_interval_say_so() -> None:
     assert not [line for line in figure.axes[0].lines if line.get_linewidth() == 3]
 
 
+def test_a_legend_of_many_stems_is_inside_its_figure() -> None:
+    stems = ("none", "neurn", "instance_norm", "neurn:k=5", "neurn:k=7", "local_contrast_norm")
+    figure = draw_curves(history_rows(grid_rows(("vgg19",), stems, sources=("mnist",))))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(stems)
+    assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= figure.bbox.width
+
+
 def test_a_title_that_says_much_is_inside_its_figure() -> None:
     """Seeds that differ, and intervals for some alone."""
     rows = grid_rows(("vgg19",), ("none", "neurn", "instance_norm"), seeds=5, sources=("mnist",))

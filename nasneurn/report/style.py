@@ -93,11 +93,18 @@ def draw_legend(
 ) -> None:
     """A legend with these names, also those that begin with an underscore.
 
-    Matplotlib leaves such names out, so they are written once the legend is there.
+    Matplotlib leaves such names out, so they are written once the legend is there. The legend of a
+    figure has fewer columns than asked for where it would be wider than the figure.
     """
-    legend = where.legend(handles=handles, labels=[str(n) for n in range(len(names))], **options)
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)
+    labels = [str(number) for number in range(len(names))]
+    for columns in range(options.pop("ncols", 1), 0, -1):
+        legend = where.legend(handles=handles, labels=labels, ncols=columns, **options)
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text(name)
+        width = where.bbox.width if isinstance(where, Figure) else float("inf")
+        if columns == 1 or legend.get_window_extent().width <= width:
+            return
+        legend.remove()
 
 
 def marker(number: int) -> str:
