@@ -1,10 +1,10 @@
 """The map of an alignment as a page, in a browser, on screens of two widths."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import chromium, opened, serious_faults
 from test_alignment_figures import aligned
 
 from alignment.page import map_page
@@ -12,20 +12,12 @@ from alignment.page import map_page
 
 @pytest.mark.slow
 def test_the_panel_leaves_room_for_the_map(tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium")
     outcome, page_path = aligned(), tmp_path / "map.html"
     points = np.random.default_rng(0).random((len(outcome.names), 2))
     page_path.write_text(map_page(outcome, points), encoding="utf-8")
-    problems: list[str] = []
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+    with chromium() as browser:
         for width, height, folds in ((360, 640, True), (1000, 700, False)):
-            page = opened.new_page(viewport={"width": width, "height": height})
-            page.on("pageerror", lambda one: problems.append(str(one)))
-            page.goto(page_path.as_uri())
+            page, wrong = opened(browser, page_path, width, height)
             panel = page.locator("#panel").bounding_box()
             assert panel["width"] * panel["height"] < 0.25 * width * height
             families = page.locator("#families")
@@ -37,5 +29,5 @@ def test_the_panel_leaves_room_for_the_map(tmp_path: Path) -> None:
                 assert page.locator("#panel").bounding_box()["height"] <= 0.45 * height
                 page.locator("#toggle").click()
                 assert not families.is_visible()
-        opened.close()
-    assert problems == []
+            assert serious_faults(page) == []
+            assert wrong == []

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
+from browsing import chromium, opened, serious_faults
 from grid_rows import grid_rows
 from in_process import refusal
 
@@ -26,6 +27,10 @@ from nasneurn.report.tables import ReportTable, tables
 ROOT = Path(__file__).parents[1]
 BENCH, SEARCH = ROOT / "results" / "bench-digits", ROOT / "results" / "search-digits"
 NASTY = '<b>$x_1</b> [/nope] a|b & "c" \'</script><script>alert(1)</script>'
+
+#: A phone, a tablet, a desk; width and height in pixels.
+SCREENS = ((390, 844, "light"), (820, 1180, "dark"), (1400, 900, "light"))
+WHITE = ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
 
 #: Elements that have no end.
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -295,24 +300,8 @@ def test_templates_and_the_licence_are_in_the_wheel(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tables_sort_and_filter_in_a_browser(pages: dict[str, Any]) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium")
-    problems: list[str] = []
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = opened.new_page(viewport={"width": 390, "height": 800})
-        page.on("console", lambda one: problems.append(one.text))
-        page.on("pageerror", lambda one: problems.append(str(one)))
-        page.on(
-            "request",
-            lambda one: (
-                None if one.url.startswith(("file:", "data:")) else problems.append(one.url)
-            ),
-        )
-        page.goto(pages["path"].as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    with chromium() as browser:
+        page, wrong = opened(browser, pages["path"], 390, 800)
         table = page.locator("#study-1-table-accuracy")
         column = "tbody tr td:nth-child(3)"
         table.locator("th", has_text="none").click()
@@ -323,5 +312,29 @@ def test_tables_sort_and_filter_in_a_browser(pages: dict[str, Any]) -> None:
         assert numbers == sorted(numbers, reverse=True)
         table.locator("input").fill("svhn")
         assert table.locator("tbody tr").count() == 7
-        opened.close()
-    assert problems == []
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_screens_of_any_width_light_or_dark_keep_no_one_out(pages: dict[str, Any]) -> None:
+    with chromium() as browser:
+        for width, height, scheme in SCREENS:
+            page, wrong = opened(browser, pages["path"], width, height, scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if width < 1000:  # what axe looks at is the same for all widths but for the smallest
+                assert serious_faults(page) == []
+            assert wrong == []
+            page.close()
+
+
+@pytest.mark.slow
+def test_on_paper_nothing_is_cut_or_hidden(pages: dict[str, Any]) -> None:
+    with chromium() as browser:
+        page, _ = opened(browser, pages["path"], 1000, 800)
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") in WHITE
+        controls = page.locator("nav, .dt-search, .dt-paging, .download, details")
+        assert not any(one.is_visible() for one in controls.all())
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        rows = len(pd.read_csv(BENCH / "accuracy.csv"))
+        assert page.locator("#study-1 table[data-name=rows] tbody tr").count() == rows

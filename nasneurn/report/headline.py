@@ -13,6 +13,12 @@ from nasneurn.report.tables import ReportTable
 #: Below this, a corrected p-value is called clear.
 CLEAR = 0.05
 
+#: What a setting is if nothing is said of it, and so is not said.
+USUAL = {"placement": "front", "algorithm": "erm", "weights": "scratch"}
+
+#: Of this many comparisons without a test there is a sentence each, of more there is one of all.
+UNTESTED = 2
+
 #: Which comparisons make the headline, the first that there is, and where accuracy is measured.
 COMPARISONS = {
     "overall": "on domains not trained on",
@@ -39,10 +45,7 @@ def headline(rows: pd.DataFrame, tables: Mapping[str, ReportTable]) -> list[str]
     else:
         table = tables[name].frame
         own = [column for column in varied(designs(rows)) if column in table]
-        lines = [
-            _sentence(row, own, COMPARISONS[name], int(table["p_holm"].notna().sum()))
-            for row in table.to_dict(orient="records")
-        ]
+        lines = _compared(table, own, COMPARISONS[name])
     return [*lines, *_reserves(rows)]
 
 
@@ -56,27 +59,55 @@ def _trainings(rows: pd.DataFrame) -> str:
     return "this is a single training" if count == 1 else f"{count} trainings"
 
 
-def _sentence(row: Mapping[Hashable, Any], own: list[str], where: str, comparisons: int) -> str:
+def _compared(table: pd.DataFrame, own: list[str], where: str) -> list[str]:
+    """A sentence for each comparison; one for all without a test where these are many."""
+    rows = table.to_dict(orient="records")
+    tested = [row for row in rows if _has_a_test(row)]
+    untested = [row for row in rows if not _has_a_test(row)]
+    comparisons = int(table["p_holm"].notna().sum())
+    lines = [_sentence(row, own, where) + _verdict(row, comparisons) for row in tested]
+    if len(untested) <= UNTESTED:
+        too_little = "; too little was trained for an interval or a test."
+        return lines + [_sentence(row, own, where) + too_little for row in untested]
+    each = ", ".join(f"{_named(row, own)} {row['difference']:+.1f}" for row in untested)
+    return [
+        *lines,
+        f"Too little was trained for an interval or a test of {len(untested)} more; in points "
+        f"against the same without: {each}.",
+    ]
+
+
+def _has_a_test(row: Mapping[Hashable, Any]) -> bool:
+    return bool(row["random"]) and not pd.isna(row["low"])
+
+
+def _named(row: Mapping[Hashable, Any], own: list[str]) -> str:
+    """The stem, and in brackets what is set for it that is not usual."""
+    setting = [f"{name} {row[name]}" for name in own if row[name] != USUAL.get(name)]
+    return f"{row['stem']} ({', '.join(setting)})" if setting else str(row["stem"])
+
+
+def _sentence(row: Mapping[Hashable, Any], own: list[str], where: str) -> str:
     difference = row["difference"]
     way = "more" if difference > 0 else "less" if difference < 0 else "more or less"
-    setting = f" ({', '.join(f'{name} {row[name]}' for name in own)})" if own else ""
-    text = (
-        f"{row['stem']}{setting}: {row['mean']:.1f}% right {where}, "
+    return (
+        f"{_named(row, own)}: {row['mean']:.1f}% right {where}, "
         f"{abs(difference):.1f} points {way} than without ({row['control_mean']:.1f}%)"
     )
-    if not row["random"] or pd.isna(row["low"]):
-        return f"{text}; too little was trained for an interval or a test."
+
+
+def _verdict(row: Mapping[Hashable, Any], comparisons: int) -> str:
     corrected = f"after Holm's correction over {comparisons} comparisons"
     if comparisons == 1:
         corrected = "the only comparison, so that no correction is due"
     verdict = "no clear difference"
     if row["p_holm"] < CLEAR:
-        verdict = "a clear gain" if difference > 0 else "a clear loss"
+        verdict = "a clear gain" if row["difference"] > 0 else "a clear loss"
     over = row["random"]
     if over == "cells":
         over = f"{row['cells']} cells (a network and a source each)"
     return (
-        f"{text}: {verdict}. The 95% interval over {over} is {row['low']:+.1f} to "
+        f": {verdict}. The 95% interval over {over} is {row['low']:+.1f} to "
         f"{row['high']:+.1f} points, p = {row['p_holm']:.2g} ({corrected})."
     )
 
