@@ -14,7 +14,9 @@ from alignment.outcome import Alignment
 
 def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path: Path) -> None:
     """The mean silhouette against the number of clusters, the chosen number marked."""
-    shown = outcome.shown(f"Silhouette ({outcome.options.clustering})")
+    shown = outcome.shown(
+        f"How well {len(outcome)} architectures fall into clusters ({outcome.options.clustering})"
+    )
     width, side = 6.6, 5.7
     head = shown.heading(side, 10)
     high = 2.7 + 0.6 + 0.25 + 0.17 * len(head.splitlines())

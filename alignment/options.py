@@ -136,8 +136,8 @@ class Options:
             "range": "divided by the range of possible ones",
             "longer": "divided by that of the longer sequence with itself",
             "shorter": "divided by that of the shorter sequence with itself",
-            "mean": "divided by the mean of both sequences' own",
-            "geometric": "divided by the geometric mean of both sequences' own",
+            "mean": "divided by the mean of both sequences' scores with themselves",
+            "geometric": "divided by the geometric mean of both sequences' scores with themselves",
         }[self.normalization]
         similarity = {
             "normalized": f"similarity: scores {by}",

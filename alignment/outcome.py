@@ -238,7 +238,7 @@ class Alignment:
         from alignment.dendrograms import draw_tree
 
         beside = "" if support is None else ", and the support of its branches in percent"
-        shown = self.shown(f"Average linkage of {len(self)} architectures{beside}")
+        shown = self.shown(f"Tree of {len(self)} architectures by average linkage{beside}")
         return draw_tree(self._tree(), shown, ax, support=self._shares(support))
 
     def shown(self, title: str) -> "Shown":

@@ -63,24 +63,28 @@ def _each(token: Callable[[Layer], str]) -> Callable[[Architecture], list[str]]:
 SCHEMES: dict[str, Scheme] = {
     "layer": Scheme(_each(layer_token), False, False, False, "the kind of each executed layer"),
     "geometry": Scheme(
-        _each(geometry_token), False, False, True, "kind, kernel, stride, depthwise or grouped"
+        _each(geometry_token), False, False, True, "kind, kernel, stride and groups of each layer"
     ),
     "block": Scheme(
-        _each(geometry_token), True, False, True, "geometry, with repeated blocks folded into one"
+        _each(geometry_token),
+        True,
+        False,
+        True,
+        "kind, kernel, stride and groups of each layer, repeated blocks once",
     ),
     "library": Scheme(
         lambda one: library_tokens(one.listing),
         False,
         True,
         False,
-        "the layers as their library lists them",
+        "layers as the library lists them",
     ),
     "published": Scheme(
         lambda one: published_tokens(one.listing),
         False,
         True,
         False,
-        "of these, the ones that the paper's figure seems to count",
+        "layers as the library lists them, less some that the paper seems to leave out",
     ),
 }
 
