@@ -24,7 +24,7 @@ REAL_FILES = [
 #: with one in the end.
 LONGEST = ("test_search", "test_bench", "test_distributed", "test_engines", "test_public_api")
 
-#: Fixtures of a module that take seconds: a study, a search, all architectures, a site. Tests that
+#: Fixtures of a module that take long: a study, a search, all architectures, a site. Tests that
 #: need one are slow, however quick they are themselves.
 LONG_FIXTURES = {
     "test_ablate": {"finished"},

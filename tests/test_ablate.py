@@ -160,6 +160,7 @@ def test_in_front_nothing_is_new(parts: Any) -> None:
     assert list(network) == [stem, body]
 
 
+@pytest.mark.slow
 def test_the_convolution_that_sees_the_images() -> None:
     (convnet, mobile) = resolve_architectures(["digits_convnet", "mobilenetv3_small_100"])
     assert first_convolution(convnet, 10, 32) == "0"
@@ -326,6 +327,7 @@ def test_only_rows_of_variants_count() -> None:
     assert list(named["variant"]) == ["none", "plain NeuRN", "mixed with the image"]
 
 
+@pytest.mark.slow
 def test_responses_against_numpy() -> None:
     suite = load_suite("builtin")
     (blank, reciprocal) = ("neurn", "neurn:mode=reciprocal")

@@ -78,6 +78,7 @@ def test_what_neurn_cannot_see_it_takes_away(
     assert found["distance_ratio"] < plain["distance_ratio"] - 1
 
 
+@pytest.mark.slow
 def test_each_feature_tells_its_shift(digits: tuple[np.ndarray, np.ndarray]) -> None:
     plain = of(*digits)
 

@@ -78,6 +78,7 @@ def trained(
     return network, selection
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRAINED))
 def test_it_trains(name: str) -> None:
     network, selection = trained(TRAINED[name], 6)
@@ -86,6 +87,7 @@ def test_it_trains(name: str) -> None:
     assert accuracy(network.eval(), digits()[1]) > 0.5  # by chance 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [4, 9, 13])  # between two phases, at the end of a pass, after all
 @pytest.mark.parametrize(
     "name",
@@ -150,6 +152,7 @@ def test_those_that_ask_are_told_of_which_source_each_image_is(parts: int) -> No
         assert torch.equal(shade, 10 * (domains + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRAINED))
 def test_it_trains_in_half_precision(name: str) -> None:
     network, _ = trained(TRAINED[name], 2, precision="bf16-mixed")
@@ -168,6 +171,7 @@ def test_augmentations_are_in_full_precision(name: str) -> None:
         assert torch.equal(algorithm.augment(images), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dann:pseudo=fourier", "mixstyle", "sam", "ema"])
 def test_a_compiled_network_is_trained_as_one_that_is_not(name: str) -> None:
     plain, selection = trained(name, 2)

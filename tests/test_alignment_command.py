@@ -101,6 +101,7 @@ def test_all_44_from_the_command(tmp_path: Path, session_cache: Path) -> None:
         assert (again / f"{name}.csv").read_bytes() == (tmp_path / f"{name}.csv").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -273,6 +274,7 @@ def test_bad_input(arguments: list[str], says: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line_and_code_2(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

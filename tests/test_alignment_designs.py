@@ -221,6 +221,7 @@ def assert_equal(mine: nn.Module, other: nn.Module, side: int = 64) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "other"), [("resnest50", "resnest50d"), ("ghostnet", "ghostnet_100")]
 )
@@ -275,6 +276,7 @@ def test_the_encoder_of_the_small_midas_is_timms() -> None:
     assert_equal(mine, nn.Sequential(other.conv_stem, other.bn1, *other.blocks))
 
 
+@pytest.mark.slow
 def test_resnet50_ibn_a_is_torchvisions_but_for_the_first_norms() -> None:
     from torchvision.models import resnet50
 

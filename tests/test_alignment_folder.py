@@ -64,6 +64,7 @@ def test_the_configuration_says_all(tmp_path: Path) -> None:
     assert "order" not in content
 
 
+@pytest.mark.slow
 def test_an_alignment_that_did_not_end_has_no_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,7 @@ def test_a_side_that_names_several_is_refused_untraced(
             gather_pair(pair)
 
 
+@pytest.mark.slow
 def test_two_searches_are_aligned_together(tmp_path: Path) -> None:
     """Each names what it found after space, source, stem and seed, so in the same way."""
     pytest.importorskip("nni")

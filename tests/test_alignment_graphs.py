@@ -263,6 +263,7 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "name"),
     [(library, name) for library, all_ in ARCHITECTURES.items() for name in all_],

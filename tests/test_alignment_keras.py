@@ -110,6 +110,7 @@ def check_application(name: str) -> None:
     assert flops(read) == counted_flops(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VGG16", "MobileNetV2", "EfficientNetB0"])
 def test_applications_are_as_keras_and_pytorch_say(name: str) -> None:
     check_application(name)
@@ -148,6 +149,7 @@ SAME_DESIGNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAME_DESIGNS)
 def test_the_same_design_in_timm_has_the_same_parameters_and_multiply_adds(name: str) -> None:
     read = keras_architecture(name)
@@ -354,6 +356,7 @@ def test_sizes_that_a_model_leaves_open_are_asked_for() -> None:
         keras_architecture(model, input_shape=(5, 7, 4))
 
 
+@pytest.mark.slow
 def test_applications_at_other_sizes() -> None:
     small_images = keras_architecture("vgg16", input_shape=(32, 32, 3))
     assert small_images.layers[0].shape == (64, 32, 32)

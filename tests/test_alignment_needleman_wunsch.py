@@ -120,6 +120,7 @@ def test_equals_scikit_bio(affine: bool) -> None:
                 assert scores[i, j] == round(found.score), scoring
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("borders", ["classic", "zero"])
 @pytest.mark.parametrize("affine", [False, True])
 def test_equals_the_plain_recurrence(borders: str, affine: bool) -> None:

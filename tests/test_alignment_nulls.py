@@ -63,6 +63,7 @@ def test_properties(rows: list[list[int]], shuffles: int, seed: int) -> None:
     assert same(null, permutation_null(rows, shuffles=shuffles, seed=seed, threads=3))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(rows_of_tokens, st.data())
 def test_a_pairs_null_depends_on_the_pair_alone(rows, data: st.DataObject) -> None:

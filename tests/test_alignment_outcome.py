@@ -171,6 +171,7 @@ def test_cheap_representatives() -> None:
     assert outcome.representative_names == ("a3", "b4")
 
 
+@pytest.mark.slow
 def test_tables_need_neither_pandas_nor_pictures(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"

@@ -42,6 +42,7 @@ def test_names_are_no_markup() -> None:
         assert name in header
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_encodings_that_lack_signs(encoding: str) -> None:
     done = subprocess.run(

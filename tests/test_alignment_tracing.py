@@ -91,6 +91,7 @@ def test_a_mapped_function_hides_nothing(device: str) -> None:
     assert graph.nodes[2]["flops"] == 3 * 8**3
 
 
+@pytest.mark.slow
 def test_a_compiled_model_runs_as_it_was_written() -> None:
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.SiLU())
     assert layers(torch.compile(model)) == layers(model)

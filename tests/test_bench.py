@@ -298,6 +298,7 @@ def test_the_configuration_runs_again(finished: Study) -> None:
     assert BenchConfig.read(finished.config_path) == tiny_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -403,6 +404,7 @@ def test_a_smaller_grid_that_runs_on_takes_nothing_back(finished: Study, tmp_pat
     assert list(dict.fromkeys(older.study.accuracy["stem"])) == [*stems, "grey"]
 
 
+@pytest.mark.slow
 def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) -> None:
     config = tiny_config(stems=["none"], changes={"epochs": 1})
     first, second = study_run(config, tmp_path), study_run(tiny_config(), tmp_path)
@@ -451,6 +453,7 @@ def test_status_counts_the_units_of_the_study_alone(finished: Study, tmp_path: P
     assert counts == {"lcnet_050": (2, 2, 0)}
 
 
+@pytest.mark.slow
 def test_several_sources_are_one_training(tmp_path: Path) -> None:
     config = tiny_config(sources_named=["optdigits+print"], stems=["none"], changes={"epochs": 1})
     study = study_run(config, tmp_path).run()

@@ -91,6 +91,7 @@ def test_no_rows_give_no_tables(tmp_path: Path) -> None:
     assert "no training" in told(overall_view(grid_rows()[:0]))
 
 
+@pytest.mark.slow
 def test_settings_are_columns_of_every_table() -> None:
     rows = pd.concat([grid_rows(), grid_rows(effect=0.2).assign(weights="inherited")])
     for name, table in tables(rows).items():

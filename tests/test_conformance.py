@@ -60,6 +60,7 @@ SPACES: dict[str, Callable[[Stem], ModelSpace]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", ["none", "one", "several"])
 @pytest.mark.parametrize("space", sorted(SPACES))
 def test_spaces_conform(space: str, stem: str) -> None:

@@ -87,6 +87,7 @@ def test_mantel_of_few_takes_every_order_once(method: str) -> None:
     assert found.p == np.mean(np.abs(every) >= abs(every[0]) - 1e-9)
 
 
+@pytest.mark.slow
 def test_the_partial_test_is_that_of_residuals() -> None:
     x, y, z = (distances_of(points(7, seed)) for seed in (1, 2, 3))
     drawn = correlations([x, z], y, "pearson", permutations=5_040)

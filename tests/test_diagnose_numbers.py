@@ -147,6 +147,7 @@ def test_proxy_a_distance_of_a_known_error() -> None:
 # ---------------------------------------------------------------- all three
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 99))
 def test_distances_do_not_change_with_scale_rotation_and_place(scale: float, seed: int) -> None:

@@ -52,6 +52,7 @@ def test_a_notebook_can_be_made(name: str) -> None:
     assert name in PARAMETERS
 
 
+@pytest.mark.slow
 def test_stems_on_images() -> None:
     names = run("stems_on_images")
     assert len(names["figure"].axes) == 4 * len(names["stems"])

@@ -107,6 +107,7 @@ def told_commands() -> list[tuple[str, list[str]]]:
     ]
 
 
+@pytest.mark.slow
 def test_all_pages_name_commands_and_options_that_there_are() -> None:
     commands = told_commands()
     assert len(commands) > 60

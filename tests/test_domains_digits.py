@@ -252,6 +252,7 @@ class TestRealData:
                 assert split.images.shape[1:] == (32, 32, 3)
                 assert set(split.labels) == set(range(10))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("split", ["train", "test"])
     def test_mnistm_is_made_from_the_mnist_row_as_it_is_padded_here(self, suite, split):
         plain = getattr(suite.load("mnist"), split)

@@ -193,6 +193,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         prepare(["usps"], data_dir=tmp_path / "file" / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_on_real_photos_the_result_looks_like_the_released_mnistm(tmp_path, real_data_dir):
     photos = real_data_dir / "bsds500_photos"

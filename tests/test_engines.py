@@ -55,6 +55,7 @@ def test_payloads_are_taken_when_a_worker_is_free(engine: str) -> None:
     assert taken == list(range(6))
 
 
+@pytest.mark.slow
 def test_workers_stay_from_round_to_round_and_end_with_the_last() -> None:
     with working("local", engine_work.process, 2) as do:
         rounds = [{pid for _, pid in do(iter(range(4)))} for _ in range(2)]
@@ -64,6 +65,7 @@ def test_workers_stay_from_round_to_round_and_end_with_the_last() -> None:
     assert not any(psutil.pid_exists(pid) for pid in rounds[0])
 
 
+@pytest.mark.slow
 def test_workers_are_several_processes_with_their_share_of_threads() -> None:
     pids = [pid for _, pid in run("local", engine_work.process, iter(range(4)), 2)]
     assert len(set(pids)) == 2
@@ -152,6 +154,7 @@ def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> N
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-5e")
     seen = dict(run("local", engine_work.gpu, iter(range(4)), 3)).values()

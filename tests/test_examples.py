@@ -63,6 +63,7 @@ def test_the_examples_keep_what_is_asked_of_their_kind() -> None:
     check_space(Tiny, (3, 32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_examples")
 def test_a_stem_a_network_and_an_algorithm_of_ones_own_in_one_study(tmp_path: Path) -> None:
     study = nasneurn.bench(

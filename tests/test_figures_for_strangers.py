@@ -131,6 +131,7 @@ def test_a_search_says_what_scored_its_candidates(under: str, label: str) -> Non
     assert ("held-out under shifts" in texts) == (under == "shifts")
 
 
+@pytest.mark.slow
 def test_what_scored_is_read_from_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from nasneurn.studies.store import Outcomes
 LOCK = {"machine": "elsewhere boot", "pid": 7, "started": 1.0, "token": "ab12"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("age", [5, -1e6], ids=["lately", "in the future"])
 def test_units_that_another_machine_holds(tmp_path: Path, age: float) -> None:
     run = StudyRun(tiny_config(models=["digits_convnet"]), tmp_path / "out", Execution())

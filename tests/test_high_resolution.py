@@ -288,6 +288,7 @@ def test_statistics_are_means_over_the_batches() -> None:
     assert not any(module.training for module in network.modules())
 
 
+@pytest.mark.slow
 def test_a_killed_training_that_recalibrates_ends_in_the_same_rows(
     pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +309,7 @@ def test_a_killed_training_that_recalibrates_ends_in_the_same_rows(
     assert abs(whole.accuracy["mix_weight"].iloc[0]) > 0.02
 
 
+@pytest.mark.slow
 def test_leave_one_out_of_photographs(pets: Path, tmp_path: Path) -> None:
     root = tmp_path / "three"
     for name in ("art", "photo", "sketch"):

@@ -78,6 +78,7 @@ def test_files_are_short_and_modules_have_names_of_their_own() -> None:
                 names[path.name] = path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

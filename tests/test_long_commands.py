@@ -150,6 +150,7 @@ class Particular(ERM):
         raise ValueError
 
 
+@pytest.mark.slow
 def test_stem_and_algorithm_are_in_the_estimate(tmp_path: Path) -> None:
     config = tiny_config(
         models=["digits_convnet"],
@@ -204,6 +205,7 @@ def test_steps_are_timed_as_they_will_be(
     assert set(seen) == {(LIGHTNING_PRECISION[precision], domains)}
 
 
+@pytest.mark.slow
 def test_estimates_draw_nothing(run: StudyRun) -> None:
     import torch
 

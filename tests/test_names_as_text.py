@@ -57,6 +57,7 @@ def test_no_bar_takes_a_name_for_markup(name: str, monkeypatch: pytest.MonkeyPat
     assert name in text.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["$\\frac$ and $"])
 def test_no_name_begins_a_formula(name: str, tmp_path: Path) -> None:
     """Matplotlib refuses broken formulas when it draws."""

@@ -205,11 +205,13 @@ def test_networks_that_cannot_be_trained_do_not_conform(name: str, told: str) ->
         check_network(f"own_networks:{name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_convnet", "own_networks:SmallCNN", "lcnet_050"])
 def test_good_networks_conform(name: str) -> None:
     check_network(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_convnet", "lcnet_050", "torchvision:alexnet"])
 def test_a_description_counts_what_is_built(name: str) -> None:
     """Against the counter of the search spaces, and with the generator left alone."""
@@ -361,6 +363,7 @@ def of_zoo() -> Iterator[Any]:
         yield pytest.param(known.name, marks=[pytest.mark.slow] if repeated else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", of_zoo())
 def test_the_zoo_takes_small_images(name: str) -> None:
     network, adapted = on_meta(name, 32)
@@ -368,6 +371,7 @@ def test_the_zoo_takes_small_images(name: str) -> None:
     assert network.eval()(torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "told"),
     [
@@ -449,6 +453,7 @@ def test_what_no_rule_helps_is_told(name: str, size: int) -> None:
 # ---------------------------------------------------------------- networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["mobilenetv3_small_100", "lcnet_050", "vit_tiny_patch16_224", "torchvision:alexnet"],

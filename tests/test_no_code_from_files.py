@@ -44,6 +44,7 @@ def readings(path: Path) -> list[ast.Call]:
     return found
 
 
+@pytest.mark.slow
 def test_every_reading_says_that_it_reads_tensors_alone() -> None:
     calls = [
         (path, call)

@@ -352,6 +352,7 @@ def test_every_table_of_an_oracle_says_so(tmp_path: Path) -> None:
         assert "selection" not in table.frame
 
 
+@pytest.mark.slow
 def test_every_figure_of_an_oracle_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from nasneurn.report import figures
 

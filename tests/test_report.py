@@ -40,6 +40,7 @@ def written(*texts: Any) -> str:
     return " ".join(text.get_text() for text in texts)
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn(tmp_path: Path) -> None:
     rows = grid_rows(("a",), seeds=2)
     quality = pd.DataFrame(
@@ -75,6 +76,7 @@ def test_every_figure_is_drawn(tmp_path: Path) -> None:
             assert len(set(image.convert("RGB").resize((64, 64)).getdata())) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "figures"),
     [
@@ -105,6 +107,7 @@ def test_nothing_is_drawn_from_nothing(tmp_path: Path) -> None:
     assert write_figures(empty, pd.DataFrame(), tmp_path, evolution=pd.DataFrame()) == []
 
 
+@pytest.mark.slow
 def test_each_setting_has_figures_of_its_own(tmp_path: Path) -> None:
     one = grid_rows(("a",), seeds=1)
     rows = pd.concat([one, one.assign(weights="inherited")])
@@ -224,6 +227,7 @@ def test_front_is_what_no_other_beats(values: list[tuple[int, int]]) -> None:
     assert front == set(values) - beaten
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stems", [("neurn",), ("none", "neurn")])
 @pytest.mark.parametrize("sources", [("photo",), ("photo", "sketch")])
 def test_searches_of_any_size_are_drawn(

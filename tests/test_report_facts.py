@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from grid_rows import grid_rows
 
 from nasneurn.report.captions import LISTED, own_accuracy
@@ -15,6 +16,7 @@ from nasneurn.studies.folder import Study
 GROWN = Study(Path(__file__).parents[1] / "results" / "single-source-digits")
 
 
+@pytest.mark.slow
 def test_what_was_run_has_what_was_added_later() -> None:
     config = BenchConfig.read(GROWN.config_path)
     assert config.further

@@ -75,6 +75,7 @@ def test_the_weights_give_the_rows_again(saved: Study) -> None:
             assert accuracy(network, images) == pytest.approx(row["accuracy"], abs=2 / len(images))
 
 
+@pytest.mark.slow
 def test_a_study_that_was_done_says_what_it_does_not_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_study_that_was_done_says_what_it_does_not_have(
     assert "2 trainings were done before their predictions" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_rows_stay_where_nothing_else_can_be_saved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

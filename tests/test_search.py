@@ -278,6 +278,7 @@ def test_a_torn_line_of_scores_is_forgotten(tmp_path: Path) -> None:
     assert Scores(path) == {"k3": 0.5, "k7": 0.25}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -299,6 +300,7 @@ def test_options_that_cannot_be_used_are_told(options: dict[str, Any], told: str
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "told"),
     [

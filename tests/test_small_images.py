@@ -132,6 +132,7 @@ def sides(network: nn.Module, images: Tensor) -> tuple[int, int]:
 # ---------------------------------------------------------------- which strides
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_answers(name: str) -> None:
     found = adaptation_of(one(name), 7, SIZE, "fit")
@@ -139,6 +140,7 @@ def test_known_answers(name: str) -> None:
     assert (found.options, found.upsampled, found.last_map) == ((), None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
@@ -180,6 +182,7 @@ def uncached() -> Iterator[None]:
         function.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncached")
 def test_it_is_found_alike_each_time_and_draws_nothing() -> None:
     before = torch.get_rng_state()
@@ -423,6 +426,7 @@ def test_100_of_timm() -> None:
     assert len(CLASSIFIERS) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -31,6 +31,7 @@ def hub_path(hub: ShuffleNetSpace, architecture: dict[str, str]) -> nn.Module:
     return copy.deepcopy(nn.Sequential(hub.first_conv, *blocks, *ends))
 
 
+@pytest.mark.slow
 def test_weights_of_nnis_space_load_and_give_its_logits(hub: ShuffleNetSpace) -> None:
     ours = SPOS(num_classes=10, image_size=224)
     ours.load_state_dict(hub.state_dict())
@@ -124,6 +125,7 @@ def test_network_cost_counts_multiply_adds() -> None:
     assert cost.params == 8 * 3 * 9 + 800 * 5 + 5
 
 
+@pytest.mark.slow
 def test_cost_table_equals_the_frozen_network() -> None:
     table = costs_of(lambda: SPOS(**SMALL), (3, 32, 32))
     space = SPOS(**SMALL)

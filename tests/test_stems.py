@@ -205,6 +205,7 @@ def test_gradcheck_twice():
 # ---------------------------------------------------------------- compiled, exported, stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "options"),
     [

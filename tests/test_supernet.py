@@ -186,6 +186,7 @@ def stem_named(name: str) -> Stem:
     return {"raw": nn.Sequential(nn.Identity(), Standardize(0.0)), "mid": one}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one", "several"])
 def test_a_stem_with_statistics_goes_everywhere_with_its_space(name: str, tmp_path: Path) -> None:
     def build() -> SPOS:
@@ -340,6 +341,7 @@ def test_training_broken_off_ends_in_the_same_weights(
     assert all(torch.equal(value, continued[key]) for key, value in whole.items())
 
 
+@pytest.mark.slow
 def test_the_average_lags_behind_the_weights(tmp_path: Path) -> None:
     start = as_supernet(small_space()).state_dict()
     last, average = train(tmp_path / "last"), train(tmp_path / "average", ema=0.9)
@@ -348,6 +350,7 @@ def test_the_average_lags_behind_the_weights(tmp_path: Path) -> None:
     assert 0 < (average[key] - start[key]).norm() < 0.8 * moved
 
 
+@pytest.mark.slow
 def test_training_moves_only_what_a_path_can_reach(tmp_path: Path) -> None:
     torch.manual_seed(0)
     before = small_space().state_dict()

@@ -271,6 +271,7 @@ def test_a_network_that_gives_no_logits_is_refused_with_weights_too(
 # ---------------------------------------------------------------- a study from saved weights
 
 
+@pytest.mark.slow
 def test_a_study_from_saved_weights(pets: Path, saved: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "other.pth"
     torch.save({"state_dict": SmallCNN(2).state_dict()}, pickled)
@@ -540,6 +541,7 @@ def test_a_repository_of_the_hub(hub: Path, pets: Path, tmp_path: Path) -> None:
     assert "new head" not in row["adaptation"]
 
 
+@pytest.mark.slow
 def test_without_network_one_line_says_what_to_bring(
     hub: Path, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
