@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from alignment.errors import check_known
 from alignment.needleman_wunsch import Scoring
@@ -10,6 +10,29 @@ from alignment.options import PRESETS, Options
 
 #: The models that the paper's figure shows, as a person names them.
 PUBLISHED_SET = ["all"]
+
+
+class Changes(TypedDict, total=False):
+    """What of a preset can be changed: fields of Options and of Scoring; None leaves one."""
+
+    scheme: str | None
+    match: int | None
+    mismatch: int | None
+    gap: int | None
+    gap_extend: int | None
+    borders: str | None
+    partial: int | None
+    normalization: str | None
+    similarity: str | None
+    branches: str | None
+    representatives: int | None
+    max_params: int | None
+    max_flops: int | None
+    clustering: str | None
+    prefer: str | None
+    within: float | None
+    threads: int | None
+
 
 _SCORES = frozenset(field.name for field in fields(Scoring))
 _OPTIONS = [field.name for field in fields(Options) if field.name != "scoring"]

@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
-    from nasneurn.api import align, bench, load_study, search
+    from nasneurn.api import ablate, align, bench, load_study, search
     from nasneurn.domains import load_suite
     from nasneurn.errors import InputError
     from nasneurn.models.exporting import export
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         register_space,
     )
     from nasneurn.programs.shown import ShownStudy as Study
-    from nasneurn.questions import ablate, advise, correlate, diagnose, predict, report
+    from nasneurn.questions import advise, correlate, diagnose, predict, report
     from nasneurn.stems import NeuRN, create_stem, list_stems, neurn, register_stem
     from nasneurn.studies.run import Execution
 
@@ -42,7 +42,7 @@ _HOME = {
     "InputError": "nasneurn.errors",
     "NeuRN": "nasneurn.stems",
     "Study": "nasneurn.programs.shown",
-    "ablate": "nasneurn.questions",
+    "ablate": "nasneurn.api",
     "advise": "nasneurn.questions",
     "align": "nasneurn.api",
     "bench": "nasneurn.api",

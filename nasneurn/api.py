@@ -4,6 +4,7 @@ Nothing here prints but progress; the command line prints what these functions r
 has a file of its own in :mod:`nasneurn.programs`.
 """
 
+from nasneurn.programs.ablating import ablate, ablation_run
 from nasneurn.programs.aligning import align
 from nasneurn.programs.benching import bench, bench_run
 from nasneurn.programs.given_words import Words
@@ -13,6 +14,8 @@ from nasneurn.programs.searching import search, search_run
 __all__ = [
     "KINDS",
     "Words",
+    "ablate",
+    "ablation_run",
     "align",
     "bench",
     "bench_run",

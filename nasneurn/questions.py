@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nasneurn.api import bench_run, load_study, read_config
+from nasneurn.api import load_study, read_config
 from nasneurn.errors import InputError
 from nasneurn.files import real
 from nasneurn.programs.given_words import words
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from nasneurn.prediction.advice import Advice
     from nasneurn.prediction.predicting import Prediction
     from nasneurn.programs.shown import ShownStudy
-    from nasneurn.report.ablation_files import Ablation
     from nasneurn.report.study_content import StudyContent
     from nasneurn.studies.config import StudyConfig
-    from nasneurn.studies.run import Execution, StudyRun
 
 
 def diagnose(
@@ -236,97 +234,6 @@ def correlate(
     )
     write_correlation(found, Path(out), figures=figures)
     return found
-
-
-def ablate(groups: str | Sequence[str] = "all", **options: Any) -> "Ablation":
-    """Train networks behind the forms of NeuRN, and compare each with plain NeuRN and with none.
-
-    A study of ``bench``, with tables of its own. The same call continues where it was stopped, and
-    with other groups adds these to the folder.
-
-    Args:
-        groups: those of :data:`nasneurn.studies.ablations.GROUPS`.
-        options: as of :func:`ablation_run`.
-
-    Raises:
-        InputError: the folder holds another study, something cannot be used, or all failed.
-    """
-    from nasneurn.programs.opened import done
-    from nasneurn.report.ablation_files import ablation_of, write_ablation
-    from nasneurn.rows import sources
-    from nasneurn.studies.ablations import parse_groups, variants_of
-    from nasneurn.studies.parts import tested_part
-    from nasneurn.studies.responses import response_table
-
-    run = ablation_run(groups, **options)
-    study = done(run)
-    config = run.config
-    learned = tuple(domain for source in config.sources for domain in sources(source))
-    domains = {
-        target: tested_part(run.suite, target, learned, config.protocol)
-        for target in config.targets
-    }
-    variants = variants_of(parse_groups(groups))
-    found = ablation_of(study, response_table(run.suite, domains, variants, run.device))
-    write_ablation(found)
-    return found
-
-
-def ablation_run(
-    groups: str | Sequence[str] = "all",
-    *,
-    models: str | Sequence[str] | None = None,
-    protocol: str | None = None,
-    suite: str | Path | None = None,
-    sources: str | Sequence[str] | None = None,
-    seeds: int | str | Sequence[int] | None = None,
-    budget: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    out: Path | str = Path("results/ablate"),
-    execution: "Execution | None" = None,
-    **options: Any,
-) -> "StudyRun":
-    """The study of :func:`ablate`, planned and not yet run.
-
-    Args:
-        groups: see :func:`ablate`.
-        models, protocol, suite, sources, seeds, budget, changes: as in :func:`nasneurn.api.bench`;
-            without protocol and budget, those of :data:`nasneurn.studies.ablations.SMALL`.
-        out: the folder of the results.
-        execution: where it runs.
-        options: further ones of :func:`nasneurn.api.bench`: ``targets``, ``precision``, ...
-
-    Raises:
-        InputError: something cannot be used, or the folder holds another study.
-    """
-    from nasneurn.studies.ablations import grids_of, parse_groups, usual_of, variants_of
-    from nasneurn.studies.run import Execution, StudyRun
-
-    execution, usual = execution or Execution(), usual_of(protocol, budget)
-    grids = grids_of(variants_of(parse_groups(groups)))
-    foreign = suite is not None and protocol is None
-    plans = [
-        bench_run(
-            models or usual.models,
-            stems=stems,
-            placements=placements,
-            suite=suite or usual.suite,
-            sources=sources or ("all" if foreign else usual.sources),
-            seeds=usual.seeds if seeds is None else seeds,
-            budget=budget or usual.budget,
-            changes={**usual.changes, **(changes or {})},
-            adaptation=usual.adaptation,
-            out=out,
-            extend=True,
-            execution=execution,
-            **options,
-        )
-        for placements, stems in grids.items()
-    ]
-    config = plans[0].config
-    for plan in plans[1:]:
-        config = plan.config.added_to(config)
-    return StudyRun(config, Path(out), execution, extend=True)
 
 
 def report(

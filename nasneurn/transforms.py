@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 from torchvision.transforms.v2._utils import is_pure_tensor
 
+from nasneurn.stems.neural_response import Border, Mode, Scope
 from nasneurn.stems.neural_response import NeuRN as NeuRNModule
 
 
@@ -27,7 +28,7 @@ class NeuRN(v2.Transform):
 
     Args:
         k: side of a patch, odd, at least 3.
-        options: the others of :class:`nasneurn.stems.NeuRN`.
+        border, scope, mode, eps, quantile: as of :class:`nasneurn.stems.NeuRN`.
 
     Raises:
         InputError: as of :func:`nasneurn.stems.neurn`.
@@ -40,9 +41,20 @@ class NeuRN(v2.Transform):
 
     _transformed_types = (PIL.Image.Image, tv_tensors.Image, tv_tensors.Video, is_pure_tensor)
 
-    def __init__(self, k: int = 3, **options: Any) -> None:
+    def __init__(
+        self,
+        k: int = 3,
+        *,
+        border: Border = "reflect",
+        scope: Scope = "image",
+        mode: Mode = "contrast",
+        eps: float = 1e-3,
+        quantile: float | None = None,
+    ) -> None:
         super().__init__()
-        self.stem = NeuRNModule(k, **options)
+        self.stem = NeuRNModule(
+            k, border=border, scope=scope, mode=mode, eps=eps, quantile=quantile
+        )
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Normalize one image, or the frames of one video."""

@@ -14,6 +14,7 @@ from tiny_bench import tiny_config
 from torch import Tensor, nn
 
 from nasneurn.analysis.cells import settings
+from nasneurn.api import ablate, ablation_run
 from nasneurn.choices import Choice
 from nasneurn.diagnosis.restored import restored, saved_weights
 from nasneurn.domains import load_suite
@@ -21,10 +22,16 @@ from nasneurn.errors import InputError
 from nasneurn.networks import resolve_architectures
 from nasneurn.networks.placement import Mix, describe_placed, first_convolution, placed
 from nasneurn.networks.places import PLACEMENTS, parse_placements
-from nasneurn.questions import ablate, ablation_run
 from nasneurn.report.ablation_files import Ablation
 from nasneurn.stems import STEMS, check_stem, neurn, sobel
-from nasneurn.studies.ablations import GROUPS, VARIANTS, parse_groups, rows_of_variants, variants_of
+from nasneurn.studies.ablations import (
+    GROUPS,
+    VARIANTS,
+    parse_groups,
+    rows_of_variants,
+    variants_in,
+    variants_of,
+)
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.responses import response_table, sigma_of
 from nasneurn.studies.run import Execution
@@ -313,6 +320,14 @@ def test_other_groups_are_added_and_what_is_done_is_not_done_again(finished: Abl
     assert left == ["neurn:mode=reciprocal", "neurn:mode=local"] * 2
     again = ablate("placement,phase,colour", **TINY, out=out)
     pd.testing.assert_frame_equal(again.overall, finished.overall)
+
+
+@pytest.mark.slow
+def test_a_study_knows_its_variants(tmp_path: Path) -> None:
+    run = ablation_run("placement,scale,mode", **TINY, out=tmp_path)
+    wanted = variants_of(("placement", "scale", "mode"))
+    assert isinstance(run.config, BenchConfig)
+    assert variants_in(run.config.grids) == wanted
 
 
 def test_only_rows_of_variants_count() -> None:

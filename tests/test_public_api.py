@@ -5,12 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from importlib import import_module
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
 
 import nasneurn
+from alignment.needleman_wunsch import Scoring
+from alignment.options import Options
+from alignment.presets import Changes
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,12 +40,18 @@ reveal_type(nasneurn.create_stem("neurn", k=5))
 reveal_type(nasneurn.load_suite("builtin").domains)
 reveal_type(nasneurn.bench("digits_convnet", seeds=2))
 reveal_type(nasneurn.search("spos").accuracy)
-reveal_type(nasneurn.align("all"))
+reveal_type(nasneurn.align("all", scheme="layer", gap=-1))
+reveal_type(nasneurn.ablate("scope", seeds=2).overall)
 reveal_type(nasneurn.create_network("resnet18"))
 reveal_type(nasneurn.with_stem(torch.nn.Conv2d(3, 8, 3), "neurn"))
 reveal_type(nasneurn.load_model("x.safetensors"))
 nasneurn.NeuRN(border="reflekt")
+nasneurn.search("spos", sourses="mnist")
+nasneurn.align("all", schema="layer")
+nasneurn.ablate("scope", seed=2)
 """
+#: What a checker must say of its last lines.
+FAULTS = ["Literal['reflekt']", '"sourses"', '"schema"', '"seed"']
 TYPES = [
     "str",
     "torch._tensor.Tensor",
@@ -49,6 +60,7 @@ TYPES = [
     "nasneurn.programs.shown.ShownStudy",
     "pandas.core.frame.DataFrame",
     "alignment.outcome.Alignment",
+    "pandas.core.frame.DataFrame",
     "torch.nn.modules.module.Module",
     "torch.nn.modules.conv.Conv2d",
     "nasneurn.models.trained_model.TrainedModel",
@@ -73,6 +85,20 @@ def test_importing_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_completion_shows_what_a_call_takes() -> None:
+    """No call hides its arguments behind ``**options``, but for those of a thing by name."""
+    for name in ("ablate", "bench", "correlate", "diagnose", "predict", "report", "search"):
+        shown = signature(getattr(nasneurn, name))
+        kinds = {one.kind for one in shown.parameters.values()}
+        assert Parameter.VAR_KEYWORD not in kinds, name
+        assert shown.return_annotation is not Parameter.empty, name
+
+
+def test_changes_of_an_alignment_are_typed() -> None:
+    taken = {field.name for owner in (Options, Scoring) for field in fields(owner)}
+    assert set(Changes.__annotations__) == taken - {"scoring"}
+
+
 def test_a_function_stays_one_when_the_package_of_its_name_is_loaded() -> None:
     import_module("nasneurn.search.shifts")
     from nasneurn.search import shifts
@@ -91,7 +117,9 @@ def test_mypy_sees_the_types(tmp_path: Path) -> None:
     )
     found = [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
     assert found == TYPES, done.stdout
-    assert "has incompatible type \"Literal['reflekt']\"" in done.stdout
+    told = [line for line in done.stdout.splitlines() if " error: " in line]
+    assert len(told) == len(FAULTS), done.stdout
+    assert all(fault in line for fault, line in zip(FAULTS, told, strict=True)), done.stdout
 
 
 @pytest.mark.slow
@@ -114,5 +142,6 @@ def test_pyright_sees_the_types(tmp_path: Path) -> None:
     # Pyright tells classes by their last names.
     short = [re.sub(r"^[\w.]+\.(?=\w+$)", "", full) for full in TYPES]
     assert [found[1] for found in revealed if found] == short, told
-    (fault,) = [one for one, found in zip(told, revealed, strict=True) if not found]
-    assert "Literal['reflekt']" in fault["message"]
+    faults = [one["message"] for one, found in zip(told, revealed, strict=True) if not found]
+    assert len(faults) == len(FAULTS), told
+    assert all(fault in message for fault, message in zip(FAULTS, faults, strict=True)), told

@@ -60,7 +60,7 @@ def ablate_command(
     Without options: a small network from one built-in domain, three seeds, in some minutes. The
     same command continues where it was stopped, and with other groups adds them to the folder.
     """
-    from nasneurn.questions import ablate, ablation_run
+    from nasneurn.api import ablate, ablation_run
 
     where = execution(
         workers=workers,

@@ -1,10 +1,16 @@
 """Architectures compared as sequences of layers."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 if TYPE_CHECKING:
     from alignment.outcome import Alignment
+    from alignment.presets import Changes
     from nasneurn.networks.given import Models
+
+    class Chosen(Changes, total=False):
+        """Changes of a preset; the command's name of ``normalization`` is one, too."""
+
+        normalize: str | None
 
 
 def align(
@@ -15,7 +21,7 @@ def align(
     strict: bool = False,
     trust_code: bool = False,
     input_shape: tuple[int, int, int] | None = None,
-    **options: Any,
+    **options: "Unpack[Chosen]",
 ) -> "Alignment":
     """Align architectures as sequences of layers: scores, similarities and representatives.
 
@@ -48,12 +54,10 @@ def align(
     from alignment.run import compute
     from nasneurn.networks.given import gather_given, words_of
 
-    if "normalize" in options:  # as the command calls it
-        options["normalization"] = options.pop("normalize")
-    chosen = preset_options(
-        preset or default_preset(words_of(models) or []),
-        {**options, "threads": available_cores() if jobs is None else jobs},
-    )
+    changes = {**options, "threads": available_cores() if jobs is None else jobs}
+    if "normalize" in changes:
+        changes["normalization"] = changes.pop("normalize")
+    chosen = preset_options(preset or default_preset(words_of(models) or []), changes)
     chosen.check()
     architectures = gather_given(
         models, jobs=jobs, strict=strict, trust_code=trust_code, input_shape=input_shape

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from nasneurn.programs.given_words import Words, seeds_of, words
-from nasneurn.programs.opened import finishing, plan_of
+from nasneurn.programs.opened import concluding, finish, plan_of
 from nasneurn.studies.bench_config import plan_bench
 from nasneurn.studies.named_protocols import named_protocol
 from nasneurn.studies.run import Execution, StudyRun
 
 
-@finishing
+@concluding(finish)
 def bench(
     models: Words | None = None,
     *,

@@ -6,7 +6,7 @@ from functools import wraps
 from importlib import import_module
 from inspect import signature, unwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nasneurn.choices import refuse_code
 from nasneurn.configuration import read_yaml
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nasneurn.studies.config import StudyConfig
 
 P = ParamSpec("P")
+Found = TypeVar("Found")
 
 #: The configuration of each kind of study.
 KINDS = {
@@ -97,24 +98,30 @@ def done(run: StudyRun) -> ShownStudy:
     return study
 
 
-def finishing(plan: Callable[P, StudyRun]) -> Callable[P, ShownStudy]:
-    """As a decorator: what plans a study runs it, too, and gives its results.
+def concluding(
+    end: Callable[[StudyRun], Found],
+) -> Callable[[Callable[P, StudyRun]], Callable[P, Found]]:
+    """A decorator: what plans a study gives what ``end`` makes of it, and has it run for that.
 
     The arguments are those of the plan, for people and type checkers alike; :func:`plan_of` has the
     plan alone.
     """
+    found = end.__annotations__["return"]
 
-    @wraps(plan)
-    def run(*args: P.args, **kwargs: P.kwargs) -> ShownStudy:
-        return finish(plan(*args, **kwargs))
+    def concluded(plan: Callable[P, StudyRun]) -> Callable[P, Found]:
+        @wraps(plan)
+        def run(*args: P.args, **kwargs: P.kwargs) -> Found:
+            return end(plan(*args, **kwargs))
 
-    run.__annotations__ = {**plan.__annotations__, "return": ShownStudy}
-    run.__signature__ = signature(plan).replace(return_annotation=ShownStudy)  # type: ignore[attr-defined]
-    return run
+        run.__annotations__ = {**plan.__annotations__, "return": found}
+        run.__signature__ = signature(plan).replace(return_annotation=found)  # type: ignore[attr-defined]
+        return run
+
+    return concluded
 
 
-def plan_of(run: Callable[P, ShownStudy]) -> Callable[P, StudyRun]:
-    """What plans the study that a function of :func:`finishing` runs."""
+def plan_of(run: Callable[P, Any]) -> Callable[P, StudyRun]:
+    """What plans the study that a function of :func:`concluding` gives the results of."""
     planned: Callable[P, StudyRun] = unwrap(run)
     return planned
 

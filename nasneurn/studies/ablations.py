@@ -8,6 +8,7 @@ import pandas as pd
 from nasneurn.choices import check_known, split_list
 from nasneurn.networks.places import FRONT, Placement
 from nasneurn.stems import STEMS
+from nasneurn.studies.grids import Grid
 from nasneurn.studies.named_protocols import NamedProtocol, named_protocol
 
 
@@ -102,6 +103,14 @@ def variants_of(groups: Iterable[str]) -> tuple[Variant, ...]:
     """The controls, and the variants of the groups."""
     chosen = set(groups)
     return (NONE, PLAIN, *(variant for variant in VARIANTS if variant.group in chosen))
+
+
+def variants_in(grids: Iterable[Grid]) -> tuple[Variant, ...]:
+    """The controls and variants that a study of these grids has."""
+    there = {
+        (str(stem), place) for grid in grids for stem in grid.stems for place in grid.placements
+    }
+    return tuple(variant for variant in (NONE, PLAIN, *VARIANTS) if variant.key in there)
 
 
 def grids_of(variants: Iterable[Variant]) -> dict[tuple[Placement, ...], tuple[str, ...]]:
