@@ -76,7 +76,7 @@ def draw_map(outcome: Alignment, points: FloatArray, path: Path) -> None:
     """Architectures as points on a plane, near each other if alike; representatives are named."""
     colours = family_colours(outcome.tokenized.families)
     families = np.array(outcome.tokenized.families)
-    shown = outcome.shown(f"{len(families):,} architectures, near if alike (t-SNE of 1 - similarity)")
+    shown = outcome.shown(f"{len(families):,} architectures, near if alike (t-SNE)")
     wide, high, aside = 11.0, 9.0, legend_size(shown)[0] + 0.45
     with plain_style():
         axes = new_axes(wide + aside, high + 0.7, (0.1, 0.1, wide - 0.2, high - 0.2))
