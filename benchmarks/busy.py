@@ -1,30 +1,26 @@
 """What a busy machine does to a training, by the way in which OpenMP's threads wait.
 
-    python benchmarks/busy.py [--search] [--out FILE.csv] [--quick]
+    python benchmarks/busy.py [--out FILE.csv] [--quick]
 
 Steps of digits_convnet (batch of 32; loss, gradients, fused Adam), as one process with all cores or
 as one process for each core with one thread each, beside 0, 1 and 2 processes that want a core all
-the time. With ``--search`` a short ``nasneurn search --space spos --compare`` from the shell
-instead, which is stopped after `MOST` seconds.
+the time. Whole commands are in ``busy_commands.py``.
 
 Settings: what is put into the environment; "unset" is neither of OpenMP's variables, as PyTorch
 comes. PyTorch is imported before nasneurn here, which sets OMP_WAIT_POLICY=PASSIVE itself.
 
-Columns: `what` ("step" or "search"), `setting`, `threads` (of each process), `processes`, `busy`
-(processes beside), `seconds` (of the machine for one step of one training, those at once share it;
-of one search), `ratio` (over those of OMP_WAIT_POLICY=PASSIVE beside as many, with as many
+Columns: `setting`, `threads` (of each process), `processes`, `busy`
+(processes beside), `seconds` (of the machine for one step of one training, those at once share it),
+`ratio` (over those of OMP_WAIT_POLICY=PASSIVE beside as many, with as many
 processes), `load` (the machine's load average when the run began, over its cores).
 """
 
 import argparse
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 
 import torch
 from benchmark_rows import load, report
@@ -33,23 +29,13 @@ from torch.nn import functional as F
 
 from nasneurn.networks.convnet import digits_convnet
 
-COLUMNS = ("what", "setting", "threads", "processes", "busy", "seconds", "ratio", "load")
+COLUMNS = ("setting", "threads", "processes", "busy", "seconds", "ratio", "load")
 CORES = os.cpu_count() or 1
-#: Seconds after which a search is stopped.
-MOST = 60
 USUAL = "OMP_WAIT_POLICY=PASSIVE"
 POLICIES = ("unset", "OMP_WAIT_POLICY=ACTIVE", USUAL)
 #: Of other OpenMP libraries, or finer than a policy.
 OTHERS = ("GOMP_SPINCOUNT=0", "GOMP_SPINCOUNT=1000", "KMP_BLOCKTIME=0")
 VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-#: The whole of a search: two supernets, one generation each, trainings of one pass.
-SEARCH = [
-    "search", "--space", "spos", "--compare", "--sources", "optdigits", "--targets", "optdigits",
-    "--seeds", "1", "--set", "supernet.steps=30", "--set", "supernet.population=4",
-    "--set", "supernet.generations=1", "--set", "supernet.parents=2",
-    "--set", "supernet.calibration_images=96", "--set", "supernet.selection_images=96",
-    "--device", "cpu",
-]  # fmt: skip
 
 
 def variables(setting: str, threads: int) -> dict[str, str | None]:
@@ -85,42 +71,20 @@ def step(setting: str, processes: int, seconds: float) -> float:
     return sum(answers) / 1000 / processes**2
 
 
-def search(setting: str, quick: bool) -> float:
-    """Seconds of a search from the shell."""
-    code = "import sys, torch; from nasneurn.cli import main; sys.exit(main())"
-    arguments = ["--help"] if quick else SEARCH
-    changed = {**os.environ, **variables(setting, CORES)}
-    environment = {name: value for name, value in changed.items() if value is not None}
-    begun = perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        out = [] if quick else ["--out", folder]
-        command = [sys.executable, "-c", code, *arguments, *out]
-        try:
-            subprocess.run(command, check=True, capture_output=True, env=environment, timeout=MOST)
-        except subprocess.TimeoutExpired:
-            return float(MOST)
-    return perf_counter() - begun
-
-
-def rows(searches: bool, quick: bool) -> Iterator[dict]:
+def rows(quick: bool) -> Iterator[dict]:
     cells: dict[tuple[str, int, int], float] = {}
-    ways = [(setting, 1) for setting in (*POLICIES, *(() if searches or quick else OTHERS))]
-    ways += [] if searches else [(setting, CORES) for setting in POLICIES]
+    ways = [(setting, 1) for setting in (*POLICIES, *(() if quick else OTHERS))]
+    ways += [(setting, CORES) for setting in POLICIES]
     for beside in (0, 1) if quick else (0, 1, 2):
         with busy(beside):
             for setting, processes in ways:
-                cells[setting, processes, beside] = (
-                    search(setting, quick)
-                    if searches
-                    else step(setting, processes, 0.1 if quick else 2.0)
-                )
+                cells[setting, processes, beside] = step(setting, processes, 0.1 if quick else 2.0)
                 told = f"{cells[setting, processes, beside]:.4g} s"
                 print(f"{setting}, {processes} processes, {beside} busy: {told}", file=sys.stderr)
     for (setting, processes, beside), seconds in cells.items():
         yield {
-            "what": "search" if searches else "step", "setting": setting,
-            "threads": CORES // processes, "processes": processes, "busy": beside,
-            "seconds": f"{seconds:.4g}",
+            "setting": setting, "threads": CORES // processes, "processes": processes,
+            "busy": beside, "seconds": f"{seconds:.4g}",
             "ratio": round(seconds / cells[USUAL, processes, beside], 2),
         }  # fmt: skip
 
@@ -128,15 +92,14 @@ def rows(searches: bool, quick: bool) -> Iterator[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, help="write the rows to this CSV file")
-    parser.add_argument("--search", action="store_true", help="a short search, in place of steps")
-    parser.add_argument("--quick", action="store_true", help="some steps, or no more than help")
+    parser.add_argument("--quick", action="store_true", help="some steps")
     parser.add_argument("--line", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.line:
         serve([steps(json.loads(options.line))])
         return
     before = load()
-    found = [{**row, "load": before} for row in rows(options.search, options.quick)]
+    found = [{**row, "load": before} for row in rows(options.quick)]
     report(found, COLUMNS, "Beside busy processes", options.out)
 
 

@@ -3,14 +3,16 @@
     python benchmarks/quick_commands.py [--out FILE.csv] [--repeats 5]
 
 Each command is a new process. `status` and `report` are of the small study in
-results/bench-digits, into a folder of its own; "first line" is the time until a study of 40
-trainings (`bench --suite builtin --seeds 5`) has said what it will do.
+results/bench-digits, into a folder of its own. "first line" is the time until a study of 40
+trainings (`bench --suite builtin --seeds 5`) says something: on a terminal that it has begun, into
+a pipe what it will do.
 
 Columns: `way` (the command), `repeats`, `seconds` (median), `seconds_max`, `ratio` (the median over
 that of `import torch`), `load` (the machine's load average, when the run began, over its cores).
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -35,18 +37,20 @@ def whole(*command: str) -> float:
     return time.perf_counter() - begun
 
 
-def first_line(*command: str) -> float:
-    """Seconds until a command has said something; it is ended then."""
+def first_line(*command: str, ends: Callable[[], tuple[int, int]]) -> float:
+    """Seconds until a command has said something to one of two ends; it is stopped then."""
     begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.stdout
+    read, write = ends()
+    process = subprocess.Popen(command, stdout=write, stderr=write)
+    os.close(write)
     try:
-        if not process.stdout.readline():
+        if not os.read(read, 1):
             raise SystemExit(f"{' '.join(command)} said nothing")
         return time.perf_counter() - begun
     finally:
         process.terminate()
         process.wait()
+        os.close(read)
 
 
 def ways(folder: Path) -> dict[str, Callable[[], float]]:
@@ -62,7 +66,12 @@ def ways(folder: Path) -> dict[str, Callable[[], float]]:
         "nasneurn report": partial(
             whole, *NASNEURN, "report", study, "--out", str(folder / "report.html")
         ),
-        "nasneurn bench, first line": partial(first_line, *NASNEURN, *grid),
+        "nasneurn bench, first line on a terminal": partial(
+            first_line, *NASNEURN, *grid, ends=os.openpty
+        ),
+        "nasneurn bench, first line into a pipe": partial(
+            first_line, *NASNEURN, *grid, ends=os.pipe
+        ),
     }
 
 
