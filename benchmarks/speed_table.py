@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/performance.md"
 #: What made each file, in benchmarks/.
 MADE_BY = {
+    "benchmarks/busy.csv": "busy.py",
+    "benchmarks/busy_commands.csv": "busy_commands.py",
     "benchmarks/folders.csv": "folders.py",
     "benchmarks/protocol.csv": "protocol.py",
     "benchmarks/quick_commands.csv": "quick_commands.py",
@@ -88,6 +90,8 @@ FOLDERS = "benchmarks/folders.csv"
 COMMANDS = "results/align/commands.csv"
 PROTOCOL = "benchmarks/protocol.csv"
 QUICK = "benchmarks/quick_commands.csv"
+BUSY = "benchmarks/busy.csv"
+BUSY_COMMANDS = "benchmarks/busy_commands.csv"
 
 _DIGITS = {"what": "forward", "batch": 256, "size": 32, "k": 3}
 _PAIRS = {"what": "zoo", "scheme": "layer", "gaps": "linear"}
@@ -155,6 +159,13 @@ DURATIONS = (
 )  # fmt: skip
 
 
+#: Ways in which OpenMP's threads wait, by what stands in the environment.
+WAITING = {
+    "OMP_WAIT_POLICY=PASSIVE": "as `nasneurn` has threads wait",
+    "unset": "as PyTorch does",
+}
+
+
 def one(file: str, rows: dict[str, Any]) -> pd.Series:
     """The row of a file that has all these values.
 
@@ -191,6 +202,21 @@ def durations() -> list[str]:
     ]
 
 
+def beside_busy_processes() -> list[str]:
+    """The lines of the table of commands, and of steps by how threads wait, beside others."""
+    lines = ["| | alone | 1 beside | 2 beside | measured by |", "| --- | --- | --- | --- | --- |"]
+    for way in dict.fromkeys(pd.read_csv(ROOT / BUSY_COMMANDS)["way"]):
+        spent = [one(BUSY_COMMANDS, {"way": way, "busy": busy}) for busy in (0, 1, 2)]
+        times = " | ".join(f"{significant(row['ratio'])} times" for row in spent[1:])
+        alone = f"{significant(spent[0]['seconds'])} s"
+        lines.append(f"| `nasneurn {way}` | {alone} | {times} | {source(BUSY_COMMANDS)} |")
+    for setting, named in WAITING.items():
+        rows = [one(BUSY, {"setting": setting, "processes": 1, "busy": busy}) for busy in (0, 1, 2)]
+        times = " | ".join(f"{1000 * row['seconds']:.0f} ms" for row in rows)
+        lines.append(f"| a step of `digits_convnet`, {named} | {times} | {source(BUSY)} |")
+    return lines
+
+
 def significant(number: float) -> str:
     """Two digits, and all of those before the point: 0.95, 1.2, 52, 361."""
     return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
@@ -198,7 +224,8 @@ def significant(number: float) -> str:
 
 def written(page: str) -> str:
     """The page with its tables as the files say."""
-    for name, lines in (("ratios", ratios()), ("durations", durations())):
+    tables = {"ratios": ratios(), "durations": durations(), "busy": beside_busy_processes()}
+    for name, lines in tables.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         table = "\n".join([begin, *lines, end])
         page, count = re.subn(f"{begin}.*?{end}", lambda _, table=table: table, page, flags=re.S)

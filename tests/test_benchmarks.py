@@ -18,6 +18,8 @@ SHARED = {"benchmark_rows.py", "side_by_side.py"}
 #: Committed tables by the script and the constant that names their columns.
 TABLES = {
     "benchmarks/algorithms.csv": ("algorithms.py", "COLUMNS"),
+    "benchmarks/busy.csv": ("busy.py", "COLUMNS"),
+    "benchmarks/busy_commands.csv": ("busy_commands.py", "COLUMNS"),
     "benchmarks/folders.csv": ("folders.py", "COLUMNS"),
     "benchmarks/interval_coverage.csv": ("interval_coverage.py", "COLUMNS"),
     "benchmarks/protocol.csv": ("protocol.py", "COLUMNS"),
