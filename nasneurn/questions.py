@@ -10,11 +10,9 @@ from nasneurn.files import real
 from nasneurn.programs.given_words import words
 
 if TYPE_CHECKING:
-    from nasneurn.analysis.gain_correlation import GainCorrelation
-    from nasneurn.diagnosis.diagnose import Diagnosis
     from nasneurn.prediction.advice import Advice
-    from nasneurn.prediction.predicting import Prediction
     from nasneurn.programs.shown import ShownStudy
+    from nasneurn.report.findings import ShownCorrelation, ShownDiagnosis, ShownPrediction
     from nasneurn.report.study_content import StudyContent
     from nasneurn.studies.config import StudyConfig
 
@@ -30,7 +28,7 @@ def diagnose(
     data_dir: Path | None = None,
     device: str = "auto",
     trust_code: bool = False,
-) -> "Diagnosis":
+) -> "ShownDiagnosis":
     """What the stems of a study change: in images, in features and in answers.
 
     Nothing is trained. What needs saved predictions or weights is left out where the study has
@@ -53,6 +51,7 @@ def diagnose(
     """
     from nasneurn.choices import refuse_code
     from nasneurn.report.diagnosis_files import write_diagnosis
+    from nasneurn.report.findings import ShownDiagnosis
 
     loaded = load_study(study)
     config = read_config(loaded.config_path)
@@ -71,7 +70,7 @@ def diagnose(
         corrupted=corrupted,
     )
     write_diagnosis(found, Path(out) if out is not None else loaded.folder / "diagnosis")
-    return found
+    return ShownDiagnosis.of(found)
 
 
 def predict(
@@ -83,7 +82,7 @@ def predict(
     out: Path | str = Path("results/predict"),
     data_dir: Path | None = None,
     device: str = "auto",
-) -> "Prediction":
+) -> "ShownPrediction":
     """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
 
     The model sees unlabelled images of source and target alone. Nothing is trained.
@@ -106,6 +105,7 @@ def predict(
     from nasneurn.prediction.known_pairs import known_pairs
     from nasneurn.prediction.model_file import VERSION, ModelFile
     from nasneurn.prediction.predicting import predict_pairs
+    from nasneurn.report.findings import ShownPrediction
     from nasneurn.report.prediction_files import write_prediction
     from nasneurn.training.devices import choose_device
 
@@ -128,7 +128,7 @@ def predict(
         stems=found.models,
     )
     write_prediction(found, model, Path(out))
-    return found
+    return ShownPrediction.of(found)
 
 
 def advise(
@@ -194,7 +194,7 @@ def correlate(
     figures: bool = True,
     jobs: int | None = None,
     trust_code: bool = False,
-) -> "GainCorrelation":
+) -> "ShownCorrelation":
     """Test whether alignment, or something simpler, says which architectures gain by a stem.
 
     Nothing is trained. Distances between architectures are compared with distances between their
@@ -219,6 +219,7 @@ def correlate(
     """
     from nasneurn.analysis.gain_correlation import correlate_studies
     from nasneurn.report.correlation_report import write_correlation
+    from nasneurn.report.findings import ShownCorrelation
 
     found = correlate_studies(
         words(studies),
@@ -233,7 +234,7 @@ def correlate(
         trust_code=trust_code,
     )
     write_correlation(found, Path(out), figures=figures)
-    return found
+    return ShownCorrelation.of(found)
 
 
 def report(

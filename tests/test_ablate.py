@@ -10,6 +10,7 @@ import torch
 from drawn import images
 from in_process import refusal
 from scipy import stats
+from shows_itself import check_shown, other_axes
 from tiny_bench import tiny_config
 from torch import Tensor, nn
 
@@ -304,6 +305,15 @@ def test_epochs_say_where_the_stem_stood(finished: Ablation) -> None:
     placements = history["placement"].replace("", "front")
     assert set(placements) == PLACED
     assert len(history) == 2 * 8
+
+
+def test_an_ablation_shows_itself(finished: Ablation) -> None:
+    check_shown(finished)
+    axes = other_axes()
+    assert finished.plot_variants(axes, against="plain NeuRN") is axes
+    assert {text.get_text() for text in axes.get_yticklabels()} >= {"none", "of the grey image"}
+    with pytest.raises(InputError, match="control is 'sobel'"):
+        finished.plot_variants(against="sobel")
 
 
 def test_the_files_of_an_ablation(finished: Ablation) -> None:

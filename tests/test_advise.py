@@ -11,6 +11,7 @@ import torch
 from gain_pairs import gain_pairs
 from in_process import run_command
 from PIL import Image
+from shows_itself import check_shown, other_axes
 from tiny_bench import tiny_config
 
 from nasneurn.domains import Split, Suite, load_suite
@@ -23,6 +24,7 @@ from nasneurn.prediction.pair_features import FEATURES, View, features, view
 from nasneurn.prediction.predicting import Prediction, predict_pairs
 from nasneurn.prediction.unlabelled import Unlabelled, folder_images, suite_images
 from nasneurn.questions import advise, predict
+from nasneurn.report.findings import ShownPrediction
 from nasneurn.stems import create_stem
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
@@ -207,6 +209,13 @@ def test_a_study_is_predicted(predicted: tuple[Prediction, Path], study: Path) -
         table = pd.read_csv(out / f"{name}.csv")
         assert len(table) == len(getattr(found, name))
     assert Image.open(out / "predicted.png").width > 500
+    assert isinstance(found, ShownPrediction)
+    check_shown(found)
+    axes = other_axes()
+    assert found.plot_predicted(axes, left_out="shift") is axes
+    assert "shifts left out" in axes.get_title()
+    with pytest.raises(InputError, match="left_out is 'suite'"):
+        found.plot_predicted(left_out="suite")
 
 
 def test_the_model_is_plain_numbers_that_give_the_same(predicted: tuple[Prediction, Path]) -> None:

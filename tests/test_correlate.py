@@ -11,6 +11,7 @@ from grid_rows import grid_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from shows_itself import check_shown, other_axes
 from typer.testing import CliRunner
 
 from nasneurn.analysis.architecture_distances import (
@@ -34,6 +35,7 @@ from nasneurn.networks.found import FoundArchitecture
 from nasneurn.networks.names import resolve_architectures
 from nasneurn.report.correlation_figures import places
 from nasneurn.report.correlation_report import summary, write_correlation
+from nasneurn.report.findings import ShownCorrelation
 from nasneurn.rows import ACCURACY
 
 #: Small ones of several families, and one of this package; from 0.3 to 4.5 million weights.
@@ -517,6 +519,13 @@ def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
     assert "Alignment was not found to predict who gains" in told
     assert "svhn to mnist" in told
     write_correlation(found, tmp_path / "out", figures=False)
+    shown = ShownCorrelation.of(found)
+    check_shown(shown)
+    assert shown.summary() == summary(found)
+    axes = other_axes()
+    assert shown.plot_map(axes) is axes
+    assert axes.has_data()
+    assert shown.plot_map() is not axes
     assert len(list((tmp_path / "out").iterdir())) == 6
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from in_process import refusal, run_command
+from shows_itself import check_shown
 from tiny_bench import tiny_config
 from torch import nn
 
@@ -83,6 +84,7 @@ def tables_of(study: Study, **options: Any) -> Diagnosis:
 
 def test_without_anything_saved_the_rest_is_made(plain: Study, tmp_path: Path) -> None:
     found = diagnose(plain.folder, images=40, out=tmp_path / "out")
+    check_shown(found)
     assert set(found.tables) == WITHOUT_SAVED
     assert names(tmp_path / "out" / "tables") == WITHOUT_SAVED
     assert names(tmp_path / "out" / "figures") == {

@@ -88,9 +88,8 @@ def ablate_command(
 
         run_and_print(ablation_run(groups or "all", **options, read_images=False), dry_run=True)
         return
-    from nasneurn.report.ablation_files import summary
 
     found = ablate(groups or "all", **options)
-    for line in summary(found):
+    for line in found.summary():
         typer.echo(line)
     typer.echo(f"written to {out}")

@@ -29,7 +29,6 @@ def predict_command(
     gives many pairs. Nothing is trained.
     """
     from nasneurn.questions import predict
-    from nasneurn.report.prediction_files import summary
 
     found = predict(
         studies,
@@ -40,7 +39,7 @@ def predict_command(
         data_dir=data_dir,
         device=device,
     )
-    for line in summary(found):
+    for line in found.summary():
         typer.echo(line)
     typer.echo(f"written to {out}; nasneurn advise --model {out / 'model.json'} advises by it")
 

@@ -43,7 +43,6 @@ def correlate_command(
     gains over pairs of domains.
     """
     from nasneurn.questions import correlate
-    from nasneurn.report.correlation_report import summary
 
     found = correlate(
         studies,
@@ -59,7 +58,7 @@ def correlate_command(
         jobs=jobs,
         trust_code=trust_code,
     )
-    for line in summary(found):
+    for line in found.summary():
         typer.echo(line)
     typer.echo(f"wrote tables and figures to {out}")
 

@@ -38,7 +38,6 @@ def diagnose_command(
     run with --save-predictions --save-weights.
     """
     from nasneurn.questions import diagnose
-    from nasneurn.report.diagnosis_summary import summary
 
     found = diagnose(
         folder,
@@ -51,6 +50,6 @@ def diagnose_command(
         device=device,
         trust_code=trust_code,
     )
-    for line in summary(found):
+    for line in found.summary():
         typer.echo(line)
     typer.echo(f"written to {out or folder / 'diagnosis'}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,12 @@ class Advice:
             )
         word = "Use" if self.verdict == "use" else "Do not use"
         return f"{word} {self.stem}: it is expected to change accuracy {pair} by {expected}."
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.sentence)}</p>"
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain data, for programs."""

@@ -1,16 +1,19 @@
 """What is written and said of an ablation: tables against both controls, and one figure."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import cross_domain
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
+from nasneurn.choices import check_known
 from nasneurn.report.captions import seeds_of
+from nasneurn.report.findings import Findings
 from nasneurn.report.style import NEUTRAL, level_colours, write_figure
 from nasneurn.report.table_files import write_csv_files
 from nasneurn.report.tables import in_percent
@@ -21,8 +24,8 @@ from nasneurn.studies.folder import Study
 CONTROLS = (PLAIN.label, NONE.label)
 
 
-@dataclass(frozen=True)
-class Ablation:
+@dataclass(frozen=True, repr=False)
+class Ablation(Findings):
     """A finished ablation.
 
     Attributes:
@@ -37,6 +40,36 @@ class Ablation:
     overall: pd.DataFrame
     pairs: pd.DataFrame
     responses: pd.DataFrame
+
+    def summary(self) -> Sequence[str]:
+        """A line for each variant: its difference from both controls."""
+        return [
+            f"{group}: {variant}: " + ", ".join(map(_told, own.to_dict(orient="records")))
+            for (group, variant), own in self.overall.groupby(["group", "variant"], sort=False)
+        ]
+
+    def main_table(self) -> pd.DataFrame:
+        """Each variant against each control, in percentage points."""
+        return in_percent(self.overall) if len(self.overall) else self.overall
+
+    def plot_variants(self, ax: Axes | None = None, *, against: str = NONE.label) -> Axes:
+        """Draw what each variant gains, a dot with its interval.
+
+        Args:
+            ax: drawn into these axes; None makes a figure, which pyplot does not know of.
+            against: ``none`` or ``plain NeuRN``.
+
+        Raises:
+            InputError: nothing is compared with that.
+        """
+        check_known("control", against, list(dict.fromkeys(self.overall["against"])))
+        overall = self.overall[self.overall["against"] == against]
+        if ax is None:
+            return draw_ablation(overall, seeds_of(self.study.accuracy)).axes[0]
+        heights = _heights(_in_order(overall))
+        _draw_against(ax, overall, against, heights)
+        _name_variants(ax, overall, heights)
+        return ax
 
 
 def ablation_of(study: Study, responses: pd.DataFrame) -> Ablation:
@@ -68,7 +101,7 @@ def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
 def write_ablation(found: Ablation) -> None:
     """Write the tables, in percentage points, and the figure into the study's folder."""
     tables = {
-        "tables/ablation": in_percent(found.overall) if len(found.overall) else found.overall,
+        "tables/ablation": found.main_table(),
         "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
         "responses": found.responses,
     }
@@ -82,32 +115,48 @@ def write_ablation(found: Ablation) -> None:
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
     """A dot with its interval for each variant, by group; a panel for each control."""
     controls = [one for one in CONTROLS if one in set(overall["against"])]
-    lines = overall[["group", "variant"]].drop_duplicates()
-    # A control is a line of the other's panel alone.
-    lines = pd.concat([lines[lines["group"] == "control"], lines[lines["group"] != "control"]])
-    groups = list(dict.fromkeys(lines["group"]))
-    colours = level_colours(groups, "control")
-    heights = _heights(lines)
+    heights = _heights(_in_order(overall))
     figure = Figure(figsize=(10.0, 1.6 + 0.27 * -min(heights.values())), layout="constrained")
     axes = figure.subplots(1, len(controls), sharey=True, squeeze=False)[0]
     for axis, control in zip(axes, controls, strict=True):
-        own = overall[overall["against"] == control]
-        for row in own.to_dict(orient="records"):
-            height, colour = heights[row["variant"]], colours[row["group"]]
-            if row["random"]:
-                axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, lw=2, c=colour)
-            axis.plot(100 * row["difference"], height, "o", ms=5, c=colour)
-        axis.axvline(0, color=NEUTRAL, lw=1)
-        axis.set_xlabel(f"accuracy against {control}\n(percentage points)")
-        axis.set_ylim(min(heights.values()) - 0.7, 0.7)
-    axes[0].set_yticks(list(heights.values()), list(heights))
-    for label, group in zip(axes[0].get_yticklabels(), lines["group"], strict=True):
-        label.set_color(colours[group])
+        _draw_against(axis, overall, control, heights)
+    _name_variants(axes[0], overall, heights)
     figure.suptitle(
         f"Forms of NeuRN, means over domains not trained on, {seeds}; 95% intervals over seeds",
         fontsize=11,
     )
     return figure
+
+
+def _draw_against(
+    axis: Axes, overall: pd.DataFrame, control: str, heights: Mapping[str, float]
+) -> None:
+    colours = _colours(overall)
+    for row in overall[overall["against"] == control].to_dict(orient="records"):
+        height, colour = heights[row["variant"]], colours[row["group"]]
+        if row["random"]:
+            axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, lw=2, c=colour)
+        axis.plot(100 * row["difference"], height, "o", ms=5, c=colour)
+    axis.axvline(0, color=NEUTRAL, lw=1)
+    axis.set_xlabel(f"accuracy against {control}\n(percentage points)")
+    axis.set_ylim(min(heights.values()) - 0.7, 0.7)
+
+
+def _name_variants(axis: Axes, overall: pd.DataFrame, heights: Mapping[str, float]) -> None:
+    colours = _colours(overall)
+    axis.set_yticks(list(heights.values()), list(heights))
+    for label, group in zip(axis.get_yticklabels(), _in_order(overall)["group"], strict=True):
+        label.set_color(colours[group])
+
+
+def _colours(overall: pd.DataFrame) -> Mapping[str, Any]:
+    return level_colours(list(dict.fromkeys(_in_order(overall)["group"])), "control")
+
+
+def _in_order(overall: pd.DataFrame) -> pd.DataFrame:
+    """Groups and variants; a control is a line of the other's panel alone, and comes first."""
+    lines = overall[["group", "variant"]].drop_duplicates()
+    return pd.concat([lines[lines["group"] == "control"], lines[lines["group"] != "control"]])
 
 
 def _heights(lines: pd.DataFrame) -> dict[str, float]:
@@ -120,17 +169,11 @@ def _heights(lines: pd.DataFrame) -> dict[str, float]:
     return heights
 
 
-def summary(found: Ablation) -> Iterator[str]:
-    """A line for each variant: its difference from both controls."""
-    for (group, variant), own in found.overall.groupby(["group", "variant"], sort=False):
-        told = [
-            f"{100 * row['difference']:+.1f} against {row['against']}" + _interval(row)
-            for row in own.to_dict(orient="records")
-        ]
-        yield f"{group}: {variant}: {', '.join(told)}"
+def _told(row: Mapping[Hashable, Any]) -> str:
+    return f"{100 * row['difference']:+.1f} against {row['against']}" + _interval(row)
 
 
-def _interval(row: dict[Any, Any]) -> str:
+def _interval(row: Mapping[Hashable, Any]) -> str:
     if not row["random"]:
         return ""
     low, high, p = row["low"], row["high"], row["p_holm"]

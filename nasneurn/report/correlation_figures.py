@@ -70,12 +70,19 @@ def _told(found: GainCorrelation, name: str) -> str:
 
 def draw_map(found: GainCorrelation) -> Figure:
     """Architectures on a plane, near each other if aligned so; the colour is the mean gain."""
+    figure = Figure(figsize=(8.5, 6.5), layout="constrained")
+    draw_map_on(found, figure.subplots())
+    return figure
+
+
+def draw_map_on(found: GainCorrelation, axis: Axes | None = None) -> Axes:
+    """The same in the axes of another figure; None makes one."""
+    if axis is None:
+        return draw_map(found).axes[0]
     name = ASKED if ASKED in found.distances.tables else next(iter(found.distances.tables))
     points, share = places(found.distances.tables[name])
     gains = 100 * found.profiles.mean
     most, beyond = reach_of(gains)
-    figure = Figure(figsize=(8.5, 6.5), layout="constrained")
-    axis = figure.subplots()
     drawn = axis.scatter(
         points[:, 0],
         points[:, 1],
@@ -93,14 +100,16 @@ def draw_map(found: GainCorrelation) -> Figure:
                 text, place, xytext=(5, 4), textcoords="offset points", fontsize=7,
                 parse_math=False,
             )  # fmt: skip
-    figure.colorbar(drawn, label=f"mean gain of {found.stem} (points)", shrink=0.8, extend=beyond)
+    axis.figure.colorbar(
+        drawn, ax=axis, label=f"mean gain of {found.stem} (points)", shrink=0.8, extend=beyond
+    )
     axis.margins(0.12)
     axis.set_aspect("equal", "datalim")
     axis.tick_params(labelbottom=False, labelleft=False)
     axis.set_title(
         f"Classical scaling of distances by {name}; the plane keeps {share:.0%} of their variance"
     )
-    return figure
+    return axis
 
 
 def places(distances: Values) -> tuple[Values, float]:

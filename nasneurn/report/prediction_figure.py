@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nasneurn.choices import check_known
 from nasneurn.report.style import NEUTRAL, draw_legend, marker
 
 #: What is left out, in words.
@@ -34,14 +35,39 @@ def draw_prediction(left_out: pd.DataFrame, scores: pd.DataFrame) -> Figure:
     for row, stem in zip(axes, stems, strict=True):
         for axis, scheme in zip(row, schemes, strict=True):
             own = left_out[(left_out["stem"] == stem) & (left_out["left_out"] == scheme)]
-            found = scores[(scores["stem"] == stem) & (scores["left_out"] == scheme)]
             if own.empty:
                 axis.set_axis_off()
-                continue
-            _draw(axis, own)
-            axis.set_title(f"{stem}: {TITLES[scheme]}\n{_told(found.iloc[0])}", fontsize=9)
+            else:
+                draw_predicted(left_out, scores, stem, scheme, axis)
         row[0].set_ylabel("measured gain (points)")
     return figure
+
+
+def draw_predicted(
+    left_out: pd.DataFrame,
+    scores: pd.DataFrame,
+    stem: str | None = None,
+    scheme: str = "domain",
+    axis: Axes | None = None,
+) -> Axes:
+    """One panel: of a stem, the first by default, and a way of leaving out.
+
+    Raises:
+        InputError: nothing was left out so.
+    """
+    stems = list(dict.fromkeys(left_out["stem"]))
+    stem = stem or stems[0]
+    check_known("stem", stem, stems)
+    own = left_out[left_out["stem"] == stem]
+    check_known("left_out", scheme, list(dict.fromkeys(own["left_out"])))
+    own = own[own["left_out"] == scheme]
+    found = scores[(scores["stem"] == stem) & (scores["left_out"] == scheme)]
+    if axis is None:
+        axis = Figure(figsize=(5.2, 4.3), layout="constrained").subplots()
+        axis.set_ylabel("measured gain (points)")
+    _draw(axis, own)
+    axis.set_title(f"{stem}: {TITLES[scheme]}\n{_told(found.iloc[0])}", fontsize=9)
+    return axis
 
 
 def _draw(axis: Axes, own: pd.DataFrame) -> None:
