@@ -12,7 +12,7 @@ from nasneurn.interruption import Interrupted
 from nasneurn.progress import meter
 from nasneurn.training.augmentation import shifted
 from nasneurn.training.devices import choose_device
-from nasneurn.training.evaluation import accuracy
+from nasneurn.training.evaluation import accuracy, logits_of
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches, as_pixels
 from nasneurn.training.protocol import BUDGETS, Optimization, protocol_label
@@ -212,6 +212,21 @@ def test_accuracy_counts_all_images() -> None:
 
     data = striped(1001)
     assert accuracy(Always(), data) == 501 / 1001
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 1001), (32, 128), (64, 32), (224, 8)])
+def test_a_cpu_answers_in_parts_that_its_caches_hold(side: int, most: int) -> None:
+    seen = []
+
+    class Sum(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(len(x))
+            return x.sum((2, 3))
+
+    images = torch.arange(200).reshape(-1, 1, 1, 1).expand(200, 3, side, side).float()
+    torch.testing.assert_close(logits_of(Sum(), images), images.sum((2, 3)))
+    assert max(seen) == min(most, 200)
+    assert sum(seen) == 200
 
 
 def test_devices() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nasneurn.domains import SuiteHandle
 from nasneurn.domains.source_rows import subsample_rows
+from nasneurn.freed_memory import keep_freed_memory
 from nasneurn.search.shifts import under_shifts
 from nasneurn.search.supernet_spaces import space_to_train
 from nasneurn.search.supernet_unit import Supernet
@@ -101,6 +102,7 @@ class Batch:
 
 def score_batch(batch: Batch) -> list[float]:
     """Score the candidates of a batch."""
+    keep_freed_memory()
     scorer = scorer_of(batch.unit, batch.place)
     return [scorer(architecture) for architecture in batch.architectures]
 

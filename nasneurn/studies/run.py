@@ -13,6 +13,7 @@ from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.files import check_folder_target
+from nasneurn.freed_memory import keep_freed_memory
 from nasneurn.progress import Remaining, following, meter, time_left
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
@@ -40,6 +41,7 @@ class Assignment:
 
 def do(assignment: Assignment) -> Result:
     """Do a unit of work."""
+    keep_freed_memory()
     return assignment.unit.work(assignment.place)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nasneurn.algorithms import Algorithm, create_algorithm
 from nasneurn.choices import Choice
+from nasneurn.freed_memory import keep_freed_memory
 from nasneurn.progress import meter
 from nasneurn.rows import sources
 from nasneurn.studies.inputs import standardized
@@ -53,6 +54,7 @@ class Pace:
 @contextmanager
 def undisturbed(workers: int) -> Iterator[None]:
     """Time with the threads of one of so many workers; threads and draws stay as they are."""
+    keep_freed_memory()  # as the work itself does
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads // workers))
     try:

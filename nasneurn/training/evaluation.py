@@ -12,6 +12,8 @@ from nasneurn.training.memory import out_of_memory
 
 #: Images in one forward pass, where the memory holds them.
 BATCH_SIZE = 512
+#: On a CPU, whose caches are small: pixels (128 images of 32 pixels) and the fewest images.
+CPU_PIXELS, CPU_IMAGES = 2**17, 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ def answers(network: nn.Module, data: Images) -> Answers:
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
     """The network's answers to images (N, C, H, W), in as many parts as the memory asks for."""
+    size = max(CPU_PIXELS // images[0, 0].numel(), CPU_IMAGES)
+    if images.device.type == "cpu" and len(images) > size:
+        return torch.cat([logits_of(network, part) for part in images.split(size)])
     try:
         logits: Tensor = network(images)
         return logits
