@@ -21,6 +21,7 @@ TABLES = {
     "benchmarks/busy.csv": ("busy.py", "COLUMNS"),
     "benchmarks/busy_commands.csv": ("busy_commands.py", "COLUMNS"),
     "benchmarks/folders.csv": ("folders.py", "COLUMNS"),
+    "benchmarks/freed_memory.csv": ("freed_memory.py", "COLUMNS"),
     "benchmarks/interval_coverage.csv": ("interval_coverage.py", "COLUMNS"),
     "benchmarks/protocol.csv": ("protocol.py", "COLUMNS"),
     "benchmarks/quick_commands.csv": ("quick_commands.py", "COLUMNS"),
