@@ -13,7 +13,7 @@ from functools import cache
 #: Parameters of glibc's ``mallopt``, by their names in ``malloc.h``.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 #: Bytes that are kept at most beyond what is in use.
-_KEPT = 2**31 - 1
+_KEPT = 2**30
 
 
 @cache
