@@ -78,13 +78,16 @@ def test_titles_of_figures_say_it(monkeypatch: pytest.MonkeyPatch, tmp_path) -> 
     def keep(draw, path):
         figure: Figure = draw()
         titles[path.stem] = " ".join(figure.get_suptitle().split())
+        figure.draw_without_rendering()
+        box = figure._suptitle.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width, path.stem
         return path
 
     monkeypatch.setattr(figures, "write_figure", keep)
-    rows = guessing()
+    rows = pd.concat([guessing(), guessing().assign(architecture="torchvision:squeezenet1_1")])
     figures.write_figures(rows, history_rows(rows), tmp_path)
     assert set(titles) >= {"overall", "effects", "differences", "curves"}
-    assert all("near chance on their own source: 2 of 16" in title for title in titles.values())
+    assert all("near chance on their own source: 4 of 32" in title for title in titles.values())
 
 
 def test_a_study_of_few_steps_is_warned_of() -> None:

@@ -258,13 +258,26 @@ def test_gains_are_means_of_paired_differences() -> None:
     assert found.notes == ()
 
 
+def test_trainings_near_chance_are_left_out_and_named() -> None:
+    rows = grid_rows(NAMES, stems=("none", "neurn"), sources=("mnist",))
+    own = (rows["architecture"] == "net3") & (rows["stem"] == "none")
+    guessing = rows.assign(accuracy=rows["accuracy"].where(~own, 0.1))
+    found = gain_profiles(guessing)
+    assert found.architectures == tuple(name for name in NAMES if name != "net3")
+    told = "near chance on their own source: 3 of 48 trainings (net3, mnist, none: 10.0%)"
+    assert found.notes[0] == f"left out, {told}"
+    others = gain_profiles(rows[rows["architecture"] != "net3"])
+    np.testing.assert_array_equal(found.gains, others.gains)
+
+
 def test_half_of_the_seeds_say_how_sure_gains_are() -> None:
     sure = grid_rows(NAMES, ("none", "neurn"), seeds=4, noise=0.02)
     own = {name: 0.1 * number for number, name in enumerate(NAMES)}
     gained = sure["stem"] == "neurn"
     sure.loc[gained, "accuracy"] += sure.loc[gained, "architecture"].map(own)
     noise = grid_rows(NAMES, ("none", "neurn"), seeds=4)
-    noise["accuracy"] += np.random.default_rng(0).normal(0, 1, len(noise))
+    across = noise["source"] != noise["target"]
+    noise.loc[across, "accuracy"] += np.random.default_rng(0).normal(0, 1, across.sum())
     reliable, chance = (gain_profiles(rows).reliability() for rows in (sure, noise))
     assert reliable is not None
     assert chance is not None

@@ -52,6 +52,14 @@ def near_chance(rows: pd.DataFrame) -> pd.DataFrame:
     return means[near].reset_index()
 
 
+def learned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trainings that are not near chance on their own source."""
+    near = near_chance(rows)
+    keys = [name for name in _TRAINING if name in near]
+    gone = set(map(tuple, near[keys].astype(str).to_numpy()))
+    return rows[[tuple(row) not in gone for row in rows[keys].astype(str).to_numpy()]]
+
+
 def chance_note(rows: pd.DataFrame) -> str:
     """What must stand beside every number of such trainings; nothing where there are none.
 

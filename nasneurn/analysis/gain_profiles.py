@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nasneurn.analysis.cells import CASE, cross_domain, varied
+from nasneurn.analysis.chance import chance_note, learned
 from nasneurn.analysis.mantel import Values, pairs_of, unit
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError, listed
@@ -128,9 +129,12 @@ def gain_profiles(
             settings; too few architectures; no pair that all have.
     """
     rows = _chosen(rows, stem, control, where or {})
+    guessing = chance_note(rows)
+    rows = cross_domain(learned(rows))
     wide = rows.pivot_table(index=list(CASE), columns="stem", values="accuracy", aggfunc="mean")
     paired = wide.dropna()
-    notes = _unpaired(wide, stem, control)
+    notes = [f"left out, {guessing}"] if guessing else []
+    notes += _unpaired(wide, stem, control)
     gains = (paired[stem] - paired[control]).rename("gain").reset_index()
     names = [
         name for name in dict.fromkeys(rows["architecture"]) if name in set(gains["architecture"])
@@ -180,7 +184,7 @@ def gain_profiles(
 
 
 def _chosen(rows: pd.DataFrame, stem: str, control: str, where: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of one setting with the stem or the control, across domains."""
+    """The rows of one setting with the stem or the control."""
     for column, value in where.items():
         check_known("column to choose rows by", column, sorted(map(str, rows.columns)))
         held = rows[column].astype(str)
@@ -191,8 +195,8 @@ def _chosen(rows: pd.DataFrame, stem: str, control: str, where: Mapping[str, str
         check_known(what, name, list(dict.fromkeys(rows["stem"])))
     if stem == control:
         raise InputError(f"stem and control are both {stem}; they must be two")
-    rows = cross_domain(rows[rows["stem"].isin([stem, control])])
-    if rows.empty:
+    rows = rows[rows["stem"].isin([stem, control])]
+    if cross_domain(rows).empty:
         raise InputError(
             "all rows are of domains that were trained on; gains are of others, so measure some"
         )

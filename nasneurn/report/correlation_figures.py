@@ -1,5 +1,6 @@
 """Figures of ``nasneurn correlate``: distances of pairs, and a map of who gains."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from nasneurn.report.style import GAINS, NEUTRAL, level_colours, reach_of
 
 #: How many architectures a map can name.
 NAMED = 60
+#: Points cover each other that are nearer than the map's width over this.
+COVERED = 60
 
 
 def draw_pairs(found: GainCorrelation) -> Figure:
@@ -95,7 +98,7 @@ def draw_map_on(found: GainCorrelation, axis: Axes | None = None) -> Axes:
         lw=0.6,
     )
     if len(gains) <= NAMED:
-        for text, place in zip(found.profiles.architectures, points, strict=True):
+        for text, place in _labels(found.profiles.architectures, points):
             axis.annotate(
                 text, place, xytext=(5, 4), textcoords="offset points", fontsize=7,
                 parse_math=False,
@@ -110,6 +113,19 @@ def draw_map_on(found: GainCorrelation, axis: Axes | None = None) -> Axes:
         f"Classical scaling of distances by {name}; the plane keeps {share:.0%} of their variance"
     )
     return axis
+
+
+def _labels(names: Sequence[str], points: Values) -> list[tuple[str, Values]]:
+    """Names beside their points; those of points that cover each other in one line."""
+    reach = np.ptp(points, axis=0).max() / COVERED
+    found: list[tuple[list[str], Values]] = []
+    for name, point in zip(names, points, strict=True):
+        near = [few for few, place in found if np.abs(place - point).max() < reach]
+        if near:
+            near[0].append(name)
+        else:
+            found.append(([name], point))
+    return [(", ".join(few), place) for few, place in found]
 
 
 def places(distances: Values) -> tuple[Values, float]:

@@ -99,7 +99,7 @@ def _comparisons(rows: pd.DataFrame) -> Drawings:
 def _with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
     """A figure whose title says what must be known: the selection, and trainings near chance."""
     figure = draw()
-    width = max(30, int(13 * figure.get_figwidth()))
+    width = max(30, int(12 * figure.get_figwidth()))
     notes = [line for line in (selection_of(rows), chance_note(rows)) if line]
     told = [line for note in notes for line in textwrap.wrap(note, width)]
     if told:
