@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nasneurn import cli
 from nasneurn.studies.run import StudyRun
 
-CASES = int(os.environ.get("NASNEURN_FUZZ_OPTIONS", "300"))
+CASES = int(os.environ.get("NASNEURN_FUZZ_OPTIONS", "200"))
 
 #: What stands before the option; a study is planned, and not run.
 COMMANDS = {

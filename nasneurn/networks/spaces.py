@@ -83,7 +83,7 @@ def create_space(name: str, **settings: Any) -> "ModelSpace":
     Raises:
         InputError: there is no such space, or its class does not take the settings.
     """
-    return SpaceChoice(space=name, settings=settings).build()
+    return SpaceChoice.checked(space=name, settings=settings).build()
 
 
 def space_class(name: str) -> "type[ModelSpace]":

@@ -167,7 +167,7 @@ def plan_search(
     """
     choice = Choice.parse(space)
     if ":" not in choice.name and choice.name not in list_spaces():
-        SpaceChoice(space=choice.name).build()  # tells what there is
+        SpaceChoice.checked(space=choice.name).build()  # tells what there is
     chosen = space_budget(choice.name, budget)
     parts: dict[bool, dict[str, Any]] = {True: {}, False: {}}
     for field, value in changes.items():
