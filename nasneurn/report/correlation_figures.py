@@ -98,9 +98,9 @@ def draw_map_on(found: GainCorrelation, axis: Axes | None = None) -> Axes:
         lw=0.6,
     )
     if len(gains) <= NAMED:
-        for text, place in _labels(found.profiles.architectures, points):
+        for text, (x, y) in _labels(found.profiles.architectures, points):
             axis.annotate(
-                text, place, xytext=(5, 4), textcoords="offset points", fontsize=7,
+                text, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7,
                 parse_math=False,
             )  # fmt: skip
     axis.figure.colorbar(

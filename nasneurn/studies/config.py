@@ -166,6 +166,10 @@ def training_of(
 # ---------------------------------------------------------------- from options to configurations
 
 
+#: More seeds than anyone trains: a study of them would be planned for hours.
+MOST_SEEDS = 1_000
+
+
 def parse_seeds(words: Sequence[str]) -> tuple[int, ...]:
     """Seeds from text: one number is how many, from 0 up; several are the seeds themselves.
 
@@ -184,6 +188,11 @@ def parse_seeds(words: Sequence[str]) -> tuple[int, ...]:
     if not numbers or min(numbers) < (0 if listed else 1) or max(numbers) >= 2**32:
         raise InputError(
             f"seeds are {','.join(words)!r}, must be how many (1 or more), or a list such as 0,3,7"
+        )
+    if not listed and numbers[0] > MOST_SEEDS:
+        raise InputError(
+            f"seeds are {numbers[0]:,}, which is how many; at most {MOST_SEEDS:,}, and the seed "
+            f"{numbers[0]} itself is {numbers[0]}, with a comma"
         )
     return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
 
