@@ -9,10 +9,10 @@ the time. Whole commands are in ``busy_commands.py``.
 Settings: what is put into the environment; "unset" is neither of OpenMP's variables, as PyTorch
 comes. PyTorch is imported before nasneurn here, which sets OMP_WAIT_POLICY=PASSIVE itself.
 
-Columns: `setting`, `threads` (of each process), `processes`, `busy`
-(processes beside), `seconds` (of the machine for one step of one training, those at once share it),
-`ratio` (over those of OMP_WAIT_POLICY=PASSIVE beside as many, with as many
-processes), `load` (the machine's load average when the run began, over its cores).
+Columns: `setting`, `threads` (of each process), `processes`, `busy` (processes beside), `seconds`
+(of the machine for one step of one training, those at once share it), `ratio` (over those of
+OMP_WAIT_POLICY=PASSIVE beside as many, with as many processes), `load` (the machine's load average
+when the run began, over its cores).
 """
 
 import argparse

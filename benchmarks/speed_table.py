@@ -19,10 +19,10 @@ PAGE = ROOT / "docs/performance.md"
 #: What made each file, in benchmarks/.
 MADE_BY = {
     "benchmarks/busy.csv": "busy.py",
-    "benchmarks/busy_commands.csv": "busy_commands.py",
+    "benchmarks/busy_commands.csv": "busy_commands.py --repeats 1",
     "benchmarks/folders.csv": "folders.py",
     "benchmarks/protocol.csv": "protocol.py",
-    "benchmarks/quick_commands.csv": "quick_commands.py",
+    "benchmarks/quick_commands.csv": "quick_commands.py --repeats 3",
     "benchmarks/stem.csv": "stem.py",
     "benchmarks/supernet.csv": "supernet.py",
     "benchmarks/training.csv": "training.py",

@@ -331,6 +331,7 @@ def test_what_cannot_run_is_told_before_the_first_training(
         ({"models": ["resnet81"]}, "resnet81"),
         ({"seeds": ["0"]}, "seeds are '0'"),
         ({"seeds": ["a,b"]}, "seeds are 'a,b'"),
+        ({"seeds": ["1001"]}, "at most 1,000"),
         ({"changes": {"epoch": 3}}, "did you mean 'epochs'"),
         ({"changes": {"epochs": -1}}, "epochs is -1"),
         ({"changes": {"learning_rate": float("nan")}}, "learning_rate is nan"),

@@ -31,7 +31,7 @@ COMMANDS = {
     "align": ["align", "--models", "vgg11,vgg16", "--no-figures"],
     "advise": ["advise", "--source", "print", "--target", "street"],
 }
-#: Files and folders have tests of their own; these two ask for other machines.
+#: Files and folders have tests of their own; the last two start processes.
 LEFT_OUT = {"--out", "--config", "--help", "--data-dir", "--engine", "--jobs"}
 
 NASTY = [
@@ -45,7 +45,7 @@ NASTY = [
 ]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(NASTY),
-    # Numbers are above alone: one that can be meant, as of seeds or pixels, may take its time.
+    # No numbers but those above: one that can be meant, as of pixels, may take its time.
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs", "N"]), max_size=20),
 )
 

@@ -43,8 +43,7 @@ def near_chance(rows: pd.DataFrame) -> pd.DataFrame:
     own = same_domain(rows)
     judged = own.assign(own_accuracy=own["accuracy"], chance=_chance(own))
     if "held_out_accuracy" in rows:
-        measured = set(map(tuple, own[keys].astype(str).to_numpy()))
-        others = rows[[tuple(row) not in measured for row in rows[keys].astype(str).to_numpy()]]
+        others = _without(rows, own, keys)
         held_out = others.assign(own_accuracy=others["held_out_accuracy"], chance=_chance(others))
         judged = pd.concat([judged, held_out]) if len(others) else judged
     means = judged.groupby(keys, sort=False, dropna=False)[["own_accuracy", "chance"]].mean()
@@ -55,8 +54,12 @@ def near_chance(rows: pd.DataFrame) -> pd.DataFrame:
 def learned(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of trainings that are not near chance on their own source."""
     near = near_chance(rows)
-    keys = [name for name in _TRAINING if name in near]
-    gone = set(map(tuple, near[keys].astype(str).to_numpy()))
+    return _without(rows, near, [name for name in _TRAINING if name in near])
+
+
+def _without(rows: pd.DataFrame, found: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The rows of trainings that are not among those found."""
+    gone = set(map(tuple, found[keys].astype(str).to_numpy()))
     return rows[[tuple(row) not in gone for row in rows[keys].astype(str).to_numpy()]]
 
 

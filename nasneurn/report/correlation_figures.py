@@ -78,10 +78,8 @@ def draw_map(found: GainCorrelation) -> Figure:
     return figure
 
 
-def draw_map_on(found: GainCorrelation, axis: Axes | None = None) -> Axes:
-    """The same in the axes of another figure; None makes one."""
-    if axis is None:
-        return draw_map(found).axes[0]
+def draw_map_on(found: GainCorrelation, axis: Axes) -> Axes:
+    """The same in the axes of another figure."""
     name = ASKED if ASKED in found.distances.tables else next(iter(found.distances.tables))
     points, share = places(found.distances.tables[name])
     gains = 100 * found.profiles.mean

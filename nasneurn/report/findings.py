@@ -100,6 +100,6 @@ class ShownCorrelation(Findings, GainCorrelation):
         Args:
             ax: drawn into these axes; None makes a figure, which pyplot does not know of.
         """
-        from nasneurn.report.correlation_figures import draw_map_on
+        from nasneurn.report.correlation_figures import draw_map, draw_map_on
 
-        return draw_map_on(self, ax)
+        return draw_map(self).axes[0] if ax is None else draw_map_on(self, ax)

@@ -191,8 +191,8 @@ def parse_seeds(words: Sequence[str]) -> tuple[int, ...]:
         )
     if not listed and numbers[0] > MOST_SEEDS:
         raise InputError(
-            f"seeds are {numbers[0]:,}, which is how many; at most {MOST_SEEDS:,}, and the seed "
-            f"{numbers[0]} itself is {numbers[0]}, with a comma"
+            f"seeds are {numbers[0]}, must be how many (at most {MOST_SEEDS:,}), or a list such "
+            f"as {numbers[0]}, with a comma for one seed"
         )
     return tuple(dict.fromkeys(numbers)) if listed else tuple(range(numbers[0]))
 
