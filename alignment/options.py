@@ -1,7 +1,7 @@
 """What an alignment computes, and the other options that its result is compared with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,16 @@ class Options:
             raise AlignmentError(f"within is {self.within}; it is a distance, from 0 to 2")
         if self.threads < 1:
             raise AlignmentError(f"threads is {self.threads}; it must be at least 1")
+
+    def plain(self) -> dict[str, Any]:
+        """All by name as plain data, scores too; not threads, which change no result."""
+        content = asdict(self)
+        del content["threads"]
+        content |= content.pop("scoring")
+        # NumPy's numbers, too, are numbers.
+        return {
+            name: getattr(value, "item", lambda v=value: v)() for name, value in content.items()
+        }
 
     def allowed(self, architectures: Sequence[Architecture]) -> BoolArray:
         """(N,), which of ``architectures`` satisfy the limits of a representative."""

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,13 +62,21 @@ def prepare_folder(folder: Path) -> None:
 
 
 def _kind(config: Path) -> object:
+    try:
+        return config_of(config.read_bytes()).get("kind", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def config_of(text: bytes) -> dict[str, Any]:
+    """What a configuration holds, by name; nothing if it cannot be read."""
     import yaml
 
     try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return "unknown"
-    return content.get("kind") if isinstance(content, dict) else "unknown"
+        content = yaml.safe_load(text.decode("utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def remove_others(folder: Path, kept: Iterable[Path]) -> None:
@@ -93,12 +102,17 @@ def write_config(folder: Path, content: Mapping[str, object]) -> Path:
     Raises:
         AlignmentError: it cannot be written.
     """
+    path, text = folder / CONFIG, config_text(content)
+    write_with(path, lambda draft: draft.write_bytes(text))
+    return path
+
+
+def config_text(content: Mapping[str, object]) -> bytes:
+    """A configuration as it stands in its file."""
     import yaml
 
-    path = folder / CONFIG
-    text = yaml.safe_dump({"kind": KIND, **content}, sort_keys=False, allow_unicode=True)
-    write_with(path, lambda draft: draft.write_text(text, encoding="utf-8"))
-    return path
+    text: str = yaml.safe_dump({"kind": KIND, **content}, sort_keys=False, allow_unicode=True)
+    return text.encode("utf-8")
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:

@@ -71,3 +71,28 @@ def preset_options(preset: str, changes: Mapping[str, Any]) -> Options:
         scores.setdefault("gap_extend", None)
     chosen = PRESETS[preset]
     return replace(chosen, scoring=replace(chosen.scoring, **scores), **given)
+
+
+def nearest_preset(options: Mapping[str, Any], usual: str) -> tuple[str, dict[str, Any]]:
+    """The preset that takes the fewest changes to be some options, and these changes.
+
+    Args:
+        options: as :meth:`alignment.options.Options.plain` gives them.
+        usual: the preset that is taken where several do.
+
+    Raises:
+        AlignmentError: an unknown option.
+
+    >>> nearest_preset({**PRESETS["paper"].plain(), "gap": -1}, "recommended")
+    ('paper', {'gap': -1})
+    """
+    found = {}
+    for preset in sorted(PRESETS, key=lambda name: name != usual):
+        plain = PRESETS[preset].plain()
+        for name in options:
+            check_known("option", name, plain)
+        changes = {name: value for name, value in options.items() if value != plain[name]}
+        if {"gap", "gap_extend"} & changes.keys():  # a gap by itself is linear
+            changes |= {name: options.get(name) for name in ("gap", "gap_extend")}
+        found[preset] = {name: value for name, value in changes.items() if value is not None}
+    return min(found.items(), key=lambda one: len(one[1]))

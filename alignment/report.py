@@ -1,8 +1,7 @@
 """An alignment as pictures, and the tables that belong to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +11,9 @@ from typing import TYPE_CHECKING
 from alignment.outcome import NAMED, Alignment
 from alignment.outputs import (
     CONFIG,
+    FILES,
+    config_of,
+    config_text,
     prepare_folder,
     remove_others,
     write_config,
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from alignment.support import Support
 
 #: Packages whose versions an alignment may depend on.
-PACKAGES = ("nasneurn", "timm", "torch", "torchvision", "keras", "numpy", "scipy", "scikit-learn")
+PACKAGES = (
+    "nasneurn", "timm", "torch", "torchvision", "keras", "numpy", "scipy", "scikit-learn",
+    "matplotlib",
+)  # fmt: skip
 
 
 def write_all(
@@ -42,7 +47,8 @@ def write_all(
 ) -> list[Path]:
     """Write tables, figures and ``config.yaml``, and take away what another alignment wrote there.
 
-    The configuration comes last: a folder without it is of an alignment that did not end.
+    The configuration comes last: a folder without it is of an alignment that did not end. Figures
+    are not drawn again where the folder holds those of the same options, versions and tables.
 
     Args:
         outcome: what is written.
@@ -61,35 +67,52 @@ def write_all(
             is unknown.
     """
     prepare_folder(folder)
+    before = _held(folder)
     with suppress(OSError):
         (folder / CONFIG).unlink()
     written = write_tables(outcome, folder)
     if null is not None:
         written.append(write_null(outcome, null, folder))
-    if figures:
-        written += write_figures(outcome, folder, order=order, support=support)
-    remove_others(folder, written)
     drawn: dict[str, object] = {"order": order or outcome.default_order} if figures else {}
     drawn |= {} if support is None else {"support": support.replicates}
     drawn |= {} if null is None else {"shuffles": null.shuffles}
     content = {
         "models": list(models) or list(outcome.names),
-        "options": _plain(outcome),
-        "figures": figures,
+        "options": outcome.options.plain(),
         **drawn,
         "environment": _versions(),
     }
+    pictures: list[Path] = []
+    if figures:
+        pictures = _drawn_before(folder, before, content, written)
+        pictures = pictures or write_figures(outcome, folder, order=order, support=support)
+    written += pictures
+    remove_others(folder, written)
+    content["figures"] = [path.name for path in pictures]
     return [*written, write_config(folder, content)]
 
 
-def _plain(outcome: Alignment) -> dict[str, object]:
-    """The options as plain data; threads change no result."""
-    options = asdict(outcome.options)
-    del options["threads"]
-    scoring = options.pop("scoring")
-    content = {"scheme": options.pop("scheme"), **scoring, **options}
-    # NumPy's numbers, too, are numbers.
-    return {name: getattr(value, "item", lambda v=value: v)() for name, value in content.items()}
+def _held(folder: Path) -> dict[str, bytes]:
+    """What the tables and the configuration in a folder hold, by name."""
+    paths = [folder / name for name in (CONFIG, *FILES) if name.endswith((".yaml", ".csv"))]
+    held = {}
+    with suppress(OSError):
+        held = {path.name: path.read_bytes() for path in paths if path.is_file()}
+    return held
+
+
+def _drawn_before(
+    folder: Path, before: Mapping[str, bytes], content: Mapping[str, object], tables: Sequence[Path]
+) -> list[Path]:
+    """The figures of a folder, if they are of the same configuration and of equal tables."""
+    text = before.get(CONFIG, b"")
+    names = config_of(text).get("figures")
+    if not isinstance(names, list) or text != config_text({**content, "figures": names}):
+        return []
+    if any(path.read_bytes() != before.get(path.name) for path in tables):
+        return []
+    paths = [folder / name for name in names if name in FILES]
+    return paths if all(path.is_file() for path in paths) else []
 
 
 def _versions() -> dict[str, str]:

@@ -12,8 +12,8 @@ from nasneurn.programs.given_words import words
 if TYPE_CHECKING:
     from nasneurn.prediction.advice import Advice
     from nasneurn.programs.shown import ShownStudy
+    from nasneurn.report.content import Content
     from nasneurn.report.findings import ShownCorrelation, ShownDiagnosis, ShownPrediction
-    from nasneurn.report.study_content import StudyContent
     from nasneurn.studies.config import StudyConfig
 
 
@@ -243,37 +243,59 @@ def report(
     out: Path | str | None = None,
     format: str = "html",
     trust_code: bool = False,
-) -> "tuple[Path, list[StudyContent]]":
-    """Write one file that shows all of some studies; return its path and what it shows.
+) -> "tuple[Path, list[Content]]":
+    """Write one file that shows all of studies and alignments; return its path and what it shows.
 
     Nothing is trained. Of an unfinished study it shows what is done.
 
     Args:
-        studies: the folder of one study, or of several.
-        out: the file; by default ``report.html`` in the study's folder, of several in this one.
+        studies: the folder of one study or alignment, or of several.
+        out: the file; by default ``report.html`` in the folder, of several in this one.
         format: ``html``, a page with figures; ``md`` or ``tex``, headline and tables.
         trust_code: also import the code that studies name, to tell how far they are.
 
     Raises:
-        InputError: a folder holds no study, a table of it is damaged, the format is unknown, or
+        InputError: a folder holds neither, a table of it is damaged, the format is unknown, or
             the file cannot be written.
     """
     from nasneurn.choices import check_known
     from nasneurn.report.page import FORMATS, write_report
 
     check_known("format", format, FORMATS)
-    opened = _opened(studies)
-    usual = (opened[0][0].folder if len(opened) == 1 else Path()) / f"report.{format}"
+    folders = [Path(folder) for folder in _unique(studies)]
+    usual = (folders[0] if len(folders) == 1 else Path()) / f"report.{format}"
     path = Path(out) if out is not None else usual
-    return path, write_report(opened, path, format, trust_code=trust_code)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file for the report")
+    contents = [_content(folder, trust_code, format == "html") for folder in folders]
+    write_report(contents, path, format)
+    return path, contents
+
+
+def _content(folder: Path, trust_code: bool, figures: bool) -> "Content":
+    from nasneurn.configuration import read_yaml
+    from nasneurn.report.alignment_content import KIND, alignment_content
+    from nasneurn.report.study_content import study_content
+
+    config = folder / "config.yaml"
+    if config.is_file() and read_yaml(config).get("kind") == KIND:
+        return alignment_content(folder, figures=figures)
+    study = load_study(folder)
+    return study_content(
+        study, read_config(study.config_path), trust_code=trust_code, figures=figures
+    )
 
 
 def _opened(
     folders: Path | str | Sequence[Path | str],
 ) -> "list[tuple[ShownStudy, StudyConfig]]":
     """The studies of some folders, each once, with their configurations."""
+    loaded = map(load_study, _unique(folders))
+    return [(study, read_config(study.config_path)) for study in loaded]
+
+
+def _unique(folders: Path | str | Sequence[Path | str]) -> list[Path | str]:
     unique = {real(Path(folder)): folder for folder in words(folders)}
     if not unique:
         raise InputError("no study; name the folder of one or more")
-    loaded = map(load_study, unique.values())
-    return [(study, read_config(study.config_path)) for study in loaded]
+    return list(unique.values())

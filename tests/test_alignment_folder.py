@@ -4,6 +4,7 @@ import csv
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,44 @@ def test_an_alignment_that_did_not_end_has_no_configuration(
     monkeypatch.undo()
     written = write_all(aligned(3), tmp_path)
     assert held(tmp_path) == {path.name for path in written}
+
+
+def test_figures_are_drawn_again_only_where_something_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Path] = []
+
+    def draw(outcome: Alignment, folder: Path, **_options: object) -> list[Path]:
+        """In place of pictures, whose drawing takes seconds."""
+        paths = [folder / "heatmap.png", folder / "tree.png"]
+        for path in paths:
+            path.write_text(f"of {len(outcome)}")
+        drawn.extend(paths[:1])
+        return paths
+
+    monkeypatch.setattr("alignment.report.write_figures", draw)
+
+    def times(outcome: Alignment, **options: Any) -> int:
+        before = len(drawn)
+        written = write_all(outcome, tmp_path, **options)
+        assert held(tmp_path) == {path.name for path in written}
+        assert (tmp_path / "heatmap.png").read_text() == f"of {len(outcome)}"
+        return len(drawn) - before
+
+    assert [times(aligned()), times(aligned())] == [1, 0]
+    # Other options, another order, other networks, other tables, a figure that is gone.
+    assert times(aligned(scheme="layer")) == 1
+    assert [times(aligned(scheme="layer"), order="published") for _ in range(2)] == [1, 0]
+    assert times(aligned()) == 1
+    assert [times(aligned(10)), times(aligned()), times(aligned())] == [1, 1, 0]
+    (tmp_path / "tokens.csv").write_text("edited")
+    assert [times(aligned()), times(aligned())] == [1, 0]
+    (tmp_path / "tree.png").unlink()
+    assert [times(aligned()), times(aligned())] == [1, 0]
+    # A configuration that cannot be trusted to be whole.
+    for text in ("kind: align\n", "kind: align\nfigures: &a [*a]\n"):
+        (tmp_path / "config.yaml").write_text(text)
+        assert [times(aligned()), times(aligned())] == [1, 0]
 
 
 @pytest.mark.parametrize("content", ["kind: bench\n", "- 1\n", "{", "kind: [align]"])

@@ -8,7 +8,7 @@ from grid_rows import grid_rows
 
 from nasneurn.report.captions import LISTED, own_accuracy
 from nasneurn.report.headline import headline
-from nasneurn.report.study_content import DIGITS, content_of
+from nasneurn.report.study_content import DIGITS, study_content
 from nasneurn.report.tables import tables
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
@@ -20,7 +20,7 @@ GROWN = Study(Path(__file__).parents[1] / "results" / "single-source-digits")
 def test_what_was_run_has_what_was_added_later() -> None:
     config = BenchConfig.read(GROWN.config_path)
     assert config.further
-    content = content_of(GROWN, config, figures=False)
+    content = study_content(GROWN, config, figures=False)
     facts = content.facts
     assert {"erm", "randconv", "pro_randconv"} <= set(facts["algorithms"].split(", "))
     assert {"front", "mix"} <= set(facts["placements"].split(", "))

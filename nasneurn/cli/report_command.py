@@ -9,7 +9,9 @@ from nasneurn.cli.options import TrustCode, out_file
 
 
 def report_command(
-    studies: Annotated[list[Path], typer.Argument(help="Folders of studies, one or several.")],
+    studies: Annotated[
+        list[Path], typer.Argument(help="Folders of studies or alignments, one or several.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="The file to write.", callback=out_file),
@@ -17,7 +19,7 @@ def report_command(
     format: Annotated[str, typer.Option(help="html, md or tex.")] = "html",
     trust_code: TrustCode = False,
 ) -> None:
-    """Write one page that shows all of a study: headline, what was run, tables and figures.
+    """Write one page that shows all of a study or alignment: headline, what was run, tables, figures.
 
     The page needs no network. Nothing is trained; of an unfinished study it shows what is done.
     """

@@ -31,6 +31,12 @@ CAPTIONS = {
     "layers": "How alike the layers of networks without and with the stem are (linear CKA).",
     "corruptions": "Accuracy under corruptions of five severities.",
     "rescued": "Share of images that are right with the stem alone, and without it alone.",
+    "heatmap": "Similarities of all pairs of architectures; names of representatives are marked.",
+    "tree": "The tree of average linkage: the further left two meet, the less alike they are.",
+    "map": "Architectures on a plane, near each other if alike; circles are representatives.",
+    "silhouette": "How well the architectures fall into so many groups; the line is the number "
+    "that was chosen.",
+    "published": "The published similarities, those of this alignment, and the difference.",
     "images": "Images that the stem rescues and loses, with what the network looks at where that "
     "was computed.",
 }

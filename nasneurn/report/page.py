@@ -9,13 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nasneurn.choices import check_known
-from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
-from nasneurn.report.study_content import StudyContent, content_of
+from nasneurn.report.content import Content
 from nasneurn.report.tables import latex
-from nasneurn.studies.config import StudyConfig
-from nasneurn.studies.folder import Study
 
 #: The formats of a report.
 FORMATS = ("html", "md", "tex")
@@ -28,39 +24,23 @@ _LATEX = {
 }  # fmt: skip
 
 
-def write_report(
-    studies: Sequence[tuple[Study, StudyConfig]],
-    path: Path,
-    format: str = "html",
-    *,
-    trust_code: bool = False,
-) -> list[StudyContent]:
-    """Write the report of studies, finished or not, and return what it shows.
+def write_report(contents: Sequence[Content], path: Path, format: str = "html") -> None:
+    """Write the report of studies and alignments.
 
     Args:
-        studies: each with its configuration.
+        contents: what it shows of each.
         path: the file.
         format: one of :data:`FORMATS`; the page alone has figures.
-        trust_code: also ask studies that name code of their own how far they are, which imports it.
 
     Raises:
-        InputError: the format is unknown, a table of a study is damaged, or the file cannot be
-            written.
+        InputError: the file cannot be written.
     """
-    check_known("format", format, FORMATS)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file for the report")
-    contents = [
-        content_of(study, config, trust_code=trust_code, figures=format == "html")
-        for study, config in studies
-    ]
     text = rendered(contents, format)
     with written_atomically(path) as draft:
         draft.write_text(text, encoding="utf-8")
-    return contents
 
 
-def rendered(contents: Sequence[StudyContent], format: str = "html") -> str:
+def rendered(contents: Sequence[Content], format: str = "html") -> str:
     """The report as text."""
     environment = Environment(
         loader=PackageLoader("nasneurn.report"),
@@ -81,7 +61,7 @@ def rendered(contents: Sequence[StudyContent], format: str = "html") -> str:
     environment.globals["asset"] = _asset
     return environment.get_template(f"report.{format}").render(
         studies=contents,
-        suites=list(dict.fromkeys(content.suite for content in contents)),
+        suites=list(dict.fromkeys(content.suite for content in contents if content.suite)),
         title=", ".join(Path(content.name).name or content.name for content in contents),
     )
 
