@@ -19,7 +19,7 @@ def report_command(
     format: Annotated[str, typer.Option(help="html, md or tex.")] = "html",
     trust_code: TrustCode = False,
 ) -> None:
-    """Write one page that shows all of a study or alignment: headline, what was run, tables, figures.
+    """Write one page of a study or an alignment: headline, what was run, tables and figures.
 
     The page needs no network. Nothing is trained; of an unfinished study it shows what is done.
     """
