@@ -3,7 +3,8 @@
     python benchmarks/alignment_command.py [--out FILE.csv] [--catalogue] [--repeats 3]
 
 "empty" is the first call on a new machine: nothing traced, no kernel compiled, no list of fonts.
-"filled" is every later call. With --catalogue also all that timm knows, once.
+"filled" is a later call into another folder, "unchanged" the same call again, whose figures are
+there. With --catalogue also all that timm knows, once.
 
 Columns: `models`, `caches`, `figures`, `repeats`, `seconds` (median), `seconds_max`, `load` (the
 machine's load average, when the run began, over its cores).
@@ -21,17 +22,25 @@ from pathlib import Path
 
 from benchmark_rows import load, report
 
+#: What is measured, one after the other: the caches, whether figures are drawn, and where to.
+CALLS = (
+    ("empty", True, "first"),
+    ("filled", True, "second"),
+    ("unchanged", True, "second"),
+    ("filled", False, "third"),
+)
+
 COLUMNS = ("models", "caches", "figures", "repeats", "seconds", "seconds_max", "load")
 
 
-def align(models: str, figures: bool, folder: Path) -> float:
+def align(models: str, figures: bool, folder: Path, out: str) -> float:
     """Seconds of one call whose caches lie in ``folder``."""
     caches = {"XDG_CACHE_HOME": "own", "NUMBA_CACHE_DIR": "numba", "MPLCONFIGDIR": "matplotlib"}
     drawn = "--figures" if figures else "--no-figures"
     begun = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "nasneurn", "align", "--models", models, drawn,
-         "--out", str(folder / "out")],
+         "--out", str(folder / out)],
         env={**os.environ, **{name: str(folder / place) for name, place in caches.items()}},
         capture_output=True,
         check=True,
@@ -43,8 +52,8 @@ def rows(models: str, repeats: int, busy: float) -> Iterator[dict]:
     times: dict[tuple[str, bool], list[float]] = {}
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as name:
-            for caches, figures in (("empty", True), ("filled", True), ("filled", False)):
-                spent = align(models, figures, Path(name))
+            for caches, figures, out in CALLS:
+                spent = align(models, figures, Path(name), out)
                 times.setdefault((caches, figures), []).append(spent)
     for (caches, figures), spent in times.items():
         yield {
