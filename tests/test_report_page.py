@@ -342,3 +342,14 @@ def test_on_paper_nothing_is_cut_or_hidden(pages: dict[str, Any]) -> None:
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         rows = len(pd.read_csv(BENCH / "accuracy.csv"))
         assert page.locator("#study-1 table[data-name=rows] tbody tr").count() == rows
+
+
+@pytest.mark.slow
+def test_printed_without_being_scrolled_it_has_all_figures(pages: dict[str, Any]) -> None:
+    with chromium() as browser:
+        page, _ = opened(browser, pages["path"], 1000, 800)
+        printed = page.pdf()
+        widths = page.evaluate("[...document.images].map(one => one.naturalWidth)")
+    assert len(widths) == len(pages["page"].all("img")) > 5
+    assert min(widths) > 0
+    assert printed.count(b"/Subtype /Image") >= len(widths)
