@@ -23,6 +23,11 @@ DPI = 150
 INK, FAINT = "#333333", "#777777"
 
 
+#: Vector files have their letters in them, and the same names inside each time that they are made.
+VECTORS = {"pdf.fonttype": 42, "svg.hashsalt": "nasneurn"}
+#: Nor do they say when they were made: the same figure is the same file.
+UNDATED: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+
 #: Matplotlib's settings are one for all threads: who changes them lets others wait.
 _SETTINGS = RLock()
 
@@ -75,12 +80,14 @@ def new_axes(
     return figure.add_axes(place, axes_class=_axes_class())
 
 
-def save(axes: "Axes", target: "Path | IO[bytes]") -> None:
-    """Write the figure of ``axes`` as PNG."""
-    with plain_style(), catch_warnings():
+def save(axes: "Axes", target: "Path | IO[bytes]", format: str = "png") -> None:
+    """Write the figure of ``axes`` as PNG, PDF or SVG."""
+    import matplotlib as mpl
+
+    with plain_style(), mpl.rc_context(VECTORS), catch_warnings():
         # A name in letters that the font lacks is drawn with boxes in their place.
         filterwarnings("ignore", message="Glyph .* missing from")
-        _root(axes).savefig(target, dpi=DPI, format="png")
+        _root(axes).savefig(target, dpi=DPI, format=format, metadata=UNDATED.get(format))
 
 
 def as_written(texts: "Iterable[Text]") -> None:

@@ -1,6 +1,5 @@
 """The published matrix, this project's, and the difference, side by side."""
 
-from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -9,14 +8,14 @@ from matplotlib.figure import Figure, SubFigure
 
 from alignment.arrays import FloatArray
 from alignment.colours import palette
-from alignment.drawing import as_written, new_axes, plain_style, save
+from alignment.drawing import as_written, new_axes, plain_style
 from alignment.fidelity import AS_THEY_ARE, Fidelity
 
 #: Differences beyond this have the colours at the ends of the scale.
 _MOST = 0.6
 
 
-def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
+def draw_fidelity(fidelity: Fidelity, way: str) -> Axes:
     """Three panels with the same rows and columns, in the published order.
 
     The first two share one scale and the palette of the paper's figure.
@@ -24,7 +23,9 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
     Args:
         fidelity: what is drawn.
         way: which of ``fidelity.compared``.
-        path: a PNG file.
+
+    Returns:
+        The axes of the first panel.
     """
     one, published = fidelity.compared[way], fidelity.published
     count = len(published.names)
@@ -62,7 +63,7 @@ def draw_fidelity(fidelity: Fidelity, way: str, path: Path) -> None:
         as_written(
             text for one in axes for text in (*one.get_xticklabels(), *one.get_yticklabels())
         )
-        save(first, path)
+        return first
 
 
 def _panel(

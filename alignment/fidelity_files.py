@@ -1,16 +1,18 @@
 """A comparison with a published matrix as files: every pair, every option, the rule, the figure."""
 
-from functools import partial
 from pathlib import Path
 
 from alignment.agreement import Agreement
+from alignment.errors import check_known
 from alignment.fidelity import AS_THEY_ARE, Fidelity, grid, rule_table
-from alignment.outputs import prepare_folder, write_table, write_with
+from alignment.outputs import FIGURE_FORMATS, prepare_folder, write_table
 
 _NUMBERS = ["pearson", "spearman", "mean absolute difference", "mantel p"]
 
 
-def write_fidelity(fidelity: Fidelity, folder: Path, *, figures: bool = True) -> list[Path]:
+def write_fidelity(
+    fidelity: Fidelity, folder: Path, *, figures: bool = True, figure_format: str = "png"
+) -> list[Path]:
     """Write a comparison.
 
     - ``published.csv``: a row a pair, with the published value, ours and the difference.
@@ -24,13 +26,15 @@ def write_fidelity(fidelity: Fidelity, folder: Path, *, figures: bool = True) ->
         fidelity: what is written.
         folder: where to; it is made if it is missing.
         figures: whether to draw.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Returns:
         The files.
 
     Raises:
-        AlignmentError: ``folder`` cannot be written.
+        AlignmentError: ``folder`` cannot be written, or the format is unknown.
     """
+    check_known("figure format", figure_format, FIGURE_FORMATS)
     prepare_folder(folder)
     options = fidelity.options
     paths = [folder / "published.csv", folder / "fidelity.csv"]
@@ -57,12 +61,13 @@ def write_fidelity(fidelity: Fidelity, folder: Path, *, figures: bool = True) ->
     if figures:
         # Matplotlib takes a while to import.
         from alignment.fidelity_figure import draw_fidelity
+        from alignment.pictures import write_captions, write_picture
 
         for way in fidelity.compared:
             lone = len(fidelity.compared) == 1 or way != AS_THEY_ARE
             path = folder / ("published.png" if lone else "published_as_they_are.png")
-            write_with(path, partial(draw_fidelity, fidelity, way))
-            paths.append(path)
+            paths += write_picture(draw_fidelity(fidelity, way), path, figure_format)
+        paths += write_captions(folder)
     return paths
 
 

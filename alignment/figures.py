@@ -1,18 +1,18 @@
-"""The figures of an alignment as files, but for the heatmap and the tree, which it draws itself."""
+"""The figures of an alignment, but for the heatmap and the tree, which it draws itself."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from alignment.arrays import FloatArray
 from alignment.colours import OTHER, PALETTE, family_colours
 from alignment.dendrograms import family_legend, legend_size
-from alignment.drawing import FAINT, INK, new_axes, plain_style, save
+from alignment.drawing import FAINT, INK, new_axes, plain_style
 from alignment.outcome import Alignment
 
 
-def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path: Path) -> None:
+def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment) -> Axes:
     """The mean silhouette against the number of clusters, the chosen number marked."""
     shown = outcome.shown(
         f"How well {len(outcome)} architectures fall into clusters ({outcome.options.clustering})"
@@ -41,7 +41,7 @@ def draw_silhouette(curve: Sequence[tuple[int, float]], outcome: Alignment, path
         axes.set_title(head, loc="left", fontsize=10, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[:].set_color(FAINT)
-        save(axes, path)
+        return axes
 
 
 def embed(similarity: FloatArray) -> FloatArray:
@@ -72,7 +72,7 @@ def embed(similarity: FloatArray) -> FloatArray:
         return np.asarray(tsne.fit_transform(distances), np.float64)
 
 
-def draw_map(outcome: Alignment, points: FloatArray, path: Path) -> None:
+def draw_map(outcome: Alignment, points: FloatArray) -> Axes:
     """Architectures as points on a plane, near each other if alike; representatives are named."""
     colours = family_colours(outcome.tokenized.families)
     families = np.array(outcome.tokenized.families)
@@ -101,4 +101,4 @@ def draw_map(outcome: Alignment, points: FloatArray, path: Path) -> None:
         axes.set_axis_off()
         axes.set_title(shown.heading(wide, 12), loc="left", fontsize=12, color=INK)
         family_legend(axes, shown, (0.15, 0), "\n(circle: representative)")
-        save(axes, path)
+        return axes

@@ -14,6 +14,15 @@ import numpy.typing as npt
 from alignment.drafts import draft_of
 from alignment.errors import AlignmentError
 
+#: How figures are written: as PNG alone, or with a vector copy beside each.
+FIGURE_FORMATS = ("png", "pdf", "svg")
+
+#: What each figure of the folder shows, a line each.
+CAPTIONS_FILE = "captions.txt"
+
+#: The figures that an alignment may write.
+FIGURES = ("heatmap", "tree", "silhouette", "map", "published", "published_as_they_are")
+
 #: What an alignment may write into its folder, and so may take away from it.
 FILES = (
     "scores.csv",
@@ -24,16 +33,12 @@ FILES = (
     "null.csv",
     "settings.csv",
     "silhouette.csv",
-    "heatmap.png",
-    "tree.png",
-    "silhouette.png",
-    "map.png",
     "map.html",
     "published.csv",
-    "published.png",
-    "published_as_they_are.png",
     "published_rule.csv",
     "fidelity.csv",
+    CAPTIONS_FILE,
+    *(f"{figure}.{kind}" for figure in FIGURES for kind in FIGURE_FORMATS),
 )
 
 #: The file that says what an alignment was made with, and the kind that it names.

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
+from alignment.errors import check_known
 from alignment.outcome import NAMED, Alignment
 from alignment.outputs import (
     CONFIG,
+    FIGURE_FORMATS,
     FILES,
     config_of,
     config_text,
@@ -44,6 +45,7 @@ def write_all(
     order: str | None = None,
     support: "Support | None" = None,
     null: "Null | None" = None,
+    figure_format: str = "png",
 ) -> list[Path]:
     """Write tables, figures and ``config.yaml``, and take away what another alignment wrote there.
 
@@ -58,14 +60,16 @@ def write_all(
         order: of the heatmap; see :meth:`alignment.outcome.Alignment.plot_heatmap`.
         support: of the tree's branches; see :meth:`alignment.outcome.Alignment.plot_tree`.
         null: of the pairs, of :func:`alignment.measures.null_of`.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Returns:
         The files.
 
     Raises:
         AlignmentError: ``folder`` cannot be written or holds results of another kind, or the order
-            is unknown.
+            or the format is unknown.
     """
+    check_known("figure format", figure_format, FIGURE_FORMATS)
     prepare_folder(folder)
     before = _held(folder)
     with suppress(OSError):
@@ -84,10 +88,16 @@ def write_all(
     }
     pictures: list[Path] = []
     if figures:
-        pictures = _drawn_before(folder, before, content, written)
-        pictures = pictures or write_figures(outcome, folder, order=order, support=support)
+        pictures = _drawn_before(folder, before, content, written, figure_format)
+        pictures = pictures or write_figures(
+            outcome, folder, order=order, support=support, figure_format=figure_format
+        )
     written += pictures
     remove_others(folder, written)
+    if pictures:
+        from alignment.pictures import write_captions
+
+        written += write_captions(folder)
     content["figures"] = [path.name for path in pictures]
     return [*written, write_config(folder, content)]
 
@@ -102,16 +112,25 @@ def _held(folder: Path) -> dict[str, bytes]:
 
 
 def _drawn_before(
-    folder: Path, before: Mapping[str, bytes], content: Mapping[str, object], tables: Sequence[Path]
+    folder: Path,
+    before: Mapping[str, bytes],
+    content: Mapping[str, object],
+    tables: Sequence[Path],
+    figure_format: str,
 ) -> list[Path]:
-    """The figures of a folder, if they are of the same configuration and of equal tables."""
+    """The figures of a folder, if they are of the same configuration and of equal tables.
+
+    They are none, too, where a copy in the format is missing; copies in others are left out.
+    """
     text = before.get(CONFIG, b"")
     names = config_of(text).get("figures")
     if not isinstance(names, list) or text != config_text({**content, "figures": names}):
         return []
     if any(path.read_bytes() != before.get(path.name) for path in tables):
         return []
-    paths = [folder / name for name in names if name in FILES]
+    from alignment.pictures import as_asked
+
+    paths = [folder / name for name in as_asked(names, figure_format) if name in FILES]
     return paths if all(path.is_file() for path in paths) else []
 
 
@@ -129,6 +148,7 @@ def write_figures(
     *,
     order: str | None = None,
     support: "Support | None" = None,
+    figure_format: str = "png",
 ) -> list[Path]:
     """Write the figures: a heatmap and a tree, or, of very many architectures, a map and its page.
 
@@ -137,44 +157,49 @@ def write_figures(
         folder: where to; it is made if it is missing.
         order: of the heatmap; see :meth:`alignment.outcome.Alignment.plot_heatmap`.
         support: of the tree's branches; see :meth:`alignment.outcome.Alignment.plot_tree`.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Returns:
         The files.
 
     Raises:
-        AlignmentError: ``folder`` cannot be written, or the order is unknown.
+        AlignmentError: ``folder`` cannot be written, or the order or the format is unknown.
     """
+    check_known("figure format", figure_format, FIGURE_FORMATS)
     prepare_folder(folder)
     if len(outcome) > NAMED:
-        return _write_map(outcome, folder)
+        return _write_map(outcome, folder, figure_format)
     return [
-        *(_write_pairs(outcome, folder, order, support) if len(outcome) > 1 else []),
-        *_write_silhouette(outcome, folder),
+        *(_write_pairs(outcome, folder, order, support, figure_format) if len(outcome) > 1 else []),
+        *_write_silhouette(outcome, folder, figure_format),
     ]
 
 
 # The figures' module imports Matplotlib, half a second long: not for tables alone.
 
 
-def _write_map(outcome: Alignment, folder: Path) -> list[Path]:
+def _write_map(outcome: Alignment, folder: Path, figure_format: str) -> list[Path]:
     from alignment.figures import draw_map, embed
+    from alignment.pictures import write_picture
 
     points = embed(outcome.similarity_matrix)
-    page, picture = folder / "map.html", folder / "map.png"
-    text = map_page(outcome, points)
+    page, text = folder / "map.html", map_page(outcome, points)
     write_with(page, lambda draft: draft.write_text(text, encoding="utf-8"))
-    write_with(picture, lambda draft: draw_map(outcome, points, draft))
-    return [picture, page]
+    return [*write_picture(draw_map(outcome, points), folder / "map.png", figure_format), page]
 
 
 def _write_pairs(
-    outcome: Alignment, folder: Path, order: str | None, support: "Support | None"
+    outcome: Alignment,
+    folder: Path,
+    order: str | None,
+    support: "Support | None",
+    figure_format: str,
 ) -> list[Path]:
-    from alignment.drawing import save
+    from alignment.pictures import write_picture
 
-    written = [folder / "heatmap.png", folder / "tree.png"]
-    write_with(written[0], partial(save, outcome.plot_heatmap(order=order)))
-    write_with(written[1], partial(save, outcome.plot_tree(support=support)))
+    heatmap, tree = outcome.plot_heatmap(order=order), outcome.plot_tree(support=support)
+    written = write_picture(heatmap, folder / "heatmap.png", figure_format)
+    written += write_picture(tree, folder / "tree.png", figure_format)
     if outcome.variants:
         path = folder / "settings.csv"
         header = [
@@ -191,15 +216,15 @@ def _write_pairs(
     return written
 
 
-def _write_silhouette(outcome: Alignment, folder: Path) -> list[Path]:
+def _write_silhouette(outcome: Alignment, folder: Path, figure_format: str) -> list[Path]:
     from alignment.figures import draw_silhouette
+    from alignment.pictures import write_picture
 
     curve = silhouette_curve(outcome)
     if not curve:
         return []
     options = outcome.options
-    table, picture = folder / "silhouette.csv", folder / "silhouette.png"
+    table, picture = folder / "silhouette.csv", draw_silhouette(curve, outcome)
     header = ["k", f"mean silhouette ({options.clustering}; {options.title()})"]
     write_table(table, header, ((k, f"{value:.6f}") for k, value in curve))
-    write_with(picture, lambda draft: draw_silhouette(curve, outcome, draft))
-    return [table, picture]
+    return [table, *write_picture(picture, folder / "silhouette.png", figure_format)]

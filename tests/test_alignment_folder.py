@@ -29,8 +29,8 @@ def held(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_no_file_of_another_alignment_is_left(tmp_path: Path) -> None:
-    mine = ["notes.txt", "my.csv", "heatmap.pdf", "accuracy.csv"]
-    for name in (*mine, "published.csv", "map.html"):
+    mine = ["notes.txt", "my.csv", "heatmap.eps", "accuracy.csv"]
+    for name in (*mine, "published.csv", "map.html", "tree.svg", "captions.txt"):
         (tmp_path / name).write_text("before")
     (tmp_path / "published").mkdir()
     for outcome, figures in (
@@ -88,9 +88,12 @@ def test_figures_are_drawn_again_only_where_something_differs(
 ) -> None:
     drawn: list[Path] = []
 
-    def draw(outcome: Alignment, folder: Path, **_options: object) -> list[Path]:
+    def draw(
+        outcome: Alignment, folder: Path, figure_format: str, **_options: object
+    ) -> list[Path]:
         """In place of pictures, whose drawing takes seconds."""
-        paths = [folder / "heatmap.png", folder / "tree.png"]
+        kinds = dict.fromkeys(("png", figure_format))
+        paths = [folder / f"{name}.{kind}" for name in ("heatmap", "tree") for kind in kinds]
         for path in paths:
             path.write_text(f"of {len(outcome)}")
         drawn.extend(paths[:1])
@@ -115,10 +118,50 @@ def test_figures_are_drawn_again_only_where_something_differs(
     assert [times(aligned()), times(aligned())] == [1, 0]
     (tmp_path / "tree.png").unlink()
     assert [times(aligned()), times(aligned())] == [1, 0]
+    # A vector copy that is not there; with all of them, they are as good as the pictures alone.
+    formats = ["pdf", "pdf", "svg", "png", "pdf"]
+    assert [times(aligned(), figure_format=one) for one in formats] == [1, 0, 1, 0, 1]
+    (tmp_path / "tree.pdf").unlink()
+    assert [times(aligned(), figure_format="pdf") for _ in range(2)] == [1, 0]
+    assert "tree.pdf" in held(tmp_path)
+    assert times(aligned()) == 0
+    assert "tree.pdf" not in held(tmp_path)
     # A configuration that cannot be trusted to be whole.
     for text in ("kind: align\n", "kind: align\nfigures: &a [*a]\n"):
         (tmp_path / "config.yaml").write_text(text)
         assert [times(aligned()), times(aligned())] == [1, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "begin"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_vector_copies_and_captions_lie_beside_the_figures(
+    kind: str, begin: bytes, tmp_path: Path
+) -> None:
+    outcome, folder = aligned(3), tmp_path / "first"
+    written = write_all(outcome, folder, figure_format=kind)
+    pictures = [path for path in written if path.suffix == ".png"]
+    assert len(pictures) > 1
+    copies = [path.with_suffix(f".{kind}") for path in pictures]
+    assert set(copies) <= set(written)
+    assert all(path.read_bytes().startswith(begin) for path in copies)
+    lines = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
+    assert sorted(line.partition(": ")[0] for line in lines) == [
+        one.name for one in sorted(pictures)
+    ]
+    assert all(len(line.partition(": ")[2]) > 20 for line in lines)
+    # The same figure is the same file.
+    write_all(outcome, tmp_path / "second", figure_format=kind)
+    assert all(
+        path.read_bytes() == (tmp_path / "second" / path.name).read_bytes() for path in copies
+    )
+
+
+def test_an_unknown_format_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(
+        AlignmentError, match="unknown figure format 'gif'; choose of png, pdf, svg"
+    ):
+        write_all(aligned(3), tmp_path / "none", figure_format="gif")
+    assert held(tmp_path) == set()
 
 
 @pytest.mark.parametrize("content", ["kind: bench\n", "- 1\n", "{", "kind: [align]"])
