@@ -144,13 +144,15 @@ def resolve(models: Iterable[str], catalogue: Callable[[], Sequence[str]]) -> li
             catalogue), a name of a table (also that of Keras), of timm, ``torchvision:NAME``,
             ``design:NAME`` or ``keras:NAME``, a glob over the names of timm and the tables, or a
             text file with one of these on each line.
-        catalogue: gives the names that timm knows; called only if they are needed.
+        catalogue: gives the names that timm knows, as ``timm.list_models``; called only if they
+            are needed.
 
     Raises:
         AlignmentError: a name is unknown (the nearest are suggested), a glob matches nothing, or
             a file cannot be read.
 
-    >>> [request.model for request in resolve(["VGG16", "resnet50v2"], list)]
+    >>> import timm
+    >>> [request.model for request in resolve(["VGG16", "resnet50v2"], timm.list_models)]
     ['vgg16', 'resnetv2_50']
     """
     found: dict[str, Request] = {}

@@ -200,6 +200,37 @@ def test_a_command_ends_though_nobody_closed_its_results(tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
 
 
+SCRIPT = """
+import math
+from nasneurn.engines import run
+
+def work():
+    print(sorted(answer for _, answer in run("local", math.sqrt, iter([4.0, 9.0]), 2)))
+
+{call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("work()", "line 8 would begin the work anew"),
+        ("for _ in range(1):\n    work()", "line 9 would begin"),
+        ("if __name__ == '__main__':\n    work()", ""),
+        ("import threading\nif '__main__' == __name__:\n    work()", ""),
+    ],
+)
+def test_a_script_without_a_guard_is_told_before_workers_start(
+    call: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT.format(call=call))
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == ("" if told else "[2.0, 3.0]\n")
+    assert told in done.stderr
+    assert ("InputError" in done.stderr) == bool(told)
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 def test_cores_are_those_that_the_process_may_use() -> None:
     code = (

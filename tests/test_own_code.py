@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import refusal, run_command
 from test_changed_images import finish_all
 from tiny_bench import tiny_config
 
@@ -146,3 +147,24 @@ def test_a_study_of_before_there_were_digests_goes_on(module: Path, tmp_path: Pa
     finish_all(Study(out), planned(), slice(0, 1))
     module.write_text(CODE.replace("WIDTH = 4", "WIDTH = 6"))
     assert begin(out).config == planned()
+
+
+@pytest.mark.slow
+def test_who_looks_at_a_study_imports_nothing(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module.write_text(f"{CODE}\nclass Edge(nn.Identity):\n    pass\n")
+    config = tiny_config(models=["changing_networks:Net"], stems=["changing_networks:Edge"])
+    folder, trap = tmp_path / "study", tmp_path / "trap"
+    StudyRun(config, folder, Execution(device="cpu")).run()
+    module.write_text(f"open({str(trap)!r}, 'w').close()\nraise ImportError('gone')")
+    sys.modules.pop("changing_networks")
+    for words in (["status"], ["status", "--watch"], ["figures"]):
+        assert run_command(monkeypatch, *words, folder) == 0
+        assert not trap.exists()
+    assert "1 done, 0 failed; to know what is left takes the code" in capfd.readouterr().out
+    (folder / "accuracy.csv").unlink()
+    assert "--trust-code" in refusal(monkeypatch, capfd, "figures", folder)
+    assert not trap.exists()
+    assert "gone" in refusal(monkeypatch, capfd, "figures", folder, "--trust-code")
+    assert trap.exists()

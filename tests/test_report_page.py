@@ -270,7 +270,8 @@ def test_one_seed_says_so_and_guessing_too() -> None:
     ("arguments", "told"),
     [
         (["{tmp}"], "holds no study"),
-        ([str(BENCH), "{tmp}/none"], "holds no study"),
+        ([str(BENCH), "{tmp}/none"], "none does not exist; name the folder of a study"),
+        ([str(BENCH / "config.yaml")], "config.yaml is a file; name the folder of a study"),
         ([str(BENCH), "--format", "pdf"], "format is 'pdf', must be one of html, md, tex"),
         ([str(BENCH), "--format", "md", "--out", "{tmp}"], "Is a directory"),
     ],

@@ -47,7 +47,8 @@ def prepare_command(
         )
     if planned and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         total = _megabytes(sum(one.bytes for one in planned))
-        if not typer.confirm(f"Download {total}?", default=True, err=True):
+        if not _allowed(f"Download {total}?"):
+            typer.echo("nothing is downloaded", err=True)
             raise typer.Exit(1)
     written = prepare(names, data_dir=data_dir, photos=photos, force=force, seed=seed)
     for path in written:
@@ -58,6 +59,15 @@ def prepare_command(
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+def _allowed(question: str) -> bool:
+    """Whether a person says yes; the end of their input is a no."""
+    try:
+        return typer.confirm(question, default=True, err=True)
+    except typer.Abort:
+        typer.echo(err=True)  # which leaves the line of the question
+        return False
 
 
 def list_command(

@@ -1,5 +1,8 @@
 """``nasneurn doctor``: what is here, what is missing, and the command that gets it."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,11 +23,25 @@ def doctor_command(data_dir: DataDir = None) -> None:
     for title, remarks in _parts(data_dir):
         typer.echo(title)
         for one in remarks:
-            typer.echo(f"  {one.state:<8}{one.text}")
+            typer.echo(_wrapped(f"  {one.state:<8}", one.text))
             broken += one.state == "broken"
     if broken:
         typer.echo(f"{broken} broken", err=True)
         raise typer.Exit(1)
+
+
+def _wrapped(begin: str, text: str) -> str:
+    """A remark; on a terminal in lines that fit it, below each other."""
+    if not sys.stdout.isatty():
+        return begin + text
+    return textwrap.fill(
+        text,
+        width=max(shutil.get_terminal_size().columns, 40),
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _parts(data_dir: DataDir) -> "Iterator[tuple[str, Iterator[Remark]]]":

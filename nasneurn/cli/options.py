@@ -147,7 +147,14 @@ Tensorboard = Annotated[
     bool,
     typer.Option(
         "--tensorboard",
-        help="Write training curves to OUT/tensorboard; needs nasneurn[tensorboard].",
+        help="Write training curves to OUT/tensorboard; needs the extra tensorboard.",
+    ),
+]
+FigureFormat = Annotated[
+    str,
+    typer.Option(
+        "--figure-format",
+        help="pdf or svg writes a vector copy beside each figure; png writes none.",
     ),
 ]
 
@@ -155,7 +162,7 @@ Tensorboard = Annotated[
 EXECUTION = frozenset(
     {"config_file", "workers", "engine", "device", "data_dir", "out", "retry_failed", "dry_run",
      "compiled", "save_predictions", "save_weights", "tensorboard", "trust_code", "as_json",
-     "devices", "nodes", "strategy"}
+     "devices", "nodes", "strategy", "figure_format"}
 )  # fmt: skip
 
 
@@ -207,6 +214,7 @@ def execution(
     devices: int = 1,
     nodes: int = 1,
     strategy: str = "auto",
+    figure_format: str = "png",
 ) -> "Execution":
     """Where a study runs."""
     from nasneurn.studies.run import Execution
@@ -223,4 +231,5 @@ def execution(
         tensorboard=tensorboard,
         machines=Machines(devices, nodes, strategy),
         retry_failed=retry_failed,
+        figure_format=figure_format,
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nasneurn.cli.options import FigureFormat, TrustCode
+
 if TYPE_CHECKING:
     from nasneurn.studies.standing import Standing
 
@@ -20,6 +22,7 @@ def status_command(
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds from one time to the next, with --watch.")
     ] = 5.0,
+    trust_code: TrustCode = False,
 ) -> None:
     """Show how far a study is, also while it runs: what is done, failed, in work and left."""
     _print_title(folder)
@@ -29,12 +32,19 @@ def status_command(
     from nasneurn.studies.standing import standing
 
     study = load_study(folder)
+    config = read_config(study.config_path)
+    if config.code and not trust_code:
+        outcomes = study.store.outcomes()
+        typer.echo(
+            f"{len(outcomes.done)} done, {len(outcomes.failed)} failed; to know what is left takes "
+            f"the code that it names ({', '.join(config.code)}): --trust-code imports it"
+        )
+        return
     if watch:
         # The configuration is read each time: another process may extend the study meanwhile.
         _watch(lambda: standing(study, read_config(study.config_path)), every)
         return
-    now = standing(study, read_config(study.config_path))
-    plain_console().print(status_view(now), soft_wrap=True)
+    plain_console().print(status_view(standing(study, config)), soft_wrap=True)
 
 
 def _print_title(folder: Path) -> None:
@@ -51,6 +61,7 @@ def _print_title(folder: Path) -> None:
 def _watch(look: Callable[[], "Standing"], every: float) -> None:
     """Show how far a study is until nothing is left: anew on a terminal, else a line a change."""
     import time
+    from dataclasses import replace
 
     from nasneurn.interruption import Interrupted
     from nasneurn.progress import plain_console
@@ -61,9 +72,11 @@ def _watch(look: Callable[[], "Standing"], every: float) -> None:
         if not console.is_terminal:
             while True:
                 now = look()
-                if str(now) != told:
-                    told = str(now)
-                    typer.echo(told)
+                # What is left of the time is no news by itself.
+                news = str(replace(now, seconds_left=None))
+                if news != told:
+                    told = news
+                    typer.echo(str(now))
                 if not now.left:
                     return
                 time.sleep(every)
@@ -80,14 +93,24 @@ def _watch(look: Callable[[], "Standing"], every: float) -> None:
         return
 
 
-def figures_command(folder: Folder) -> None:
-    """Make the tables and figures of a study again from its rows, without training."""
+def figures_command(
+    folder: Folder, trust_code: TrustCode = False, figure_format: FigureFormat = "png"
+) -> None:
+    """Make the tables and figures of a study again from its rows, without training.
+
+    Code that the study names is not imported unless it is trusted; then accuracy.csv is as it was.
+    """
     from nasneurn.api import load_study, read_config
+    from nasneurn.choices import refuse_code
     from nasneurn.report.remake import remake
 
     study = load_study(folder)
     outcomes = study.store.outcomes()
-    if outcomes.done:  # also what a killed run finished, or one whose images have changed since
-        study.gather(read_config(study.config_path), outcomes)
-    for path in remake(study):
+    config = read_config(study.config_path)
+    # Also what a killed run finished, or one whose images have changed since.
+    if outcomes.done and (trust_code or not config.code):
+        study.gather(config, outcomes)
+    elif outcomes.done and not study.has("accuracy"):
+        refuse_code(study.config_path, config.code, trust_code)
+    for path in remake(study, figure_format):
         typer.echo(path)

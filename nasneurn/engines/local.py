@@ -14,6 +14,7 @@ from typing import Any
 
 from alignment.variables import with_variables
 from nasneurn.engines.answers import Failure, answered, handed_out, unpacked
+from nasneurn.engines.main_guard import check_main_guard
 from nasneurn.engines.threads import THREAD_VARIABLES, threads_each
 from nasneurn.streams import make_lasting
 
@@ -30,6 +31,7 @@ PATIENCE = 2.0
 @contextmanager
 def local_workers(work: Work, workers: int) -> Iterator["_Team"]:
     """See :func:`nasneurn.engines.working`."""
+    check_main_guard()
     team = _Team(work, workers)
     atexit.register(team.stop)  # for a generator that is left open until the very end
     try:

@@ -1,6 +1,8 @@
 """What a command says of a study that it has run: to a person, and to a program."""
 
 import json
+import math
+from typing import Any
 
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.progress import plain_console
@@ -35,4 +37,13 @@ def study_json(study: Study) -> str:
         "failures": study.failures.to_dict(orient="records"),
         "found": [one.model_dump(mode="json") for one in study.found],
     }
-    return json.dumps(content)
+    return json.dumps(_with_gaps(content), allow_nan=False)
+
+
+def _with_gaps(content: Any) -> Any:
+    """The same with None for what is not a number, which JSON cannot hold."""
+    if isinstance(content, dict):
+        return {name: _with_gaps(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return list(map(_with_gaps, content))
+    return None if isinstance(content, float) and not math.isfinite(content) else content

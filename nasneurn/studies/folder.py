@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alignment.outputs import KIND as ALIGNMENT
+from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 from nasneurn.networks.found import FoundArchitecture, read_found, write_found
@@ -220,7 +222,12 @@ def check_begun(study: Study) -> None:
     """Refuse a folder that holds no study.
 
     Raises:
-        InputError: it has no config.yaml.
+        InputError: there is no such folder, or it has no config.yaml, or that of an alignment.
     """
+    if not study.folder.is_dir():
+        what = "is a file" if study.folder.exists() else "does not exist"
+        raise InputError(f"{study.folder} {what}; name the folder of a study")
     if not study.config_path.is_file():
         raise InputError(f"{study.folder} holds no study: it has no config.yaml")
+    if read_yaml(study.config_path).get("kind") == ALIGNMENT:
+        raise InputError(f"{study.folder} holds an alignment; nasneurn report makes a page of it")
