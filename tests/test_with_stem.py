@@ -230,6 +230,46 @@ def test_pil_images(mode, channels):
     assert torch.equal(answer.as_subclass(torch.Tensor), neurn(plain, 5))
 
 
+DEEP = np.random.default_rng(1).integers(0, 65536, (12, 16), dtype=np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (PIL.Image.fromarray(DEEP), DEEP / np.float32(65535)),
+        (PIL.Image.frombytes("I;16B", (16, 12), DEEP.astype(">u2").tobytes()), DEEP / 65535),
+        (PIL.Image.fromarray(DEEP.astype(np.int32)), DEEP / 65535),
+        (PIL.Image.fromarray(DEEP.astype(np.float32) - 7), DEEP - 7.0),
+    ],
+    ids=lambda given: getattr(given, "mode", ""),
+)
+def test_deep_pil_images_are_one_channel_and_keep_their_shades(image, expected):
+    answer = Transform(mode="local")(image)
+    assert (type(answer), answer.shape, answer.dtype) == (
+        tv_tensors.Image, (1, 12, 16), torch.float32
+    )  # fmt: skip
+    found = answer.as_subclass(torch.Tensor)
+    assert torch.equal(found, neurn(torch.from_numpy(np.float32(expected))[None], mode="local"))
+    # Of all its shades: eight bits of them would leave other ratios.
+    assert len(found.unique()) > 150
+
+
+@pytest.mark.parametrize("off", [-1, 65536])
+def test_whole_numbers_beyond_16_bits_are_refused(off):
+    pixels = np.full((4, 5), 9, np.int32)
+    pixels[1, 2] = off
+    with pytest.raises(
+        InputError, match=r"mode I has values .*from 0 to 65535 are taken"
+    ) as caught:
+        Transform()(PIL.Image.fromarray(pixels))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mode_that_has_no_colours_is_one_line():
+    with pytest.raises(InputError, match="an image of mode La cannot be taken"):
+        Transform()(PIL.Image.new("La", (5, 4)))
+
+
 def test_samples_of_transforms():
     boxes = tv_tensors.BoundingBoxes([[0, 0, 4, 4]], format="XYXY", canvas_size=(32, 32))
     mask = tv_tensors.Mask(torch.ones(32, 32, dtype=torch.uint8))
