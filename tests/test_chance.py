@@ -75,7 +75,7 @@ def test_tables_figures_and_the_terminal_say_it() -> None:
 def test_titles_of_figures_say_it(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     titles: dict[str, str] = {}
 
-    def keep(draw, path):
+    def keep(draw, path, *_):
         figure: Figure = draw()
         titles[path.stem] = " ".join(figure.get_suptitle().split())
         figure.draw_without_rendering()

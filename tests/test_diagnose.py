@@ -29,6 +29,7 @@ from nasneurn.errors import InputError
 from nasneurn.questions import diagnose
 from nasneurn.report.diagnosis_summary import summary
 from nasneurn.studies import training_unit
+from nasneurn.report.figure_captions import CAPTIONS
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.saved import predictions_path, save_predictions
@@ -88,8 +89,11 @@ def test_without_anything_saved_the_rest_is_made(plain: Study, tmp_path: Path) -
     assert set(found.tables) == WITHOUT_SAVED
     assert names(tmp_path / "out" / "tables") == WITHOUT_SAVED
     assert names(tmp_path / "out" / "figures") == {
-        "calibration", "distances", "separability", "spectra", "statistics",
+        "calibration", "captions", "distances", "separability", "spectra", "statistics",
     }  # fmt: skip
+    captions = (tmp_path / "out" / "figures" / "captions.txt").read_text().splitlines()
+    assert captions[0] == f"calibration.png: {CAPTIONS['calibration']}"
+    assert len(captions) == 5
     told = [note for note in found.notes if "4 of 4 trainings have no saved" in note]
     assert len(told) == 2
     assert all("--save-predictions --save-weights --out" in note for note in told)

@@ -33,7 +33,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, *given: Any, **options: Any) -> dict[
     """The figures that would be written, by name, and not written."""
     figures: dict[str, Figure] = {}
 
-    def keep(draw: Any, path: Path) -> Path:
+    def keep(draw: Any, path: Path, *_: str) -> Path:
         figures[path.stem] = draw()
         return path
 
@@ -141,7 +141,7 @@ def test_what_scored_is_read_from_the_study(
     monkeypatch.setattr(
         all_figures,
         "write_figure",
-        lambda draw, path: figures.setdefault(path.stem, draw()) and path,
+        lambda draw, path, *_: figures.setdefault(path.stem, draw()) and path,
     )
     draw_study(Study(tmp_path), pd.DataFrame(), tmp_path)
     assert "under shifts" in figures["search"].axes[0].get_ylabel()

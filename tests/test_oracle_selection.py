@@ -358,7 +358,7 @@ def test_every_figure_of_an_oracle_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
 
     titles: dict[str, str] = {}
 
-    def noted(draw: Any, path: Path) -> Path:
+    def noted(draw: Any, path: Path, *_: str) -> Path:
         titles[path.stem] = draw().get_suptitle()
         return path
 

@@ -12,6 +12,7 @@ from nasneurn.cli.options import (
     DataDir,
     Device,
     Engine,
+    FigureFormat,
     PrecisionName,
     ProtocolName,
     RetryFailed,
@@ -48,6 +49,7 @@ def ablate_command(
     engine: Engine = None,
     retry_failed: RetryFailed = False,
     tensorboard: Tensorboard = False,
+    figure_format: FigureFormat = "png",
     dry_run: DryRun = False,
     out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
         "results/ablate"
@@ -69,6 +71,7 @@ def ablate_command(
         data_dir=data_dir,
         retry_failed=retry_failed,
         tensorboard=tensorboard,
+        figure_format=figure_format,
     )
     options: dict[str, Any] = {
         "models": models,

@@ -34,7 +34,7 @@ from nasneurn.cli.align_options import (
     read_count,
     read_shape,
 )
-from nasneurn.cli.options import TrustCode
+from nasneurn.cli.options import FigureFormat, TrustCode
 
 
 def align_command(
@@ -64,6 +64,7 @@ def align_command(
     input_shape: InputShape = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("results/align"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
+    figure_format: FigureFormat = "png",
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Show only the ends of long runs in --pair.")
     ] = True,
@@ -84,7 +85,7 @@ def align_command(
     from alignment.errors import check_known
     from alignment.measures import null_of
     from alignment.outcome import ORDERS
-    from alignment.outputs import prepare_folder
+    from alignment.outputs import FIGURE_FORMATS, prepare_folder
     from alignment.presets import default_preset, preset_options
     from alignment.report import write_all
     from alignment.terminal import console, pair_view, representatives_view
@@ -126,6 +127,7 @@ def align_command(
     options.check()
     if order is not None:
         check_known("order", order, ORDERS)
+    check_known("figure format", figure_format, FIGURE_FORMATS)
     gathered: dict[str, Any] = {
         "jobs": jobs,
         "trust_code": trust_code,
@@ -154,6 +156,7 @@ def align_command(
         order=order,
         support=support_of(outcome) if support and figures else None,
         null=null_of(outcome.tokenized, options, shuffles) if shuffles is not None else None,
+        figure_format=figure_format,
     )
     if others is not None:
         from alignment.fidelity import compare as compared
@@ -161,5 +164,5 @@ def align_command(
 
         fidelity = compared(architectures, others, options)
         typer.echo(str(fidelity))
-        written += write_fidelity(fidelity, out, figures=figures)
-    typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+        written += write_fidelity(fidelity, out, figures=figures, figure_format=figure_format)
+    typer.echo(f"wrote {', '.join(map(str, dict.fromkeys(written)))}")

@@ -17,6 +17,7 @@ from nasneurn.cli.options import (
     Device,
     Engine,
     Extend,
+    FigureFormat,
     ImageSize,
     PrecisionName,
     ProtocolName,
@@ -101,6 +102,7 @@ def bench_command(
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
+    figure_format: FigureFormat = "png",
     trust_code: TrustCode = False,
     out: Annotated[
         Path | None,
@@ -128,6 +130,7 @@ def bench_command(
         save_predictions=save_predictions,
         save_weights=save_weights,
         tensorboard=tensorboard,
+        figure_format=figure_format,
     )
     if config_file is not None:
         refuse_beside_config(context)
@@ -209,6 +212,7 @@ def experiment_command(
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
+    figure_format: FigureFormat = "png",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", callback=out_folder)
     ] = None,
@@ -242,6 +246,7 @@ def experiment_command(
             save_predictions=save_predictions,
             save_weights=save_weights,
             tensorboard=tensorboard,
+            figure_format=figure_format,
         ),
         read_images=not dry_run,
     )

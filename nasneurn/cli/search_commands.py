@@ -17,9 +17,11 @@ from nasneurn.cli.options import (
     Device,
     Engine,
     Extend,
+    FigureFormat,
     ImageSize,
     PrecisionName,
     RetryFailed,
+    SaveWeights,
     Seeds,
     Sources,
     Splits,
@@ -100,7 +102,9 @@ def search_command(
     ] = "auto",
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
+    save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
+    figure_format: FigureFormat = "png",
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
@@ -123,7 +127,9 @@ def search_command(
         device=device,
         data_dir=data_dir,
         retry_failed=retry_failed,
+        save_weights=save_weights,
         tensorboard=tensorboard,
+        figure_format=figure_format,
         devices=devices,
         nodes=nodes,
         strategy=strategy,
@@ -174,6 +180,7 @@ def quality_command(
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
+    figure_format: FigureFormat = "png",
     extend: Extend = False,
     trust_code: TrustCode = False,
     out: Annotated[
@@ -196,6 +203,7 @@ def quality_command(
         data_dir=data_dir,
         retry_failed=retry_failed,
         tensorboard=tensorboard,
+        figure_format=figure_format,
     )
     if config_file is not None:
         refuse_beside_config(context)

@@ -31,7 +31,7 @@ def _compared(run: StudyRun) -> "Ablation":
     }
     variants = variants_in(config.grids)
     found = ablation_of(study, response_table(run.suite, domains, variants, run.device))
-    write_ablation(found)
+    write_ablation(found, run.execution.figure_format)
     return found
 
 

@@ -78,7 +78,7 @@ def finish(run: StudyRun) -> ShownStudy:
     from nasneurn.report.remake import remake
 
     study = done(run)
-    remake(study)
+    remake(study, run.execution.figure_format)
     return study
 
 

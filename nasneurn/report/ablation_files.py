@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import cross_domain
+from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
 from nasneurn.choices import check_known
 from nasneurn.report.captions import seeds_of
+from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.findings import Findings
 from nasneurn.report.style import NEUTRAL, level_colours, write_figure
 from nasneurn.report.table_files import write_csv_files
@@ -98,8 +100,13 @@ def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def write_ablation(found: Ablation) -> None:
-    """Write the tables, in percentage points, and the figure into the study's folder."""
+def write_ablation(found: Ablation, figure_format: str = "png") -> None:
+    """Write the tables, in percentage points, and the figure into the study's folder.
+
+    Args:
+        found: what is written.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside the figure.
+    """
     tables = {
         "tables/ablation": found.main_table(),
         "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
@@ -109,7 +116,8 @@ def write_ablation(found: Ablation) -> None:
     if len(found.overall):
         told = seeds_of(found.study.accuracy)
         path = found.study.folder / "figures" / "ablation.png"
-        write_figure(lambda: draw_ablation(found.overall, told), path)
+        write_figure(lambda: draw_ablation(found.overall, told), path, figure_format)
+        write_captions(path.parent, chance_note(found.study.accuracy))
 
 
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:

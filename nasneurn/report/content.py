@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from nasneurn.files import reading
-from nasneurn.report.figure_captions import caption_of, title_of
+from nasneurn.report.figure_captions import full_caption, title_of
 from nasneurn.report.tables import ReportTable
 
 #: Longer tables are given to download alone.
@@ -93,10 +93,8 @@ class Content:
 
 def picture(path: Path, command: str, note: str = "") -> ShownFigure:
     """The figure of a PNG file, with what it shows, and a caution if there is one."""
-    told = caption_of(path.stem)
-    caption = f"{told} Caution, {note}." if note else told
     with reading(path):
-        return ShownFigure(path.stem, caption, command, path.read_bytes())
+        return ShownFigure(path.stem, full_caption(path.stem, note), command, path.read_bytes())
 
 
 def pictures(folder: Path, command: str, note: str = "") -> Iterator[ShownFigure]:

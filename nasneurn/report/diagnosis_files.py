@@ -12,6 +12,7 @@ from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
 from nasneurn.report.diagnosis_figures import image_drawings, reliability_drawing, shift_drawings
+from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
 from nasneurn.report.style import write_figure
@@ -24,7 +25,7 @@ Drawings = dict[str, Callable[[], Figure]]
 
 
 def write_diagnosis(found: Diagnosis, folder: Path) -> None:
-    """Write ``tables/`` and ``figures/``; numbers are in full.
+    """Write ``tables/`` and ``figures/``, with captions; numbers are in full.
 
     Raises:
         InputError: the folder cannot be written.
@@ -35,6 +36,7 @@ def write_diagnosis(found: Diagnosis, folder: Path) -> None:
         for name, draw in drawings.items():
             write_figure(draw, folder / "figures" / f"{name}.png")
             progress.advance()
+    write_captions(folder / "figures")
 
 
 def _drawings(found: Diagnosis) -> Drawings:

@@ -1,5 +1,11 @@
 """What each figure shows, in a sentence; the page has it below the figure, and instead of it."""
 
+from pathlib import Path
+
+from alignment.outputs import CAPTIONS_FILE
+from alignment.pictures import CAPTIONS as ALIGNED
+from nasneurn.files import written_atomically
+
 #: By the beginning of a figure's name; the rest of the name is a setting, a source or a pair.
 CAPTIONS = {
     "overall": "What each stem adds to accuracy on domains not trained on: bars are means with "
@@ -31,14 +37,11 @@ CAPTIONS = {
     "layers": "How alike the layers of networks without and with the stem are (linear CKA).",
     "corruptions": "Accuracy under corruptions of five severities.",
     "rescued": "Share of images that are right with the stem alone, and without it alone.",
-    "heatmap": "Similarities of all pairs of architectures; names of representatives are marked.",
-    "tree": "The tree of average linkage: the further left two meet, the less alike they are.",
-    "map": "Architectures on a plane, near each other if alike; circles are representatives.",
-    "silhouette": "How well the architectures fall into so many groups; the line is the number "
-    "that was chosen.",
-    "published": "The published similarities, those of this alignment, and the difference.",
+    "ablation": "What each form of NeuRN adds, against plain NeuRN and against none: a dot with "
+    "its interval.",
     "images": "Images that the stem rescues and loses, with what the network looks at where that "
     "was computed.",
+    **ALIGNED,
 }
 
 
@@ -54,6 +57,37 @@ def caption_of(name: str) -> str:
     key = max(fitting, key=len)
     rest = name[len(key) :].strip("-_")
     return f"{CAPTIONS[key].removesuffix('.')} ({rest})." if rest else CAPTIONS[key]
+
+
+def full_caption(name: str, note: str = "") -> str:
+    """What a figure shows, with a caution after it if there is one.
+
+    >>> full_caption("ranks", "few trainings")[-38:]
+    "Nemenyi's test. Caution, few trainings."
+    """
+    return f"{caption_of(name)} Caution, {note}." if note else caption_of(name)
+
+
+def write_captions(folder: Path, note: str = "") -> list[Path]:
+    """Write what each PNG file of a folder shows, a line each: the file and its caption.
+
+    Args:
+        folder: of figures.
+        note: what must be known beside each.
+
+    Returns:
+        The file; nothing where there is no figure.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    names = sorted(path.name for path in folder.glob("*.png"))
+    lines = [f"{name}: {full_caption(name.removesuffix('.png'), note)}\n" for name in names]
+    if not lines:
+        return []
+    with written_atomically(folder / CAPTIONS_FILE) as draft:
+        draft.write_text("".join(lines), encoding="utf-8")
+    return [folder / CAPTIONS_FILE]
 
 
 def title_of(name: str) -> str:

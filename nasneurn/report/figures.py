@@ -39,6 +39,7 @@ def write_figures(
     quality: pd.DataFrame | None = None,
     control_search: pd.DataFrame | None = None,
     select_under: str = "clean",
+    figure_format: str = "png",
 ) -> list[Path]:
     """Draw every figure that there are rows for; an unfinished study is drawn with its gaps.
 
@@ -54,6 +55,10 @@ def write_figures(
         quality: with the columns of ``quality.csv``.
         control_search: with those of ``control.csv``.
         select_under: what scored the candidates of a search, ``clean`` or ``shifts``.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each.
+
+    Returns:
+        The PNG files.
     """
     drawings: Drawings = {}
     for own, part in split(designs(rows)) if len(rows) else ():
@@ -78,7 +83,9 @@ def write_figures(
         drawings["quality"] = partial(
             draw_quality, quality, correlation, control_search, select_under
         )
-    return [write_figure(draw, folder / f"{name}.png") for name, draw in drawings.items()]
+    return [
+        write_figure(draw, folder / f"{name}.png", figure_format) for name, draw in drawings.items()
+    ]
 
 
 def _comparisons(rows: pd.DataFrame) -> Drawings:

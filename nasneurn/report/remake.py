@@ -4,35 +4,54 @@ from pathlib import Path
 
 import pandas as pd
 
+from alignment.outputs import FIGURE_FORMATS
+from nasneurn.analysis.chance import chance_note
+from nasneurn.choices import check_known
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
+from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import write_figures
+from nasneurn.report.style import files_of
 from nasneurn.report.tables import write_tables
 from nasneurn.studies.folder import Study
 
 
-def remake(study: Study) -> list[Path]:
+def remake(study: Study, figure_format: str = "png") -> list[Path]:
     """Write the tables and figures of a study again, without training.
 
+    Args:
+        study: a study, finished or not.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
+
+    Returns:
+        The files.
+
     Raises:
-        InputError: no training of it is finished.
+        InputError: no training of it is finished, or the format is unknown.
     """
+    check_known("figure format", figure_format, FIGURE_FORMATS)
     if not study.has("accuracy") or study.accuracy.empty:
         raise InputError(f"{study.folder} holds no finished training yet")
-    rows = study.accuracy
-    return [
-        *write_tables(rows, study.folder / "tables"),
-        *draw_study(study, rows, study.folder / "figures"),
-    ]
+    rows, folder = study.accuracy, study.folder / "figures"
+    written = write_tables(rows, study.folder / "tables")
+    for path in draw_study(study, rows, folder, figure_format):
+        written += files_of(path)
+    return [*written, *write_captions(folder, chance_note(rows))]
 
 
-def draw_study(study: Study, rows: pd.DataFrame, folder: Path) -> list[Path]:
+def draw_study(
+    study: Study, rows: pd.DataFrame, folder: Path, figure_format: str = "png"
+) -> list[Path]:
     """Draw every figure of a study that there are rows for.
 
     Args:
         study: a study, finished or not.
         rows: of it, with the columns of ``accuracy.csv``.
         folder: where to write.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
+
+    Returns:
+        The PNG files.
     """
     return write_figures(
         rows,
@@ -43,6 +62,7 @@ def draw_study(study: Study, rows: pd.DataFrame, folder: Path) -> list[Path]:
         quality=study.quality if study.has("quality") else None,
         control_search=study.control if study.has("control") else None,
         select_under="shifts" if _scored_under_shifts(study) else "clean",
+        figure_format=figure_format,
     )
 
 

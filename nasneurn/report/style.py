@@ -12,6 +12,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alignment.drawing import UNDATED, VECTORS
+from alignment.outputs import FIGURE_FORMATS
 from nasneurn.files import written_atomically
 
 #: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
@@ -112,9 +114,35 @@ def marker(number: int) -> str:
     return MARKERS[number % len(MARKERS)]
 
 
-def write_figure(draw: Callable[[], Figure], path: Path) -> Path:
-    """Draw in the style of all figures, and write what was drawn."""
-    with mpl.rc_context(STYLE), written_atomically(path) as draft:
+def write_figure(draw: Callable[[], Figure], path: Path, figure_format: str = "png") -> Path:
+    """Draw in the style of all figures, and write what was drawn.
+
+    Args:
+        draw: makes the figure.
+        path: the PNG file.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside it. Copies that lie there already
+            are written anew too, so that none shows what was.
+
+    Returns:
+        ``path``.
+    """
+    copies = {
+        copy for copy in _copies(path) if copy.is_file() or copy.suffix == f".{figure_format}"
+    }
+    with mpl.rc_context(STYLE | VECTORS):
         figure = draw()
-        figure.savefig(draft, dpi=min(DPI, LONGEST / max(figure.get_size_inches())))
+        dots = min(DPI, LONGEST / max(figure.get_size_inches()))
+        for one in (path, *sorted(copies)):
+            kind = one.suffix[1:]
+            with written_atomically(one) as draft:
+                figure.savefig(draft, dpi=dots, format=kind, metadata=UNDATED.get(kind))
     return path
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that there are of a figure: its PNG, and its vector copies."""
+    return [path, *filter(Path.is_file, _copies(path))]
+
+
+def _copies(path: Path) -> list[Path]:
+    return [path.with_suffix(f".{kind}") for kind in FIGURE_FORMATS if kind != "png"]

@@ -7,8 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alignment.outputs import FIGURE_FORMATS
 from nasneurn import engines
-from nasneurn.choices import refuse_code
+from nasneurn.choices import check_known, refuse_code
 from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
@@ -59,6 +60,7 @@ class Execution:
         tensorboard: whether they leave curves for TensorBoard there, which needs an extra.
         machines: devices that train one supernet together.
         retry_failed: try units again that failed before.
+        figure_format: ``pdf`` or ``svg`` writes a vector copy beside each figure, a PNG file.
     """
 
     engine: str | None = None
@@ -71,6 +73,7 @@ class Execution:
     tensorboard: bool = False
     machines: Machines = ALONE
     retry_failed: bool = False
+    figure_format: str = "png"
 
     @property
     def chosen_engine(self) -> str:
@@ -102,6 +105,7 @@ class StudyRun:
         trust_code: bool = False,
     ) -> None:
         check_folder_target(out)
+        check_known("figure format", execution.figure_format, FIGURE_FORMATS)
         if execution.tensorboard:
             from nasneurn.training.tensorboard_curves import need_tensorboard
 

@@ -1,0 +1,114 @@
+"""Figures as files: vector copies beside them, and what they show as text."""
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from in_process import refusal, run_command
+from matplotlib.figure import Figure
+
+from nasneurn.api import bench, load_study
+from nasneurn.errors import InputError
+from nasneurn.questions import report
+from nasneurn.report import style
+from nasneurn.report.figure_captions import write_captions
+from nasneurn.report.remake import remake
+from nasneurn.report.style import write_figure
+from nasneurn.studies.run import Execution
+
+ROOT = Path(__file__).parents[1]
+BENCH = ROOT / "results" / "bench-digits"
+BEGIN = {"pdf": b"%PDF", "svg": b"<?xml"}
+
+
+def lines(width: float = 2.0) -> Figure:
+    figure = Figure(figsize=(width, 2))
+    figure.subplots().plot([0, 1], [0, 1], label="a line")
+    return figure
+
+
+@pytest.mark.parametrize("kind", ["pdf", "svg"])
+def test_a_vector_copy_lies_beside_its_figure_and_is_the_same_each_time(
+    kind: str, tmp_path: Path
+) -> None:
+    for name in ("a_0.5", "b"):
+        assert write_figure(lines, tmp_path / f"{name}.png", kind) == tmp_path / f"{name}.png"
+    first, second = (tmp_path / f"{name}.{kind}" for name in ("a_0.5", "b"))
+    assert first.read_bytes().startswith(BEGIN[kind])
+    assert first.read_bytes() == second.read_bytes()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", f".{kind}"}
+
+
+def test_no_copy_shows_what_was(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    write_figure(lines, path)
+    assert [one.name for one in tmp_path.iterdir()] == ["one.png"]
+    write_figure(lines, path, "pdf")
+    before = path.with_suffix(".pdf").read_bytes()
+    write_figure(lambda: lines(3.0), path)
+    assert path.with_suffix(".pdf").read_bytes() != before
+
+
+@pytest.mark.slow
+def test_the_figures_of_a_study_have_copies_and_captions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(style, "DPI", 20)
+    folder = tmp_path / "study"
+    shutil.copytree(BENCH, folder, ignore=shutil.ignore_patterns("figures"))
+    assert run_command(monkeypatch, "figures", str(folder), "--figure-format", "svg") == 0
+    told = capsys.readouterr().out.split()
+    figures = folder / "figures"
+    pictures = sorted(figures.glob("*.png"))
+    assert len(pictures) > 3
+    for path in pictures:
+        assert path.with_suffix(".svg").read_bytes().startswith(BEGIN["svg"])
+        assert {str(path), str(path.with_suffix(".svg"))} <= {*told}
+    assert str(figures / "captions.txt") in told
+    # What the page says below each figure.
+    _, (content,) = report(folder, out=tmp_path / "page.html")
+    captions = (figures / "captions.txt").read_text(encoding="utf-8").splitlines()
+    assert captions == sorted(f"{one.name}.png: {one.caption}" for one in content.figures)
+
+
+def test_captions_caution_as_the_page_does(tmp_path: Path) -> None:
+    assert write_captions(tmp_path) == []
+    for name in ("overall-scratch.png", "own.png", "own.pdf"):
+        (tmp_path / name).touch()
+    (path,) = write_captions(tmp_path, "near chance: 1 of 2 trainings")
+    first, second = path.read_text().splitlines()
+    assert first.startswith("overall-scratch.png: What each stem adds")
+    assert first.endswith("Caution, near chance: 1 of 2 trainings.")
+    assert second == "own.png: Own. Caution, near chance: 1 of 2 trainings."
+
+
+@pytest.mark.parametrize("command", ["bench", "search", "align", "search-quality", "ablate"])
+def test_an_unknown_format_is_told_before_anything_is_done(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    told = refusal(monkeypatch, capfd, command, "--figure-format", "jpg", "--out", str(out))
+    assert "figure format" in told
+    assert "'jpg'" in told
+    assert "png, pdf, svg" in told
+    assert not out.exists()
+
+
+def test_an_unknown_format_in_a_program(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="figure format is 'eps', must be one of png, pdf, svg"):
+        bench(out=tmp_path / "out", execution=Execution(figure_format="eps"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=r"figure format is 'sgv'.*did you mean 'svg'"):
+        remake(load_study(BENCH), "sgv")
+
+
+def test_a_study_is_finished_with_the_format_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    module = import_module("nasneurn.report.remake")  # nasneurn.report is a function, too
+    monkeypatch.setattr(module, "remake", lambda _, kind: asked.append(kind))
+    monkeypatch.setattr("nasneurn.programs.opened.done", lambda run: run.study)
+    bench(out=tmp_path / "out", execution=Execution(figure_format="pdf"))
+    assert asked == ["pdf"]
