@@ -28,7 +28,6 @@ def test_what_is_finished_is_what_is_planned(folder: Path) -> None:
 #: Rows of the README's table: the method, and what the difference is against.
 TOLD = {
     "plain": ("erm", None),
-    "behind instance norm": ("erm, instance_norm", "overall"),
     "behind NeuRN": ("erm, neurn", "overall"),
     "Pro-RandConv": ("pro_randconv", "methods"),
     "Pro-RandConv behind NeuRN": ("pro_randconv, neurn", "overall"),

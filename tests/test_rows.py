@@ -1,5 +1,6 @@
 """Tables of rows: text stays text, and what is damaged is told in one line."""
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -76,3 +77,11 @@ def test_tables_share_their_words() -> None:
     assert {"source", "stem", "seed", "choices"} <= set(EVOLUTION) & set(QUALITY) & set(ACCURACY)
     assert "accuracy" in NUMBERS
     assert sources("mnist+svhn") == ("mnist", "svhn")
+
+
+def test_numbers_are_read_to_the_last_digit(tmp_path: Path) -> None:
+    values = [0.1, 0.30000000000000004, 1 / 3, 5e-324, 123456789.12345678]
+    (tmp_path / "rows.csv").write_text("accuracy\n" + "".join(f"{value!r}\n" for value in values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(read_rows(tmp_path / "rows.csv")["accuracy"]) == values
