@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import RLock
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 from alignment.errors import AlignmentError
@@ -24,7 +24,7 @@ INK, FAINT = "#333333", "#777777"
 
 
 #: Vector files have their letters in them, and the same names inside each time that they are made.
-VECTORS = {"pdf.fonttype": 42, "svg.hashsalt": "nasneurn"}
+VECTORS: Any = {"pdf.fonttype": 42, "svg.hashsalt": "nasneurn"}
 #: Nor do they say when they were made: the same figure is the same file.
 UNDATED: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 

@@ -28,8 +28,8 @@ from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.questions import diagnose
 from nasneurn.report.diagnosis_summary import summary
-from nasneurn.studies import training_unit
 from nasneurn.report.figure_captions import CAPTIONS
+from nasneurn.studies import training_unit
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.saved import predictions_path, save_predictions
