@@ -3,19 +3,22 @@
 from torch import Tensor
 
 from nasneurn.errors import InputError
+from nasneurn.stems.leading import of_images
 from nasneurn.stems.stem_checks import check_images, widened
 
 
+@of_images
 def grey(x: Tensor) -> Tensor:
     """Luma 0.299 R + 0.587 G + 0.114 B in all three channels.
 
     Source: ITU-R BT.601.
 
     Args:
-        x: images (N, 3, H, W), or (N, 1, H, W), which are returned as they are.
+        x: images (N, 3, H, W), or (N, 1, H, W), which are returned as they are; or of such
+            channels as :func:`nasneurn.stems.neurn` takes them.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
         InputError: for another number of channels.

@@ -2,10 +2,12 @@
 
 from torch import Tensor
 
+from nasneurn.stems.leading import of_images
 from nasneurn.stems.lines import filter_line
 from nasneurn.stems.stem_checks import check_images, widened
 
 
+@of_images
 def sobel(x: Tensor) -> Tensor:
     """Gradient magnitude of each channel, sqrt(gx^2 + gy^2), with the edge repeated.
 
@@ -15,13 +17,13 @@ def sobel(x: Tensor) -> Tensor:
     Source: Sobel and Feldman, "A 3x3 Isotropic Gradient Operator for Image Processing", 1968.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
-        InputError: for what is no floating point tensor (N, C, H, W).
+        InputError: for what is no floating point or uint8 tensor.
 
     >>> import torch
     >>> sobel(torch.arange(5.0).expand(1, 1, 5, 5))[0, 0, 2]

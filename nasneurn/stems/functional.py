@@ -2,15 +2,20 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from nasneurn.errors import InputError
+from nasneurn.stems.leading import refuse_script, through
 
 
 class FunctionStem(nn.Module):
     """A function of images, with its options, as a module.
+
+    The function sees floating point images (N, C, H, W). Images (C, H, W), (H, W) and of any
+    further dimensions in front are brought to that and back, uint8 is divided by 255, the memory
+    format is kept, and torch.fx records the function as a node.
 
     >>> import torch
     >>> FunctionStem(torch.clamp, min=0.5)(torch.zeros(1, 1, 1, 1)).item()
@@ -23,13 +28,21 @@ class FunctionStem(nn.Module):
         self.options = options
 
     def forward(self, x: Tensor) -> Tensor:
-        """Call the function with images (N, C, H, W) and the options."""
-        return self.function(x, **self.options)
+        """Call the function with images and the options."""
+        return through(self.function, x, self.options)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return cast(nn.Module, refuse_script(self._name))
 
     def extra_repr(self) -> str:
         """The function's name and the options, for ``repr``."""
         options = "".join(f", {name}={value!r}" for name, value in self.options.items())
-        return getattr(self.function, "__name__", type(self.function).__name__) + options
+        return self._name + options
+
+    @property
+    def _name(self) -> str:
+        name: str = getattr(self.function, "__name__", type(self.function).__name__)
+        return name
 
 
 def from_function(

@@ -1,6 +1,6 @@
 """Neural Response Normalization: the function and the module."""
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
-from nasneurn.stems.leading import as_batch, is_traced, like_given, recorded
+from nasneurn.stems.leading import (
+    as_batch,
+    is_traced,
+    like_given,
+    recorded,
+    refuse_script,
+    unscripted,
+)
 from nasneurn.stems.moments import BORDERS, SCOPES, deviations, respond
 from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
@@ -40,6 +47,7 @@ def _check_options(
             )
 
 
+@unscripted
 def neurn(
     x: Tensor,
     k: int = 3,
@@ -112,7 +120,8 @@ def neurn(
     """
     _check_options(k, border, scope, mode, eps, quantile)
     if is_traced(x):
-        return recorded(neurn, x, k, border, scope, mode, eps, quantile)
+        named = {"scope": scope, "mode": mode, "eps": eps, "quantile": quantile}
+        return cast(Tensor, recorded(neurn, x, k, border=border, **named))
     given, x = x, as_batch(x)
     check_images(x)
     least = k // 2 + 1 if border == "reflect" else 1
@@ -231,10 +240,7 @@ class NeuRN(nn.Module):
         )
 
     def __prepare_scriptable__(self) -> nn.Module:
-        raise InputError(
-            "torch.jit.script cannot take NeuRN: take torch.export or torch.compile, or "
-            "torch.jit.trace with images of the size that will be used"
-        )
+        return cast(nn.Module, refuse_script("NeuRN"))
 
     def extra_repr(self) -> str:
         """Options, for ``repr``."""

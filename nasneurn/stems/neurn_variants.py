@@ -9,6 +9,7 @@ from torch import Tensor
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
 from nasneurn.stems.colour import grey
+from nasneurn.stems.leading import of_images
 from nasneurn.stems.neural_response import Mode, neurn
 from nasneurn.stems.stem_checks import check_images, check_number, widened
 
@@ -20,15 +21,17 @@ _WAYS = {
 _JOINS = ("mean", "maximum")
 
 
+@of_images
 def neurn_grey(x: Tensor, k: int = 3, mode: Mode = "contrast") -> Tensor:
     """NeuRN of the grey image: neurn(grey(x)), the same in every channel.
 
     Args:
-        x: images (N, 3, H, W), or (N, 1, H, W).
+        x: images (N, 3, H, W) or (N, 1, H, W), or of such channels as
+            :func:`nasneurn.stems.neurn` takes them.
         k, mode: those of :func:`nasneurn.stems.neurn`.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
         InputError: for another option, or another number of channels.
@@ -36,6 +39,7 @@ def neurn_grey(x: Tensor, k: int = 3, mode: Mode = "contrast") -> Tensor:
     return neurn(grey(x), k, mode=mode)
 
 
+@of_images
 def neurn_resized(
     x: Tensor,
     side: int = 16,
@@ -51,14 +55,14 @@ def neurn_resized(
     pixel is blank, and edges are steps. In arXiv 2505.06881 the figure of USPS shows such steps.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
         side: of the small image; what is no larger already keeps its size.
         order: NeuRN ``before`` enlarging, or ``after`` it.
         by: how it is enlarged: ``nearest`` or ``bilinear``.
         k, mode: those of :func:`nasneurn.stems.neurn`.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
         InputError: for another option.
@@ -80,19 +84,20 @@ def neurn_resized(
     return large.to(x.dtype)
 
 
+@of_images
 def neurn_scales(
     x: Tensor, k: Sequence[int] = (3, 5, 9), by: str = "mean", mode: Mode = "contrast"
 ) -> Tensor:
     """The mean or the maximum of NeuRN with patches of several sides, each with its own c.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
         k: sides of patches, one or more.
         by: ``mean`` or ``maximum``.
         mode: that of :func:`nasneurn.stems.neurn`.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
         InputError: for another option.

@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasneurn.stems.leading import of_images
 from nasneurn.stems.lines import gaussian
 from nasneurn.stems.stem_checks import check_images, check_number, check_odd, widened
 
 
+@of_images
 def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     """Standardize each channel of each image: (x - mean) / sqrt(variance + eps).
 
@@ -17,14 +19,14 @@ def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     Fast Stylization", arXiv 1607.08022; here without affine parameters.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
         eps: added to the variance; zero or more.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
-        InputError: for a negative ``eps``, or what is no floating point tensor (N, C, H, W).
+        InputError: for a negative ``eps``, or what is no floating point or uint8 tensor.
 
     >>> instance_norm(torch.tensor([[[[0.0, 2.0]]]]), eps=0.0)
     tensor([[[[-1.,  1.]]]])
@@ -41,6 +43,7 @@ def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
     return (centred / deviation.masked_fill(deviation == 0, 1.0)).to(x.dtype)
 
 
+@of_images
 def local_contrast_norm(x: Tensor, size: int = 9) -> Tensor:
     """Subtractive and divisive local contrast normalization.
 
@@ -53,14 +56,14 @@ def local_contrast_norm(x: Tensor, size: int = 9) -> Tensor:
     edge is repeated.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
         size: side of the window, odd, at least 3.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
-        InputError: for another ``size``, or what is no floating point tensor (N, C, H, W).
+        InputError: for another ``size``, or what is no floating point or uint8 tensor.
 
     >>> local_contrast_norm(torch.rand(1, 3, 16, 16)).shape
     torch.Size([1, 3, 16, 16])
@@ -80,6 +83,7 @@ def local_contrast_norm(x: Tensor, size: int = 9) -> Tensor:
     return (v / divisor.masked_fill(divisor == 0, 1.0)).to(x.dtype)
 
 
+@of_images
 def local_response_norm(
     x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -89,17 +93,17 @@ def local_response_norm(
     Neural Networks", 2012, section 3.3, as in PyTorch, where alpha is divided by ``size``.
 
     Args:
-        x: images (N, C, H, W).
+        x: images (N, C, H, W), or as :func:`nasneurn.stems.neurn` takes them.
         size: number of channels, at least 1.
         alpha: weight of the mean.
         beta: exponent.
         k: what is divided by where all is zero; positive.
 
     Returns:
-        A tensor of the shape and dtype of ``x``.
+        A tensor of the shape, dtype and memory format of ``x``; float32 for uint8.
 
     Raises:
-        InputError: for another option, or what is no floating point tensor (N, C, H, W).
+        InputError: for another option, or what is no floating point or uint8 tensor.
 
     >>> local_response_norm(torch.zeros(1, 3, 2, 2)).sum()
     tensor(0.)
