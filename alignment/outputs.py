@@ -1,7 +1,6 @@
 """Result files: whole or absent, and naming the options that they were computed with."""
 
 import csv
-import errno
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from alignment.drafts import draft_of
 from alignment.errors import AlignmentError
+from alignment.regular_files import opened, place_of
 
 #: How figures are written: as PNG alone, or with a vector copy beside each.
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -41,6 +41,9 @@ FILES = (
     *(f"{figure}.{kind}" for figure in FIGURES for kind in FIGURE_FORMATS),
 )
 
+#: What PyYAML raises of a value that its tag does not fit, as ``!!bool nope``.
+WRONG_TAGS = (LookupError, AttributeError, TypeError)
+
 #: The file that says what an alignment was made with, and the kind that it names.
 CONFIG, KIND = "config.yaml", "align"
 
@@ -68,7 +71,8 @@ def prepare_folder(folder: Path) -> None:
 
 def _kind(config: Path) -> object:
     try:
-        return config_of(config.read_bytes()).get("kind", "unknown")
+        with opened(config) as file:
+            return config_of(file.read()).get("kind", "unknown")
     except OSError:
         return "unknown"
 
@@ -79,7 +83,7 @@ def config_of(text: bytes) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(text.decode("utf-8"))
-    except (ValueError, RecursionError, yaml.YAMLError):
+    except (ValueError, RecursionError, *WRONG_TAGS, yaml.YAMLError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -123,20 +127,23 @@ def config_text(content: Mapping[str, object]) -> bytes:
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path``, and put it in the place of ``path``.
 
+    A link stays, and the file that it leads to is written.
+
     Raises:
         AlignmentError: the file cannot be written.
     """
-    draft = draft_of(path)
+    draft: Path | None = None
     try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "Not a regular file")  # a device must not be replaced
+        place = place_of(path)
+        draft = draft_of(place.with_name(path.name))
         write(draft)
-        draft.replace(path)
+        draft.replace(place)
     except OSError as error:
         raise AlignmentError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

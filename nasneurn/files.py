@@ -1,7 +1,6 @@
 """Files that are either whole or absent, whoever else writes them; and those that are read."""
 
 import errno
-import io
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alignment.drafts import draft_of
+from alignment.regular_files import opened as opened
+from alignment.regular_files import place_of
 from nasneurn.errors import InputError
 
 
@@ -18,19 +19,20 @@ def written_atomically(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one. Two writers do not disturb each other: each has its
     own temporary file, and the last to finish wins. After an error nothing is left behind; what a
-    killed writer left is removed by one that comes a day later.
+    killed writer left is removed by one that comes a day later. A link stays, and the file that
+    it leads to is written.
 
     Raises:
         InputError: the folder cannot be written, or there is something else than a file, as a
-            device, whose place a file must not take.
+            device, whose place a file must not take; or a link to such a thing, or to nothing.
     """
     draft: Path | None = None
     try:
-        _refuse_other_kinds(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(path)
+        place = place_of(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = draft_of(place.with_name(path.name))
         yield draft
-        draft.replace(path)
+        draft.replace(place)
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -43,12 +45,11 @@ def check_file_target(path: Path) -> None:
     """See that a file can be written there; nothing is written yet.
 
     Raises:
-        InputError: there is a folder, a device or the like; or its folder can be neither made nor
-            written.
+        InputError: there is a folder, a device or the like, or a link to one or to nothing; or its
+            folder can be neither made nor written.
     """
     try:
-        _refuse_other_kinds(path)
-        _check_folder(path.parent)
+        _check_folder(place_of(path).parent)
     except OSError as error:
         raise InputError(
             f"{shown(path)}: cannot be written ({error.strerror}); name a file for the result"
@@ -98,18 +99,6 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _refuse_other_kinds(path: Path) -> None:
-    """Raise OSError where there is something else than a regular file or nothing."""
-    try:
-        kind = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(kind):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(kind):
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
-
-
 def _check_folder(folder: Path) -> None:
     """Raise OSError where a folder cannot be made or written."""
     for there in (folder, *folder.absolute().parents):
@@ -126,27 +115,11 @@ def _check_folder(folder: Path) -> None:
         return
 
 
-def opened(path: Path) -> io.BufferedReader:
-    """Open a regular file to read; a named pipe would let the reader wait for ever.
-
-    Raises:
-        OSError: it cannot be read, or is something else than a file.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    kind = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(kind):
-        os.close(descriptor)
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        raise OSError(errno.EINVAL, "Not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
-
-
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, with or without a byte-order mark.
 
     Raises:
-        OSError: as :func:`opened`.
+        OSError: it cannot be read, or is something else than a file.
         UnicodeDecodeError: it is in no UTF-8.
     """
     with opened(path) as file:

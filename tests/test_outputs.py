@@ -63,6 +63,23 @@ def link_to_a_device(folder: Path) -> Path:
     return folder / "null"
 
 
+def link_to_what_is_open(folder: Path) -> Path:
+    """As /dev/stdout is one, which a file in its place would take from all programs."""
+    (folder / "open").symlink_to("/proc/self/fd/1")
+    return folder / "open"
+
+
+def link_by_a_folder(folder: Path) -> Path:
+    (folder / "fd").symlink_to("/proc/self/fd")
+    (folder / "output").symlink_to("fd/1")
+    return folder / "output"
+
+
+def link_to_nothing(folder: Path) -> Path:
+    (folder / "nowhere").symlink_to("gone")
+    return folder / "nowhere"
+
+
 def named_pipe(folder: Path) -> Path:
     os.mkfifo(folder / "pipe")
     return folder / "pipe"
@@ -74,8 +91,9 @@ def a_folder(folder: Path) -> Path:
 
 
 ANY = [below_a_file, link_loop, long_path, long_name, device, link_to_a_device, named_pipe]
+LINKS = [link_to_what_is_open, link_by_a_folder, link_to_nothing]
 PLACES = [(command, where) for command in FOLDERS for where in [a_file, *ANY]]
-PLACES += [(command, where) for command in FILES for where in [a_folder, *ANY]]
+PLACES += [(command, where) for command in FILES for where in [a_folder, *ANY, *LINKS]]
 
 
 def words(value: object) -> str:
@@ -102,7 +120,8 @@ def test_what_cannot_be_written_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "where", [a_folder, link_to_a_device, named_pipe, link_loop, below_a_file, long_path, long_name]
+    "where",
+    [a_folder, link_to_a_device, named_pipe, link_loop, below_a_file, long_path, long_name, *LINKS],
 )
 def test_a_file_never_takes_the_place_of_something_else(where: object, tmp_path: Path) -> None:
     assert callable(where)
@@ -115,7 +134,7 @@ def test_a_file_never_takes_the_place_of_something_else(where: object, tmp_path:
         check_file_target(path)
 
 
-@pytest.mark.parametrize("where", [a_folder, link_to_a_device, named_pipe, below_a_file])
+@pytest.mark.parametrize("where", [a_folder, link_to_a_device, named_pipe, below_a_file, *LINKS])
 def test_a_table_of_an_alignment_does_neither(where: object, tmp_path: Path) -> None:
     assert callable(where)
     path = where(tmp_path)
@@ -123,6 +142,32 @@ def test_a_table_of_an_alignment_does_neither(where: object, tmp_path: Path) -> 
     with pytest.raises(AlignmentError, match="cannot be written"):
         write_table(path, ["a"], [[1]])
     assert [(one, one.lstat().st_mode) for one in sorted(tmp_path.rglob("*"))] == before
+
+
+@pytest.mark.parametrize("chain", [1, 3])
+@pytest.mark.parametrize("writer", ["nasneurn", "alignment"])
+def test_of_a_link_the_file_behind_it_is_written(writer: str, chain: int, tmp_path: Path) -> None:
+    real = tmp_path / "there" / "real.csv"
+    real.parent.mkdir()
+    real.write_text("old")
+    (tmp_path / "here").mkdir()
+    path = tmp_path / "here" / "0.csv"
+    path.symlink_to("../there/real.csv")
+    for number in range(1, chain):
+        other = path.with_name(f"{number}.csv")
+        other.symlink_to(path.name)
+        path = other
+    before = sorted(tmp_path.rglob("*"))
+    if writer == "alignment":
+        write_table(path, ["a"], [[1]])
+    else:
+        check_file_target(path)
+        with written_atomically(path) as draft:
+            draft.write_text("a\n1\n")
+    assert path.is_symlink()
+    assert not real.is_symlink()
+    assert real.read_text() == "a\n1\n"
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_names_as_long_as_names_can_be(tmp_path: Path) -> None:
