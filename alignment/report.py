@@ -1,5 +1,6 @@
 """An alignment as pictures, and the tables that belong to them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -98,7 +99,7 @@ def write_all(
         from alignment.pictures import write_captions
 
         written += write_captions(folder)
-    content["figures"] = [path.name for path in pictures]
+    content["figures"] = {path.name: _digest(path) for path in pictures}
     return [*written, write_config(folder, content)]
 
 
@@ -118,20 +119,25 @@ def _drawn_before(
     tables: Sequence[Path],
     figure_format: str,
 ) -> list[Path]:
-    """The figures of a folder, if they are of the same configuration and of equal tables.
+    """The figures of a folder, if whole, of the same configuration and of equal tables.
 
     They are none, too, where a copy in the format is missing; copies in others are left out.
     """
     text = before.get(CONFIG, b"")
-    names = config_of(text).get("figures")
-    if not isinstance(names, list) or text != config_text({**content, "figures": names}):
+    figures = config_of(text).get("figures")
+    if not isinstance(figures, dict) or text != config_text({**content, "figures": figures}):
         return []
     if any(path.read_bytes() != before.get(path.name) for path in tables):
         return []
     from alignment.pictures import as_asked
 
-    paths = [folder / name for name in as_asked(names, figure_format) if name in FILES]
-    return paths if all(path.is_file() for path in paths) else []
+    paths = [folder / name for name in as_asked(figures, figure_format) if name in FILES]
+    whole = all(path.is_file() and _digest(path) == figures[path.name] for path in paths)
+    return paths if whole else []
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from alignment.outputs import WRONG_TAGS
 from nasneurn.choices import Choice, check_known
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
@@ -124,7 +125,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(read_text(path))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, *WRONG_TAGS, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{path}: not a readable configuration ({one_line(error)})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration: it holds no fields")

@@ -118,6 +118,8 @@ def test_figures_are_drawn_again_only_where_something_differs(
     assert [times(aligned()), times(aligned())] == [1, 0]
     (tmp_path / "tree.png").unlink()
     assert [times(aligned()), times(aligned())] == [1, 0]
+    (tmp_path / "heatmap.png").write_bytes(b"half")
+    assert [times(aligned()), times(aligned())] == [1, 0]
     # A vector copy that is not there; with all of them, they are as good as the pictures alone.
     formats = ["pdf", "pdf", "svg", "png", "pdf"]
     assert [times(aligned(), figure_format=one) for one in formats] == [1, 0, 1, 0, 1]
@@ -127,7 +129,7 @@ def test_figures_are_drawn_again_only_where_something_differs(
     assert times(aligned()) == 0
     assert "tree.pdf" not in held(tmp_path)
     # A configuration that cannot be trusted to be whole.
-    for text in ("kind: align\n", "kind: align\nfigures: &a [*a]\n"):
+    for text in ("kind: align\n", "kind: align\nfigures: &a [*a]\n", "kind: align\nx: !!bool no"):
         (tmp_path / "config.yaml").write_text(text)
         assert [times(aligned()), times(aligned())] == [1, 0]
 

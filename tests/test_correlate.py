@@ -268,6 +268,9 @@ def test_trainings_near_chance_are_left_out_and_named() -> None:
     assert found.notes[0] == f"left out, {told}"
     others = gain_profiles(rows[rows["architecture"] != "net3"])
     np.testing.assert_array_equal(found.gains, others.gains)
+    own = rows["stem"] == "none"
+    with pytest.raises(InputError, match=r"^0 arch.*left out, near chance"):
+        gain_profiles(rows.assign(accuracy=rows["accuracy"].where(~own, 0.1)))
 
 
 def test_half_of_the_seeds_say_how_sure_gains_are() -> None:

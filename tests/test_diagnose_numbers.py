@@ -1,5 +1,7 @@
 """The numbers of a diagnosis, against other implementations, closed forms and constructed data."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -129,6 +131,11 @@ def test_frechet_of_one_column_and_of_itself() -> None:
 
 
 # ---------------------------------------------------------------- proxy A-distance
+
+
+def test_one_row_has_no_distance() -> None:
+    assert all(map(math.isnan, distances(normal(0, 1, 3), normal(1, 50, 3)).values()))
+    assert all(map(math.isfinite, distances(normal(0, 2, 3), normal(1, 50, 3)).values()))
 
 
 def test_proxy_a_distance_of_the_same_and_of_apart() -> None:

@@ -3,6 +3,7 @@
 A sample is a floating point array (N, D), a row for each image.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,11 @@ def distances(x: Sample, y: Sample) -> dict[str, float]:
     """``mmd``, ``frechet`` and ``proxy_a_distance`` of two samples.
 
     The Fréchet distance is relative to the variance of ``x``, and it and the classifier's are on
-    :func:`components`; so none of the three changes with the scale of the values.
+    :func:`components`; so none of the three changes with the scale of the values. All are NaN
+    where a sample has one row alone.
     """
+    if min(len(x), len(y)) < 2:
+        return dict.fromkeys(("mmd", "frechet", "proxy_a_distance"), math.nan)
     reduced = components(x, y)
     return {
         "mmd": mmd(x, y),

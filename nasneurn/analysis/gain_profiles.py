@@ -132,6 +132,7 @@ def gain_profiles(
     guessing = chance_note(rows)
     rows = cross_domain(learned(rows))
     wide = rows.pivot_table(index=list(CASE), columns="stem", values="accuracy", aggfunc="mean")
+    wide = wide.reindex(columns=[stem, control])  # of one of them no training may have learned
     paired = wide.dropna()
     notes = [f"left out, {guessing}"] if guessing else []
     notes += _unpaired(wide, stem, control)
