@@ -2,9 +2,11 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 
 #: Packages whose versions a result may depend on.
 PACKAGES = ("nasneurn", "torch", "timm", "nni", "numpy")
@@ -14,10 +16,11 @@ CODE = ("nasneurn", "alignment", "search_spaces", "pyproject.toml")
 
 
 @cache
-def environment() -> dict[str, str]:
+def environment() -> Mapping[str, str]:
     """Versions by package, of Python, and the ``commit`` of this code if it lies in a checkout.
 
-    A commit is marked as dirty if :data:`CODE` differs from it.
+    A commit is marked as dirty if :data:`CODE` differs from it. It is asked for once, so no one may
+    change the answer.
     """
     found = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -35,7 +38,7 @@ def environment() -> dict[str, str]:
         found["commit"] = f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         pass
-    return found
+    return MappingProxyType(found)
 
 
 def _git(*arguments: str, folder: Path) -> str:

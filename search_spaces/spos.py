@@ -9,6 +9,7 @@ them, which costs time in every step.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -17,7 +18,14 @@ from torch import Tensor, nn
 
 from search_spaces.checks import known, positive_number, probability, whole_number
 from search_spaces.errors import SpaceError
-from search_spaces.shufflenet import CANDIDATES, STAGE_BLOCKS, ShuffleBlock, ShuffleNet, candidate
+from search_spaces.shufflenet import (
+    CANDIDATES,
+    STAGE_BLOCKS,
+    ShuffleBlock,
+    ShuffleNet,
+    candidate,
+    scaled_channels,
+)
 from search_spaces.stem_choice import Stem, stem_module
 
 
@@ -31,7 +39,7 @@ class SPOS(ShuffleNet, ModelSpace):
         image_size: side of the square images. From 128 pixels the first convolution halves the
             resolution, as published (224 pixels end as 7 x 7 maps); below it does not (32 pixels
             end as 2 x 2).
-        width: factor on all channels; 1.0 is the published supernet.
+        width: factor on all channels, above 0.15625; 1.0 is the published supernet.
         blocks: choice blocks in each of the four stages; (4, 4, 8, 4) is the published supernet.
             Fewer blocks and a width of 0.25 make a supernet that two CPU cores train in a minute.
         stem: module (N, 3, H, W) -> (N, 3, H, W) in front of the network, for example NeuRN, or
@@ -55,6 +63,7 @@ class SPOS(ShuffleNet, ModelSpace):
         dropout: float = 0.1,
         initialization: str = "aligned",
     ) -> None:
+        _wide_enough(positive_number("width", width))
         whole_number("image_size", image_size, least=16)  # maps are halved four times
         if not isinstance(blocks, list | tuple) or len(blocks) != len(STAGE_BLOCKS):
             raise SpaceError(f"blocks is {blocks!r}, must be a list of four numbers")
@@ -65,7 +74,7 @@ class SPOS(ShuffleNet, ModelSpace):
             choice_block,
             num_classes=whole_number("num_classes", num_classes, least=1),
             image_size=image_size,
-            width=positive_number("width", width),
+            width=width,
             blocks=blocks,
             dropout=probability("dropout", dropout),
             stem=stem_module(stem),
@@ -88,6 +97,20 @@ class SPOS(ShuffleNet, ModelSpace):
             for choice in self.features:
                 if isinstance(choice, LayerChoice):  # a frozen network has plain blocks
                     align_candidates({name: choice[name] for name in CANDIDATES})
+
+
+def _wide_enough(width: float) -> None:
+    """See that each stage has more channels than the one before, as its first block adds some.
+
+    Raises:
+        SpaceError: they are too few, and rounded to the same number.
+    """
+    *stages, _ = scaled_channels(width)
+    if any(inputs >= outputs for inputs, outputs in pairwise(stages)):
+        raise SpaceError(
+            f"width is {width!r}, must be above 0.15625: else a stage has no more channels than "
+            "the one before"
+        )
 
 
 def choice_block(label: str, *shape: int) -> nn.Module:

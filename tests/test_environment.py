@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 import nasneurn.environment
 
 
@@ -46,3 +48,11 @@ def test_a_commit_is_dirty_by_changed_code_alone(tmp_path: Path) -> None:
         assert commit() == f"{clean}-dirty"
         path.write_text(before)
     assert commit() == clean
+
+
+def test_no_one_changes_what_all_ask_for() -> None:
+    found = nasneurn.environment.environment()
+    with pytest.raises(TypeError):
+        found["torch"] = "0"  # type: ignore[index]
+    assert found is nasneurn.environment.environment()
+    assert {**found}["torch"] == found["torch"]

@@ -1,5 +1,6 @@
 """Networks that a search found, loaded where there is no NNI: plain PyTorch, the same logits."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from in_process import run_command
 from one_thread import one_thread
 from safetensors.torch import load_file
+from tiny_search import MINUTE, TINY_SPOS
 
 import nasneurn
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
-from nasneurn.models.trained_model import read_saved
+from nasneurn.models.reading import read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.found import FoundArchitecture, write_found
 from nasneurn.networks.spaces import SpaceChoice
@@ -147,3 +150,37 @@ def test_a_space_of_ones_own_needs_nni(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nni", None)
     with pytest.raises(InputError, match=r"own_spaces:Small .* by NNI.*nasneurn export FILE"):
         SpaceChoice(space="own_spaces:Small").bare_network({"width": 8, "activation": "relu"})
+
+
+@pytest.mark.slow
+def test_a_search_in_the_shell_is_taken_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("nni")
+    out, again = tmp_path / "out", tmp_path / "again"
+    changes = [word for field, value in MINUTE.items() for word in ("--set", f"{field}={value}")]
+    with one_thread():
+        code = run_command(
+            monkeypatch, "search", "--space", TINY_SPOS, "--stems", "neurn", "--device", "cpu",
+            "--sources", "optdigits", "--targets", "optdigits", *changes, "--save-weights",
+            "--out", out,
+        )  # fmt: skip
+    assert code == 0
+    capsys.readouterr()
+    study = nasneurn.load_study(out)
+    (path,) = out.glob("weights/*.safetensors")
+    assert path.stem == study.accuracy["training"].iloc[0]
+    model = nasneurn.load_model(path)
+    assert model.training_unit.architecture.found == study.found[0]
+    assert model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    card = path.with_suffix(".md").read_text()
+    assert "`nasneurn search --config config.yaml --save-weights`" in card
+    assert f"commit: {study.accuracy['commit'].iloc[0]}\n" in card
+
+    # What a search leaves besides is no model, and the message names a command for one.
+    (inherited,) = out.glob("found/*.safetensors")
+    with pytest.raises(InputError, match="stem and scaling") as caught:
+        nasneurn.load_model(inherited)
+    _, *words = shlex.split(str(caught.value).split("`")[1].replace("ANOTHER", str(again)))
+    assert run_command(monkeypatch, *words, "--dry-run") == 0
+    assert f"results go to {again}" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Trained networks outside of their studies, and the page of Python whose blocks train them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -13,14 +14,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import nasneurn
+from nasneurn.choices import Choice
 from nasneurn.domains import load_suite
+from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.models.exporting import export
-from nasneurn.models.trained_model import load_model, read_saved
+from nasneurn.models.reading import read_saved
+from nasneurn.models.trained_model import load_model
 from nasneurn.studies import inputs
 from nasneurn.studies.model_card import write_card
 from nasneurn.studies.parts import tested_part as part_of
 from nasneurn.training.evaluation import accuracy
+from nasneurn.training.metrics import ClassAccuracy, Metrics
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 CPU = torch.device("cpu")
@@ -97,8 +102,13 @@ def test_the_same_logits_in_a_new_process(page: dict[str, Any], tmp_path: Path) 
         "import sys, torch, nasneurn\n"
         "torch.set_num_threads(int(sys.argv[3]))\n"
         "model = nasneurn.load_model(sys.argv[1])\n"
-        "torch.save(model(torch.load(sys.argv[2] + '/images.pt')), sys.argv[2] + '/logits.pt')\n"
+        "images = torch.load(sys.argv[2] + '/images.pt')\n"
+        "torch.save(model(images), sys.argv[2] + '/logits.pt')\n"
         "assert 'nni' not in sys.modules\n"
+        "import timm, nasneurn.models.in_timm\n"
+        "assert timm.list_models('nasneurn') == ['nasneurn']\n"
+        "by_timm = timm.create_model('nasneurn', pretrained=True, path=sys.argv[1])\n"
+        "assert torch.equal(by_timm(images), model(images))\n"
     )
     path = weights(page)[0]
     words = [str(path), str(tmp_path), str(torch.get_num_threads())]
@@ -146,10 +156,98 @@ def test_the_card(page: dict[str, Any]) -> None:
         card = path.with_suffix(".md").read_text()
         own = rows[rows["training"] == path.stem]
         for row in own.to_dict(orient="records"):
-            assert f"| {row['target']} | {100 * row['accuracy']:.1f} |" in card
+            assert f"| {row['target']} | {100 * row['accuracy']:.1f} | " in card
+            assert f" | {row['n']} |\n" in card
         assert f"stem: {own['stem'].iloc[0]}" in card
-        for word in ("algorithm: erm", "optdigits", "CC BY", "--save-weights", "torch "):
+        for word in ("algorithm: erm", "optdigits", "CC BY", "torch "):
             assert word in card
+        assert "`nasneurn bench --config config.yaml --save-weights`" in card
+        assert f"commit: {own['commit'].iloc[0]}\n" in card
+        assert environment().get("commit", "none") == own["commit"].iloc[0]
+
+
+def worth(right: int, images: int) -> Metrics:
+    classes = (ClassAccuracy(images - 1, None), ClassAccuracy(1, None))
+    return Metrics(right / images, 0.5, 1.0, 0.1, classes)
+
+
+@pytest.mark.parametrize(
+    ("right", "images", "told"),
+    [  # the ends by the formula of Wilson (1927), computed by hand
+        (8, 10, "80.0 | 49.0 to 94.3 | 10"),
+        (0, 10, "0.0 | 0.0 to 27.8 | 10"),
+        (263, 500, "52.6 | 48.2 to 56.9 | 500"),
+    ],
+)
+def test_the_card_has_an_interval(
+    right: int, images: int, told: str, page: dict[str, Any], tmp_path: Path
+) -> None:
+    training, _, _ = read_saved(weights(page)[0])
+    write_card(tmp_path / "w" / "x.safetensors", training, {"usps": worth(right, images)})
+    assert f"| usps | {told} |" in (tmp_path / "w" / "x.md").read_text()
+
+
+def test_a_card_leaves_the_commit_to_the_rows(page: dict[str, Any], tmp_path: Path) -> None:
+    training, _, _ = read_saved(weights(page)[0])
+    before = dict(environment())
+    for name in ("x", "y"):
+        write_card(tmp_path / "w" / f"{name}.safetensors", training, {})
+        told = (tmp_path / "w" / f"{name}.md").read_text()
+        assert f"commit: {before.get('commit', 'none')}\n" in told
+    assert dict(environment()) == before
+
+
+def own(training: Any) -> Any:
+    architecture = {"name": "own_networks:SmallCNN", "library": "own"}
+    design = type(training.architecture)(**architecture, model="own_networks:SmallCNN")
+    return training.model_copy(update={"architecture": design})
+
+
+@pytest.mark.parametrize(
+    ("config", "changed", "told", "loaded"),
+    [
+        (
+            "kind: bench\n",
+            lambda one: one,
+            "nasneurn bench --config config.yaml --save-weights`",
+            "",
+        ),
+        (
+            "kind: search\n",
+            lambda one: one,
+            "nasneurn search --config config.yaml --save-weights`",
+            "",
+        ),
+        (
+            "kind: search\nenvironment:\n  code of own_spaces:Small: abc\n",
+            lambda one: one,
+            "nasneurn search --config config.yaml --save-weights --trust-code`",
+            "",
+        ),
+        (
+            None,
+            own,
+            "nasneurn bench --config config.yaml --save-weights --trust-code`",
+            ", trust_code=True",
+        ),
+        (
+            None,
+            lambda one: one.model_copy(update={"stem": Choice(name="own_stems:half")}),
+            "nasneurn bench --config config.yaml --save-weights --trust-code`",
+            ", trust_code=True",
+        ),
+    ],
+)
+def test_the_card_names_the_command_and_the_call(
+    config: str | None, changed: Any, told: str, loaded: str, page: dict[str, Any], tmp_path: Path
+) -> None:
+    training, _, _ = read_saved(weights(page)[0])
+    if config is not None:
+        (tmp_path / "config.yaml").write_text(config)
+    write_card(tmp_path / "weights" / "x.safetensors", changed(training), {})
+    card = (tmp_path / "weights" / "x.md").read_text()
+    assert told in card
+    assert f'nasneurn.load_model("x.safetensors"{loaded})\n' in card
 
 
 @pytest.mark.parametrize("format", ["onnx", "pt2"])
@@ -182,11 +280,19 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
     other_size = tmp_path / "other.safetensors"
     with safe_open(path, "pt") as file:
         save_file({"x": torch.zeros(1)}, other_size, metadata=file.metadata())
+    for folder in ("found", "supernets"):
+        (tmp_path / folder).mkdir()
     cases = {
         tmp_path / "none.safetensors": "no saved weights can be read",
         broken: "no saved weights can be read",
-        changed(path, tmp_path / "a.safetensors", training=None): "it may be of another version",
-        changed(path, tmp_path / "b.safetensors", training="{}"): "it may be of another version",
+        changed(
+            path, tmp_path / "a.safetensors", training=None
+        ): "names no training, so .*weights/",
+        changed(path, tmp_path / "found" / "a.safetensors", training=None): (
+            "that a found architecture inherits.*nasneurn search --config .*/config.yaml "
+            "--save-weights --out ANOTHER`"
+        ),
+        changed(path, tmp_path / "supernets" / "a.safetensors", training=None): "a whole supernet",
         changed(path, tmp_path / "c.safetensors", training=another): "names code that is not of",
         other_size: "weights of another network",
     }
@@ -196,3 +302,92 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="format is 'onx'"):
         export(path, format="onx")  # type: ignore[arg-type]
+
+
+def edited(text: str, **fields: Any) -> str:
+    """JSON with other fields; None takes one away."""
+    whole = {**json.loads(text), **fields}
+    return json.dumps({key: value for key, value in whole.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("entry", "fields", "told"),
+    [
+        ("training", {"newfield": 1}, "its training cannot be read: newfield: extra inputs are"),
+        (
+            "training",
+            {"architecture": None},
+            "its training cannot be read: architecture: field req",
+        ),
+        ("training", {"seed": "x"}, "its training cannot be read: seed is 'x': "),
+        ("model", {"std": None}, "its model cannot be read: std: field required"),
+        ("model", {"std": ["x"]}, "its model cannot be read: std.0 is 'x': "),
+        ("model", {"mean": 3}, "its model cannot be read: mean is 3: "),
+        (
+            "model",
+            {"mean": [0.5]},
+            "its model cannot be read: .*a mean and its std must have as many",
+        ),
+        ("model", {"plain_std": None}, "its model cannot be read: .*plain_std must both be there"),
+        ("model", {"classes": []}, "its model cannot be read: classes is "),
+        ("model", {"gamma": 2}, "its model cannot be read: gamma: extra inputs are"),
+    ],
+)
+def test_a_file_of_another_version_is_told_by_field(
+    entry: str, fields: dict[str, Any], told: str, page: dict[str, Any], tmp_path: Path
+) -> None:
+    path = weights(page)[0]
+    with safe_open(path, "pt") as file:
+        text = edited(file.metadata()[entry], **fields)
+    here = environment()["nasneurn"]
+    for written, by in (("9.1", "nasneurn 9.1"), (None, "a nasneurn that left no version")):
+        other = changed(path, tmp_path / "x.safetensors", **{entry: text, "nasneurn": written})
+        with pytest.raises(InputError) as caught:
+            load_model(other)
+        words = str(caught.value)
+        assert re.match(rf"{re.escape(str(other))}: {told}", words), words
+        assert words.endswith(f"(written by {by}; this is nasneurn {here})")
+        assert "\n" not in words
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", "null"])
+@pytest.mark.parametrize("entry", ["training", "model"])
+def test_what_is_no_entry_is_one_line(
+    entry: str, text: str, page: dict[str, Any], tmp_path: Path
+) -> None:
+    other = changed(weights(page)[0], tmp_path / "x.safetensors", **{entry: text})
+    with pytest.raises(InputError, match=f"its {entry} cannot be read: ") as caught:
+        load_model(other)
+    assert "\n" not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_what_timm_cannot_ask_of_a_file(page: dict[str, Any]) -> None:
+    import timm
+
+    import nasneurn.models.in_timm  # noqa: F401
+
+    with pytest.raises(InputError, match="needs a file"):
+        timm.create_model("nasneurn")
+    with pytest.raises(InputError, match="takes no num_classes"):
+        timm.create_model("nasneurn", path=weights(page)[0], num_classes=3)
+
+
+def test_a_network_of_ones_own_is_exported_in_silence(
+    page: dict[str, Any], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    study = nasneurn.bench(
+        "own_networks:SmallCNN",
+        stems="none",
+        sources="optdigits",
+        targets="optdigits",
+        seeds=1,
+        changes={"train_images": 200, "epochs": 1},
+        out=tmp_path / "own",
+        execution=nasneurn.Execution(device="cpu", save_weights=True),
+    )
+    (path,) = study.folder.glob("weights/*.safetensors")
+    assert ", trust_code=True)" in path.with_suffix(".md").read_text()
+    recwarn.clear()
+    export(path, format="pt2", trust_code=True)
+    assert not [one for one in recwarn if "complete tensor" in str(one.message)]

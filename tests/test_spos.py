@@ -12,7 +12,7 @@ from nasneurn.stems import NeuRN
 from search_spaces.costs import CostTable, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
 from search_spaces.interface import choices, draw_architecture
-from search_spaces.shufflenet import CANDIDATES, ShuffleBlock, scaled_channels
+from search_spaces.shufflenet import CANDIDATES, ShuffleBlock, found_network, scaled_channels
 from search_spaces.spos import SPOS, align_candidates
 
 SMALL = {"width": 0.25, "blocks": (1, 1, 1, 1)}
@@ -154,6 +154,8 @@ def test_limits_that_nothing_meets_name_the_smallest() -> None:
         ({"initialization": "algned"}, "initialization is 'algned', .*; did you mean 'aligned'"),
         ({"width": -1}, "width is -1, must be a number above 0"),
         ({"width": float("nan")}, "width is nan"),
+        ({"width": 0.1}, r"width is 0.1, must be above 0\.15625: "),
+        ({"width": 0.15625}, r"width is 0.15625, must be above"),
         ({"blocks": [0, 0, 0, 0]}, "number of blocks is 0, must be a whole number of 1 or more"),
         ({"blocks": [1, 1, 1]}, r"blocks is \[1, 1, 1\], must be a list of four numbers"),
         ({"blocks": 4}, "blocks is 4, must be a list"),
@@ -171,3 +173,12 @@ def test_limits_that_nothing_meets_name_the_smallest() -> None:
 def test_settings_that_make_no_space(settings: dict[str, object], told: str) -> None:
     with pytest.raises(SpaceError, match=told):
         SPOS(**settings)  # type: ignore[arg-type]
+
+
+def test_the_least_width_makes_a_space() -> None:
+    network = SPOS(width=0.1563, blocks=(1, 1, 1, 1))
+    for name in CANDIDATES:
+        choices = {f"layer_{place}": name for place in (1, 2, 3, 4)}
+        found = found_network(choices, width=0.1563, blocks=(1, 1, 1, 1))
+        assert found.eval()(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+        assert not [value for value in network.state_dict().values() if not value.shape.numel()]

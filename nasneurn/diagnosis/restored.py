@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from nasneurn.domains import SuiteHandle
-from nasneurn.models.trained_model import built, read_saved
+from nasneurn.models.reading import read_saved
+from nasneurn.models.trained_model import built
 from nasneurn.studies.placing import inputs_of
 from nasneurn.studies.saved import weights_path
 

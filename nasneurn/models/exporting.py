@@ -1,5 +1,6 @@
 """Trained networks in formats that need no nasneurn: ONNX, and PyTorch's exported programs."""
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
@@ -97,7 +98,10 @@ def _write_pt2(model: TrainedModel, example: Tensor, draft: Path, images: Tensor
     program = torch.export.export(
         model, (example,), dynamic_shapes=({0: torch.export.Dim("N")},), strict=False
     )
-    with draft.open("wb") as file:  # by name, it would want the suffix
+    with draft.open("wb") as file, warnings.catch_warnings():  # by name, it would want the suffix
+        # Of weights that lie otherwise in memory than PyTorch looks for them; they are on the CPU,
+        # and the logits are compared.
+        warnings.filterwarnings("ignore", "No complete tensor found in the group")
         torch.export.save(program, file)
     with draft.open("rb") as file:
         logits: Tensor = torch.export.load(file).module()(images)

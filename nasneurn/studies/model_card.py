@@ -5,13 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
+from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
+from nasneurn.studies.own_code import kept_digests
 
 if TYPE_CHECKING:
     from nasneurn.studies.placing import Inputs
     from nasneurn.studies.training_unit import Training
+    from nasneurn.training.metrics import Metrics
 
+#: Under which key a file of weights says which version wrote it.
+VERSION = "nasneurn"
 #: The suites whose images are known.
 KNOWN_SUITES = ("builtin", "digits", "digits-resized")
 #: What is to be known of the licence of their images, by domain; those of no row are drawn.
@@ -35,19 +41,24 @@ def about_model(inputs: "Inputs", classes: Sequence[object]) -> dict[str, str]:
         "plain_std": list(inputs.plain_statistics.deviation),
         "classes": [str(one) for one in classes],
     }
-    return {"model": json.dumps(content)}
+    return {"model": json.dumps(content), VERSION: environment()["nasneurn"]}
 
 
-def write_card(path: Path, training: "Training", accuracies: Mapping[str, float]) -> None:
+def write_card(path: Path, training: "Training", measured: Mapping[str, "Metrics"]) -> None:
     """Write the card of the weights in ``path``, beside them.
+
+    Args:
+        path: in the folder ``weights`` of a study, whose ``config.yaml`` says of what kind it is.
+        training: what gave the weights.
+        measured: what they are worth on test images, by domain.
 
     Raises:
         InputError: the file cannot be written.
     """
-    versions = environment()
+    versions = dict(environment())
     commit = versions.pop("commit", "none")
     named = ", ".join(f"{name} {value}" for name, value in versions.items())
-    rows = "\n".join(f"| {target} | {100 * share:.1f} |" for target, share in accuracies.items())
+    rows = "\n".join(_row(target, found) for target, found in measured.items())
     text = f"""# {training.title}
 
 - network: {training.architecture.name}, {training.image_size} pixels, weights {training.weights}
@@ -56,26 +67,53 @@ def write_card(path: Path, training: "Training", accuracies: Mapping[str, float]
 - learned from: {training.source} of the suite {training.suite}, seed {training.seed}
 - data that it learned from: {_licences(training)}
 - protocol: budget {training.budget}, selection {training.protocol.selection}
-- command: `nasneurn bench --config config.yaml --save-weights`, with the study's file; of a search
-  `nasneurn search`
+- command: `{_command(path.absolute().parents[1] / "config.yaml", training)}`, where the file is
+  that of the study's folder
 - commit: {commit}
 - versions: {named}
 
-| domain | accuracy on its test images (%) |
-| --- | --- |
+| domain | accuracy on its test images (%) | 95% interval | images |
+| --- | --- | --- | --- |
 {rows}
 
-One seed alone says little of a method; the study has the others.
+The intervals (Wilson's) are of the images alone. One seed says little of a method; the study has
+the others.
 
 ```python
 import nasneurn
 
-model = nasneurn.load_model("{path.name}")
+model = nasneurn.load_model("{path.name}"{", trust_code=True" if _own_code(training) else ""})
 logits = model(images)  # (N, 3, {training.image_size}, {training.image_size}), from 0 to 1 or uint8
 ```
 """
     with written_atomically(path.with_suffix(".md")) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def _row(target: str, found: "Metrics") -> str:
+    from scipy.stats import binomtest
+
+    images = sum(one.n for one in found.classes)
+    right = round(found.accuracy * images)
+    between = binomtest(right, images).proportion_ci(method="wilson")
+    shares = f"{100 * found.accuracy:.1f} | {100 * between.low:.1f} to {100 * between.high:.1f}"
+    return f"| {target} | {shares} | {images} |"
+
+
+def _command(config: Path, training: "Training") -> str:
+    """The command that trains it again, by the kind of the study whose configuration this is."""
+    try:
+        kind, imports = read_yaml(config).get("kind"), bool(kept_digests(config))
+    except InputError:  # the rows do not wait for a card
+        kind, imports = None, False
+    name = "search" if str(kind).startswith("search") else "bench"
+    trusted = " --trust-code" if imports or _own_code(training) else ""
+    return f"nasneurn {name} --config config.yaml --save-weights{trusted}"
+
+
+def _own_code(training: "Training") -> bool:
+    """Whether loading the network imports code that is not of this package."""
+    return bool(training.architecture.code) or ":" in training.applied_stem.name
 
 
 def _licences(training: "Training") -> str:

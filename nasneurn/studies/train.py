@@ -271,7 +271,7 @@ class _Work:
         about = about_model(self._inputs, self._suite.classes)
         with _telling():
             save_weights(path, body, training, further, about)
-            write_card(path, training, {one: found.accuracy for one, found in measured.items()})
+            write_card(path, training, measured)
 
     def _save_predictions(self, answered: dict[str, Answers]) -> None:
         with _telling():
