@@ -1,27 +1,22 @@
 """Trained networks from their files of weights: images to logits, in one call."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from nasneurn.choices import refuse_code
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import opened
+from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
-from nasneurn.stems.leading import as_floats
+from nasneurn.stems.leading import for_network
 from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
 
 #: The device that numbers are computed on where a file holds none.
 CPU = torch.device("cpu")
-#: What a file holds of a model beside its training and weights: see ``about_model``.
-Held = dict[str, list[float] | list[str]]
 
 
 class TrainedModel(nn.Module):
@@ -48,7 +43,7 @@ class TrainedModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        logits: Tensor = self.network(as_floats(images))
+        logits: Tensor = self.network(for_network(images, 3))
         return logits
 
     def extra_repr(self) -> str:
@@ -88,55 +83,18 @@ def load_model(
     return model.requires_grad_(False).eval()
 
 
-def read_saved(path: Path) -> tuple[Training, Held, dict[str, Tensor]]:
-    """The training of a file of weights, what else it holds of the model, and the weights.
-
-    Raises:
-        InputError: the file is none of saved weights, or of another version.
-    """
-    about, state = _read(path)
-    try:
-        return (
-            Training.model_validate_json(about["training"]),
-            json.loads(about.get("model", "{}")),
-            state,
-        )
-    except (KeyError, ValueError) as error:
-        told = one_line(error)
-        raise InputError(
-            f"{path}: no saved weights can be read from it ({told}); it may be of another version"
-        ) from None
-
-
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        opened(path).close()  # safe_open would wait for ever on a named pipe
-        with safe_open(path, "pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return file.metadata() or {}, state
-    except (OSError, SafetensorError) as error:
-        told = one_line(error)
-        raise InputError(f"{path}: no saved weights can be read from it ({told})") from None
-
-
 def _inputs(
-    training: Training, held: Held, data_dir: Path | None
+    training: Training, held: Held | None, data_dir: Path | None
 ) -> tuple[Inputs, tuple[str, ...]]:
     """The stem with its scaling, and the classes: from the file, or else from the images."""
-    if "plain_mean" in held or (held and training.placement == FRONT):
-        of_stem = _statistics(held["mean"], held["std"])
-        plain = _statistics(
-            held.get("plain_mean", held["mean"]), held.get("plain_std", held["std"])
-        )
-        return inputs_with(training, of_stem, plain), tuple(str(one) for one in held["classes"])
+    if held and (held.plain_mean or training.placement == FRONT):
+        of_stem = Statistics(held.mean, held.std)
+        plain = Statistics(held.plain_mean or held.mean, held.plain_std or held.std)
+        return inputs_with(training, of_stem, plain), held.classes
     from nasneurn.domains import load_suite
 
     suite = load_suite(training.suite, data_dir=data_dir, size=training.image_size)
     return inputs_of(training, suite.handle, CPU), tuple(map(str, suite.classes))
-
-
-def _statistics(mean: Sequence[float | str], deviation: Sequence[float | str]) -> Statistics:
-    return Statistics(tuple(map(float, mean)), tuple(map(float, deviation)))
 
 
 def built(
