@@ -25,7 +25,7 @@ from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
 from nasneurn.cli.study_commands import figures_command, status_command
 from nasneurn.cli.usual_values import with_usual
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, one_line
 from nasneurn.files import shown
 from nasneurn.interruption import Interrupted, raise_on_signals, was_interrupted
 from nasneurn.paths import lend_caches
@@ -107,6 +107,7 @@ def main() -> None:
     make_lasting()
     lend_caches()
     bound_threads()
+    os.environ["MPLBACKEND"] = "Agg"  # which needs no screen; no command opens a window
     try:
         status = _status_unless_interrupted()
     except INPUT_ERRORS as error:
@@ -119,6 +120,8 @@ def main() -> None:
             raise
         _fail(f"{shown(error.filename)}: {error.strerror}" if error.filename else error.strerror)
     except Exception as error:
+        if _is_of_memory(error) and not os.environ.get("NASNEURN_DEBUG"):
+            _fail(f"memory does not suffice: {one_line(error)}")
         # Typer's usage errors; their class lies in click or inside typer, by typer's version.
         if not hasattr(error, "format_message"):
             raise
@@ -127,6 +130,14 @@ def main() -> None:
             sys.exit(2)
         _fail(error.format_message())
     sys.exit((status if isinstance(status, int) else 0) or _status_of_output())
+
+
+def _is_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from nasneurn.training.memory import out_of_memory
+
+    return out_of_memory(error)
 
 
 def _status_unless_interrupted() -> object:
