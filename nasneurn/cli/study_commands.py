@@ -52,8 +52,8 @@ def _print_title(folder: Path) -> None:
     from nasneurn.configuration import read_yaml
 
     path = folder / "config.yaml"
-    if path.is_file():
-        config = read_yaml(path)
+    config = read_yaml(path) if path.is_file() else {}
+    if "suite" in config:
         words = [str(config.get(name, "?")) for name in ("kind", "suite")]
         typer.echo(f"{folder}: {', '.join(words)}, budget {config.get('budget', '?')}")
 
