@@ -267,6 +267,36 @@ def test_blocks_of_found_architectures() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("space", "choices", "told"),
+    [
+        ("spos", {"layer_1": "k3", "layer_2": "k7"}, ["k3, k7: a ShuffleNetV2 block"]),
+        ("spos", {"layer_1": "xcep"}, ["xcep: one with three depthwise kernels"]),
+        (
+            "autoformer",
+            {"embed_dim": 64, "depth": 1, "mlp_ratio_0": 2.0, "num_head_0": 3},
+            ["embed: numbers in a token", "heads: heads of attention", "MLP: how much wider"],
+        ),
+        ("my.space:Own", {"x": "k3"}, []),
+    ],
+)
+def test_a_stranger_reads_where_an_architecture_was_found_and_what_its_blocks_are(
+    space: str, choices: dict[str, Any], told: list[str]
+) -> None:
+    one = {
+        "name": f"{space}/mnist-none-0", "space": space, "choices": choices, "stem": "neurn",
+        "searched_stem": "neurn", "source": "mnist", "seed": 3, "flops": 1, "params": 1,
+    }  # fmt: skip
+    texts = written(*draw_architectures([one]).axes[0].texts)
+    assert "mnist-none-0" not in texts
+    assert "found on mnist, stem neurn, seed 3" in texts
+    assert all(line in texts for line in told)
+    assert ("Xception" in texts) == ("xcep" in choices.values())
+    assert ("k3:" in texts or "k3," in texts) == (space == "spos" and "k3" in choices.values())
+    searched = draw_architectures([{**one, "searched_stem": "search"}]).axes[0].texts
+    assert "found on mnist, stem searched too, seed 3" in written(*searched)
+
+
 def test_an_architecture_without_a_score_is_drawn_without_one() -> None:
     one = {"name": "a/b", "stem": "none", "choices": {"x": 1}, "flops": 1, "params": 1}
     figure = draw_architectures([{**one, "held_out_accuracy": None}])

@@ -1,7 +1,8 @@
 """A study that shows itself in a notebook."""
 
+from functools import partial
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from nasneurn.studies.folder import Study
 
@@ -27,8 +28,11 @@ class ShownStudy(Study):
         head = f"<b>Study</b> {escape(str(self.folder))}<br><small>{told}</small>"
         if not self.has("accuracy") or self.accuracy.empty:
             return f"<div>{head}</div>"
+        from nasneurn.analysis.chance import chance_note
         from nasneurn.report.stem_means import stem_means
 
+        if note := chance_note(self.accuracy):
+            head += f"<p><b>Caution</b>, {escape(note)}.</p>"
         rows = "".join(
             f"<tr><td>{escape(str(stem))}</td>"
             + "".join(f"<td>{'' if share != share else f'{100 * share:.1f}'}</td>" for share in own)
@@ -56,14 +60,57 @@ class ShownStudy(Study):
 
         return draw_stem_means(self.accuracy, ax)
 
-    def plot_gains(self) -> "Figure":
-        """Draw what each stem gains on each pair of domains, in a figure of several panels."""
-        from nasneurn.report.comparison_figures import draw_effects
+    @overload
+    def plot_gains(self, ax: None = None) -> "Figure": ...
 
-        return draw_effects(self.accuracy)
+    @overload
+    def plot_gains(self, ax: "Axes") -> "Axes": ...
 
-    def plot_curves(self) -> "Figure":
-        """Draw held-out accuracy over the epochs, in a figure of several panels."""
-        from nasneurn.report.curve_figure import draw_curves
+    def plot_gains(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Draw what each stem gains on each pair of domains, a panel for each architecture.
 
-        return draw_curves(self.history)
+        Args:
+            ax: a single panel is drawn into these axes; None makes a figure, which pyplot does not
+                know of.
+
+        Returns:
+            The figure, or ``ax``.
+
+        Raises:
+            InputError: ``ax`` is given, and there are several panels.
+        """
+        from nasneurn.report.comparison_figures import draw_effects, draw_effects_on
+        from nasneurn.report.figures import with_notes
+
+        rows = self.accuracy
+        return (
+            with_notes(partial(draw_effects, rows), rows)
+            if ax is None
+            else draw_effects_on(rows, ax)
+        )
+
+    @overload
+    def plot_curves(self, ax: None = None) -> "Figure": ...
+
+    @overload
+    def plot_curves(self, ax: "Axes") -> "Axes": ...
+
+    def plot_curves(self, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Draw held-out accuracy over the epochs, a panel for each architecture and source.
+
+        Args:
+            ax: as of :meth:`plot_gains`.
+
+        Returns:
+            The figure, or ``ax``.
+
+        Raises:
+            InputError: ``ax`` is given, and there are several panels.
+        """
+        from nasneurn.report.curve_figure import draw_curves, draw_curves_on
+        from nasneurn.report.figures import with_notes
+
+        history, rows = self.history, self.accuracy
+        if ax is not None:
+            return draw_curves_on(history, rows, ax)
+        return with_notes(partial(draw_curves, history), rows)

@@ -1,5 +1,6 @@
 """Found architectures drawn as pictures of their blocks."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,19 @@ Block = tuple[str, str]
 
 #: Inches from one block to the next.
 UNIT = 0.86
+
+#: What the blocks of a space are: the words that need it, and what they mean.
+MEANINGS = {
+    "spos": (
+        ({"k3", "k5", "k7"}, "a ShuffleNetV2 block whose depthwise kernel has so many pixels"),
+        ({"xcep"}, "one with three depthwise kernels of 3 pixels, as Xception has them"),
+    ),
+    "autoformer": (
+        ({"embed"}, "numbers in a token"),
+        ({"heads"}, "heads of attention in the block"),
+        ({"MLP"}, "how much wider its MLP is inside"),
+    ),
+}
 
 
 def blocks_of(stem: str, choices: Mapping[str, Any]) -> list[Block]:
@@ -32,8 +46,9 @@ def draw_architectures(found: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         found: each with ``name``, ``stem`` (text), ``choices`` (a value by label), ``flops``,
-            ``params`` and ``held_out_accuracy`` (None where it is not known), and
-            ``selected_under`` where that is not ``clean``.
+            ``params`` and ``held_out_accuracy`` (None where it is not known),
+            ``selected_under`` where that is not ``clean``, and what says where it was found:
+            ``space``, ``source``, ``searched_stem``, ``seed``; without these, its name does.
     """
     lines = [blocks_of(str(one["stem"]), one["choices"]) for one in found]
     kinds = sorted({kind for line in lines for _, kind in line} - {"stem", "embedding"})
@@ -42,27 +57,53 @@ def draw_architectures(found: Sequence[Mapping[str, Any]]) -> Figure:
     colours = {"stem": "0.85", "embedding": "0.93", **palette}
     longest = max(len(line) for line in lines)
     # Names of own spaces, stems and domains may be long.
-    about = [_about(one) for one in found]
-    wide = 0.35 + max(
-        0.098 * max(len(str(one["name"])) for one in found), 0.061 * max(map(len, about))
-    )
-    size = (wide + UNIT * (longest + 0.2), 0.5 + 0.62 * len(lines))
-    figure = Figure(figsize=size)
+    names, about = [_where(one) for one in found], [_about(one) for one in found]
+    wide = 0.35 + max(0.098 * max(map(len, names)), 0.061 * max(map(len, about)))
+    width, row_height = wide + UNIT * (longest + 0.2), 0.62
+    told = textwrap.wrap(_meaning(found, lines), int((width - 0.2) / 0.072))
+    rows = len(lines) + 0.3 + 0.28 * len(told)
+    figure = Figure(figsize=(width, row_height * rows))
     axis = figure.add_axes((0, 0, 1, 1))
     left = -wide / UNIT
     axis.set_xlim(left, longest + 0.2)
-    axis.set_ylim(len(lines), -0.3)
+    axis.set_ylim(rows - 0.3, -0.3)
     axis.axis("off")
-    for row, (one, line) in enumerate(zip(found, lines, strict=True)):
-        axis.text(left + 0.1, row + 0.3, str(one["name"]), va="center", weight="bold")
+    axis.text(
+        left + 0.1, len(lines), "\n".join(told), va="top", fontsize=8, color="0.4", linespacing=1.4
+    )
+    for row, line in enumerate(lines):
+        axis.text(left + 0.1, row + 0.3, names[row], va="center", weight="bold")
         axis.text(left + 0.1, row + 0.62, about[row], va="center", fontsize=7, color="0.4")
         for column, (text, kind) in enumerate(line):
             _draw_block(axis, column, row, text, colours[kind])
     return figure
 
 
+def _where(one: Mapping[str, Any]) -> str:
+    """What an architecture was found on, in words; of one that does not say it, its name."""
+    if not one.get("source"):
+        return str(one["name"])
+    searched = one.get("searched_stem") or one["stem"]
+    stem = "stem searched too" if searched == "search" else f"stem {searched}"
+    return f"found on {one['source']}, {stem}, seed {one.get('seed', 0)}"
+
+
+def _meaning(found: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[Block]]) -> str:
+    """What the words in the blocks mean, of those that are there."""
+    there = {word for line in lines for text, _ in line for word in text.split()}
+    told = [
+        f"{', '.join(sorted(words & there))}: {meaning}"
+        for space in dict.fromkeys(str(one.get("space", "")) for one in found)
+        for words, meaning in MEANINGS.get(space, ())
+        if words & there
+    ]
+    return "; ".join(["the grey block: the stem", *told])
+
+
 def _about(one: Mapping[str, Any]) -> str:
     told = f"{one['flops'] / 1e6:.1f} M multiply-adds, {one['params'] / 1e3:.0f} k weights"
+    if one.get("source") and one.get("space"):
+        told = f"{one['space']}, {told}"
     if one.get("held_out_accuracy") is None:
         return told
     shifted = " under shifts" if one.get("selected_under") == "shifts" else ""

@@ -1,5 +1,7 @@
 """What a table or figure must say of its rows: their seeds, and the accuracy at home."""
 
+import textwrap
+
 import pandas as pd
 
 from nasneurn.analysis.cells import (
@@ -11,6 +13,7 @@ from nasneurn.analysis.cells import (
     same_domain,
     split,
 )
+from nasneurn.analysis.chance import chance_note
 
 #: What stands beside every number of weights that were selected on target images.
 ORACLE_SELECTION = "oracle selection: chosen on target images"
@@ -36,6 +39,17 @@ def selection_of(rows: pd.DataFrame) -> str:
     'oracle selection: chosen on target images'
     """
     return ORACLE_SELECTION if by_oracle(rows) else ""
+
+
+def notes_of(rows: pd.DataFrame, width: float) -> list[str]:
+    """What must stand in a figure of rows: the selection, and trainings near chance.
+
+    Args:
+        rows: with the columns of ``accuracy.csv``.
+        width: of the lines, in inches.
+    """
+    notes = [line for line in (selection_of(rows), chance_note(rows)) if line]
+    return [line for note in notes for line in textwrap.wrap(note, max(30, int(12 * width)))]
 
 
 def own_accuracy(rows: pd.DataFrame) -> str:

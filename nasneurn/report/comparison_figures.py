@@ -11,9 +11,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alignment.drawing import size_of
 from nasneurn.analysis.cells import cross_domain, levels, mean_over
 from nasneurn.analysis.comparisons import compare, differences
-from nasneurn.report.captions import randomness, seeds_of
+from nasneurn.report.captions import notes_of, randomness, seeds_of
 from nasneurn.report.style import (
     GAINS,
     MANY,
@@ -21,11 +22,14 @@ from nasneurn.report.style import (
     draw_legend,
     level_colours,
     marker,
+    one_panel,
     pooled,
     reach_of,
 )
 from nasneurn.rows import sources
 
+#: What a pair is.
+PAIR = ("source", "target")
 #: Share of a row's height over which the marks of several stems are spread.
 SPREAD = 0.6
 #: Panels side by side.
@@ -129,20 +133,16 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
     rows = pooled(rows)
     pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
     found = levels(rows)
-    colours, others = level_colours(found), found[1:]
-    keys = ["architecture", "stem", "source", "target"]
-    means = 100 * mean_over(cross_domain(rows), keys)
     columns = min(COLUMNS, len(architectures))
     lines = -(-len(architectures) // columns)
-    height = 1.2 + (0.22 + 0.13 * len(others)) * len(pairs)
+    height = 1.2 + (0.22 + 0.13 * len(found[1:])) * len(pairs)
     figure = Figure(figsize=(1.9 + 3.1 * columns, 0.6 + lines * height), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True).ravel()
-    for axis, architecture in zip(axes, architectures, strict=False):
-        for place, pair in enumerate(pairs):
-            values = {level: means.get((architecture, level, *pair)) for level in found}
-            _draw_effect(axis, place, values, colours)
+    for axis, (architecture, own) in zip(
+        axes, rows.groupby("architecture", sort=False), strict=False
+    ):
+        _draw_effects(axis, own, pairs, found)
         axis.set_title(architecture)
-        axis.grid(axis="y", visible=False)
     for axis in axes[len(architectures) :]:
         axis.set_axis_off()
     for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
@@ -150,16 +150,58 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
         axis.tick_params(labelbottom=True)
     axes[0].set_yticks(range(len(pairs)), [arrows[pair] for pair in pairs])
     axes[0].set_ylim(len(pairs) - 0.4, -0.6)
-    handles = [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2)]
-    handles += [
-        mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5) for level in others
-    ]
     draw_legend(
-        figure, handles, found, loc="outside lower center", ncols=min(len(handles), 2 + columns)
+        figure,
+        _effect_handles(found),
+        found,
+        loc="outside lower center",
+        ncols=min(len(found), 2 + columns),
     )
     title = f"Each stem against none, means of {seeds}"
     figure.suptitle("\n".join(filter(None, [title, *_lines(left_out, figure)])), fontsize=11)
     return figure
+
+
+def draw_effects_on(rows: pd.DataFrame, axis: Axes) -> Axes:
+    """The same of a single architecture, in axes of someone else's.
+
+    Raises:
+        InputError: there are several architectures, each a panel.
+    """
+    seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
+    shown, left_out = _shown_pairs(rows)
+    shown = pooled(shown)
+    one_panel(dict.fromkeys(shown["architecture"]), "an architecture")
+    pairs, found = _pairs(shown), levels(shown)
+    _draw_effects(axis, shown, pairs, found)
+    axis.set_yticks(range(len(pairs)), [arrows[pair] for pair in pairs])
+    axis.set_ylim(len(pairs) - 0.4, -0.6)
+    axis.set_xlabel("test accuracy (%)")
+    draw_legend(axis, _effect_handles(found), found, fontsize=8)
+    width = size_of(axis)[0]
+    told = [f"Each stem against none, means of {seeds}", left_out]
+    lines = [line for one in told for line in textwrap.wrap(one, max(30, int(12 * width)))]
+    axis.set_title("\n".join([*lines, *notes_of(rows, width)]), fontsize=9)
+    return axis
+
+
+def _draw_effects(
+    axis: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[str, str]], found: Sequence[str]
+) -> None:
+    """A panel: the rows of one architecture, in all pairs and with all stems of the figure."""
+    means, colours = 100 * mean_over(cross_domain(rows), ["stem", *PAIR]), level_colours(found)
+    for place, pair in enumerate(pairs):
+        values = {level: means.get((level, *pair)) for level in found}
+        _draw_effect(axis, place, values, colours)
+    axis.grid(axis="y", visible=False)
+
+
+def _effect_handles(found: Sequence[str]) -> list[Any]:
+    colours = level_colours(found)
+    dots = [
+        mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5) for level in found[1:]
+    ]
+    return [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2), *dots]
 
 
 def _lines(note: str, figure: Figure) -> list[str]:

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alignment.drawing import size_of
 from nasneurn.analysis.cells import levels
-from nasneurn.report.captions import seeds_of
-from nasneurn.report.style import draw_legend, level_colours, pooled
+from nasneurn.report.captions import notes_of, seeds_of
+from nasneurn.report.style import draw_legend, level_colours, one_panel, pooled
 
 #: More sources than these are not shown.
 MOST_SOURCES = 12
@@ -54,6 +55,35 @@ def draw_curves(history: pd.DataFrame) -> Figure:
         title += f"\n{len(sources)} of {len(sources) + more} sources, the first; {more} left out"
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def draw_curves_on(history: pd.DataFrame, rows: pd.DataFrame, axis: Axes) -> Axes:
+    """The same of a single architecture and source, in axes of someone else's.
+
+    Args:
+        history: with the columns of ``history.csv``.
+        rows: those of the same trainings in ``accuracy.csv``, for what must be known of them.
+        axis: drawn into these.
+
+    Raises:
+        InputError: there are several architectures or sources, each a panel.
+    """
+    seeds = seeds_of(history)
+    history = pooled(history.assign(design=history["architecture"]))
+    one_panel(history.groupby(["architecture", "source"]), "an architecture and source")
+    found = levels(history)
+    colours = level_colours(found)
+    _draw(axis, history, colours)
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("held-out accuracy (%)")
+    axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+    draw_legend(
+        axis, [mpl.lines.Line2D([], [], color=colours[level]) for level in found], found, fontsize=8
+    )
+    notes = notes_of(rows, size_of(axis)[0])
+    title = f"Held-out source images,\nmean and range of {seeds}"
+    axis.set_title("\n".join([title, *notes]), fontsize=9)
+    return axis
 
 
 def _draw(axis: Axes, chosen: pd.DataFrame, colours: dict[str, Any]) -> None:

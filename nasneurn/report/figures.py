@@ -1,6 +1,5 @@
 """All figures of a study, made from its rows."""
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,14 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.cells import cross_domain, designs, levels, of_setting, split
-from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import comparable
 from nasneurn.analysis.hypervolumes import hypervolumes
 from nasneurn.analysis.literature import beside_literature
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.analysis.ranks import rank
 from nasneurn.report.architecture_figure import draw_architectures
-from nasneurn.report.captions import selection_of
+from nasneurn.report.captions import notes_of
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
 from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
@@ -64,13 +62,13 @@ def write_figures(
     for own, part in split(designs(rows)) if len(rows) else ():
         suffix = _suffix(own)
         for name, draw in _comparisons(part).items():
-            drawings[name + suffix] = partial(_with_notes, draw, part)
+            drawings[name + suffix] = partial(with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
-        drawings["literature"] = partial(_with_notes, partial(draw_literature, literature), rows)
+        drawings["literature"] = partial(with_notes, partial(draw_literature, literature), rows)
     for own, part in split(designs(history)) if len(history) else ():
         drawing = partial(draw_curves, part)
-        drawings["curves" + _suffix(own)] = partial(_with_notes, drawing, of_setting(rows, own))
+        drawings["curves" + _suffix(own)] = partial(with_notes, drawing, of_setting(rows, own))
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
         drawings["search"] = partial(draw_evolution, evolution, select_under)
@@ -103,12 +101,10 @@ def _comparisons(rows: pd.DataFrame) -> Drawings:
     return drawings
 
 
-def _with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
+def with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
     """A figure whose title says what must be known: the selection, and trainings near chance."""
     figure = draw()
-    width = max(30, int(12 * figure.get_figwidth()))
-    notes = [line for line in (selection_of(rows), chance_note(rows)) if line]
-    told = [line for note in notes for line in textwrap.wrap(note, width)]
+    told = notes_of(rows, figure.get_figwidth())
     if told:
         figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), *told])), fontsize=11)
         figure.set_figheight(figure.get_figheight() + 0.25 * len(told))

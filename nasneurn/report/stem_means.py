@@ -4,7 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alignment.drawing import size_of
 from nasneurn.analysis.cells import cross_domain, levels, mean_over, same_domain
+from nasneurn.report.captions import notes_of
 from nasneurn.report.style import level_colours
 
 
@@ -20,7 +22,10 @@ def stem_means(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_stem_means(rows: pd.DataFrame, axis: Axes | None = None) -> Axes:
-    """A bar for each stem: its accuracy on other domains; a mark for its own domain."""
+    """A bar for each stem: its accuracy on other domains; a mark for its own domain.
+
+    What must be known of the rows stands above: the selection, and trainings near chance.
+    """
     if axis is None:
         axis = Figure(figsize=(5, 3), layout="constrained").subplots()
     means = 100 * stem_means(rows)
@@ -32,4 +37,6 @@ def draw_stem_means(rows: pd.DataFrame, axis: Axes | None = None) -> Axes:
     axis.invert_yaxis()
     axis.set_xlabel("accuracy on other domains (%)")
     axis.legend()
+    if told := notes_of(rows, size_of(axis)[0]):
+        axis.set_title("\n".join(told), fontsize=9)
     return axis

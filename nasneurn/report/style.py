@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from alignment.drawing import UNDATED, VECTORS
 from alignment.outputs import FIGURE_FORMATS
+from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 
 #: Fonts and lines of all figures; no state of the caller's matplotlib is touched.
@@ -112,6 +113,23 @@ def draw_legend(
 def marker(number: int) -> str:
     """The mark of the n-th architecture or seed."""
     return MARKERS[number % len(MARKERS)]
+
+
+def one_panel(panels: Iterable[object], what: str) -> None:
+    """See that a figure for the axes of someone else's has one panel.
+
+    Args:
+        panels: what has one each.
+        what: one of them in words.
+
+    Raises:
+        InputError: there are several.
+    """
+    count = len(list(panels))
+    if count > 1:
+        raise InputError(
+            f"ax is given, but the figure has {count} panels, one for {what}; leave out ax"
+        )
 
 
 def write_figure(draw: Callable[[], Figure], path: Path, figure_format: str = "png") -> Path:

@@ -1,0 +1,93 @@
+"""A study in a notebook: what must be known stands beside its numbers, in given axes too."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from grid_rows import grid_rows, history_rows
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from shows_itself import other_axes
+
+from nasneurn import InputError, Study
+
+NEAR = "near chance on their own source"
+
+
+class Shown(Study):
+    """A study whose tables are rows of a test."""
+
+    accuracy = pd.DataFrame()
+    history = pd.DataFrame()
+
+    def has(self, name: str) -> bool:
+        return True
+
+
+def study_of(folder: Path, rows: pd.DataFrame) -> Study:
+    """A study with these rows, and nothing else."""
+    study = Shown(folder)
+    study.config_path.write_text("kind: bench\n")
+    study.accuracy, study.history = rows, history_rows(rows)
+    return study
+
+
+def one_panel(folder: Path, **columns: Any) -> Study:
+    rows = grid_rows(("net",), ("none", "neurn"), seeds=2, sources=("mnist",))
+    return study_of(folder, rows.assign(**columns))
+
+
+def lines_of(axes: Axes) -> list[Any]:
+    return [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
+
+
+def title_of(drawn: Figure | Axes) -> str:
+    text = drawn.get_suptitle() if isinstance(drawn, Figure) else drawn.get_title()
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("guessed", [True, False])
+def test_trainings_near_chance_are_told_wherever_a_notebook_shows_numbers(
+    guessed: bool, tmp_path: Path
+) -> None:
+    study = one_panel(tmp_path, **({"accuracy": 0.11} if guessed else {}))
+    assert (NEAR in study._repr_html_()) == guessed
+    for plot in (study.plot_stems, study.plot_gains, study.plot_curves):
+        assert (NEAR in title_of(plot())) == guessed, plot
+        assert (NEAR in title_of(plot(ax=other_axes()))) == guessed, plot
+
+
+def test_a_name_in_a_caution_is_text(tmp_path: Path) -> None:
+    rows = grid_rows(("<b>", "<i>"), ("none", "neurn"), seeds=1, sources=("mnist",))
+    study = study_of(tmp_path, rows.assign(accuracy=0.11))
+    html = study._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert "<b>," not in html
+
+
+def test_every_plot_is_drawn_into_given_axes(tmp_path: Path) -> None:
+    study = one_panel(tmp_path)
+    for plot in (study.plot_stems, study.plot_gains, study.plot_curves):
+        axes = other_axes()
+        assert plot(ax=axes) is axes
+        assert axes.lines
+        assert axes.get_xlabel()
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.draw_without_rendering()
+    gains = study.plot_gains(ax=other_axes())
+    assert [text.get_text() for text in gains.get_yticklabels()] == [
+        text.get_text() for text in study.plot_gains().axes[0].get_yticklabels()
+    ]
+    assert lines_of(gains) == lines_of(study.plot_gains().axes[0])
+
+
+def test_axes_for_several_panels_are_refused(tmp_path: Path) -> None:
+    study = study_of(tmp_path, grid_rows(("a", "b"), ("none", "neurn"), seeds=2))
+    with pytest.raises(InputError, match="the figure has 2 panels, one for an architecture; leave"):
+        study.plot_gains(ax=other_axes())
+    with pytest.raises(InputError, match="one for an architecture and source; leave out ax"):
+        study.plot_curves(ax=other_axes())
+    assert len(study.plot_gains().axes) == 2
