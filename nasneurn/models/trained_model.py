@@ -10,7 +10,7 @@ from nasneurn.errors import InputError, one_line
 from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
-from nasneurn.stems.leading import for_network
+from nasneurn.stems.leading import as_floats
 from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
@@ -43,7 +43,7 @@ class TrainedModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        logits: Tensor = self.network(for_network(images, 3))
+        logits: Tensor = self.network(as_floats(images))
         return logits
 
     def extra_repr(self) -> str:
