@@ -3,9 +3,12 @@
 import pandas as pd
 import pytest
 from grid_rows import grid_rows
+from matplotlib.colors import to_hex
 from scipy.stats import ttest_rel
 
 from nasneurn.analysis.literature import beside_literature, literature
+from nasneurn.report.literature_figure import draw_literature
+from nasneurn.report.style import level_colours
 from nasneurn.report.tables import tables
 
 
@@ -36,6 +39,16 @@ def test_means_over_seeds_and_the_three_targets() -> None:
     assert pd.isna(erm["syn"])
     assert table["mean"].is_monotonic_increasing
     assert "mnist" not in table
+
+
+def test_no_mark_of_the_figure_has_the_colour_of_a_stem() -> None:
+    figure = draw_literature(beside_literature(pd.concat([rows(), rows(algorithm="randconv")])))
+    of_stems = {to_hex(one) for one in level_colours(["none", *map(str, range(10))]).values()}
+    marks = [line for line in figure.axes[0].lines if line.get_marker() in ("o", "s")]
+    looks = {(line.get_marker(), to_hex(line.get_markerfacecolor())) for line in marks}
+    assert len(looks) == len(marks) == 3
+    colours = {to_hex(line.get_color()) for line in marks} | {colour for _, colour in looks}
+    assert not colours & of_stems
 
 
 def test_the_literatures_means_are_those_of_its_three_columns() -> None:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from nasneurn.analysis.literature import COMPARED, HERE
-from nasneurn.report.style import NEUTRAL
+
+#: Of all marks: black belongs to no stem.
+INK = "black"
 
 
 def draw_literature(table: pd.DataFrame) -> Figure:
@@ -17,24 +18,25 @@ def draw_literature(table: pd.DataFrame) -> Figure:
     """
     own = (table["by"] == HERE).to_numpy()
     stems = table["method"].str.contains(",").to_numpy()
-    blue, orange = sns.color_palette("colorblind", 2)
+    # No colour: in other figures each is of a stem, and grey of the control.
     groups = [
-        (~own, NEUTRAL, "as published", "s"),
-        (own & ~stems, orange, "measured here", "o"),
-        (own & stems, blue, "measured here, with a stem", "o"),
+        (~own, "white", "as published", "s"),
+        (own & ~stems, "white", "measured here", "o"),
+        (own & stems, INK, "measured here, with a stem", "o"),
     ]
     figure = Figure(figsize=(7.5, 1.6 + 0.24 * len(table)), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(table))
-    for chosen, colour, label, shape in groups:
+    for chosen, inside, label, shape in groups:
         if chosen.any():
             axis.errorbar(
                 table["mean"][chosen],
                 places[chosen],
                 xerr=table["std"][chosen].fillna(0),
                 fmt=shape,
-                ms=5,
-                c=colour,
+                ms=5.5,
+                c=INK,
+                mfc=inside,
                 label=label,
             )
     twice = set(table["method"][table["method"].duplicated()])
