@@ -122,6 +122,26 @@ def test_bytes(page: dict[str, Any]) -> None:
     assert torch.equal(model(images), model(images.float() / 255))
 
 
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        (
+            torch.rand(3, 32, 32),
+            r"shape \(3, 32, 32\); \(N, 3, H, W\) is needed, as by images\[None\]",
+        ),
+        (torch.rand(32, 32), r"shape \(32, 32\); \(N, 3, H, W\) is needed$"),
+        (torch.rand(2, 4, 32, 32), r"shape \(2, 4, 32, 32\); \(N, 3, H, W\) is needed$"),
+        (torch.zeros(2, 3, 32, 32, dtype=torch.int64), "torch.int64; a floating point tensor"),
+        ([1.0], "images are a list; a tensor"),
+    ],
+)
+def test_what_it_cannot_take_is_one_line(page: dict[str, Any], images: Any, told: str) -> None:
+    for path in weights(page):
+        with pytest.raises(InputError, match=told) as caught:
+            load_model(path)(images)
+        assert "\n" not in str(caught.value)
+
+
 def test_a_file_of_before_it_held_the_scaling(page: dict[str, Any], tmp_path: Path) -> None:
     for path in weights(page):
         old = changed(path, tmp_path / path.name, model=None)
@@ -282,6 +302,7 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
         save_file({"x": torch.zeros(1)}, other_size, metadata=file.metadata())
     for folder in ("found", "supernets"):
         (tmp_path / folder).mkdir()
+    no_stem = edited(training, stem={"name": "of-another-version", "options": {}})
     cases = {
         tmp_path / "none.safetensors": "no saved weights can be read",
         broken: "no saved weights can be read",
@@ -294,6 +315,7 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
         ),
         changed(path, tmp_path / "supernets" / "a.safetensors", training=None): "a whole supernet",
         changed(path, tmp_path / "c.safetensors", training=another): "names code that is not of",
+        changed(path, tmp_path / "d.safetensors", training=no_stem): "d.safetensors: .*version",
         other_size: "weights of another network",
     }
     for wrong, words in cases.items():
@@ -323,11 +345,9 @@ def edited(text: str, **fields: Any) -> str:
         ("model", {"std": None}, "its model cannot be read: std: field required"),
         ("model", {"std": ["x"]}, "its model cannot be read: std.0 is 'x': "),
         ("model", {"mean": 3}, "its model cannot be read: mean is 3: "),
-        (
-            "model",
-            {"mean": [0.5]},
-            "its model cannot be read: .*a mean and its std must have as many",
-        ),
+        ("model", {"mean": [0.5]}, "its model cannot be read: mean.1: field required"),
+        ("model", {"mean": [0.5] * 4}, "its model cannot be read: mean is .*at most 3 items"),
+        ("model", {"std": [0.5, 0, 1]}, "its model cannot be read: std.1 is 0: "),
         ("model", {"plain_std": None}, "its model cannot be read: .*plain_std must both be there"),
         ("model", {"classes": []}, "its model cannot be read: classes is "),
         ("model", {"gamma": 2}, "its model cannot be read: gamma: extra inputs are"),

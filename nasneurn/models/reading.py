@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import PositiveFloat, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -17,6 +17,9 @@ from nasneurn.studies.model_card import VERSION
 from nasneurn.studies.training_unit import Training
 
 Read = TypeVar("Read", bound=Settings)
+#: A number for each channel of an image.
+Means = tuple[float, float, float]
+Deviations = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
 
 class Held(Settings):
@@ -29,19 +32,16 @@ class Held(Settings):
         classes: their names, in the order of the logits.
     """
 
-    mean: Some[float]
-    std: Some[float]
-    plain_mean: Some[float] | None = None
-    plain_std: Some[float] | None = None
+    mean: Means
+    std: Deviations
+    plain_mean: Means | None = None
+    plain_std: Deviations | None = None
     classes: Some[str]
 
     @model_validator(mode="after")
-    def _of_equal_length(self) -> Self:
+    def _has_both(self) -> Self:
         if (self.plain_mean is None) != (self.plain_std is None):
             raise ValueError("plain_mean and plain_std must both be there, or neither")
-        pairs = ((self.mean, self.std), (self.plain_mean or (), self.plain_std or ()))
-        if any(len(mean) != len(std) for mean, std in pairs):
-            raise ValueError("a mean and its std must have as many numbers")
         return self
 
 
