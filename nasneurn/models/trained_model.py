@@ -77,8 +77,12 @@ def load_model(
     training, held, state = read_saved(path)
     named = (training.architecture.code or "", training.applied_stem.name)
     refuse_code(path, [name for name in named if ":" in name], trust_code)
-    inputs, classes = _inputs(training, held, data_dir)
-    network = built(path, training, inputs, len(classes), state)
+    try:
+        inputs, classes = _inputs(training, held, data_dir)
+        network = built(path, training, inputs, len(classes), state)
+    except InputError as error:
+        told = str(error)  # of what the file names, and this version or machine does not have
+        raise InputError(told if told.startswith(f"{path}: ") else f"{path}: {told}") from error
     model = TrainedModel(network, classes, training)
     return model.requires_grad_(False).eval()
 
