@@ -1,22 +1,32 @@
 """What a training leaves when it is asked to: its answers, and its weights."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from in_process import run_command
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from tiny_bench import tiny_config
 from torch import nn
 
 from nasneurn.domains import load_suite
 from nasneurn.errors import InputError
 from nasneurn.networks.build import create_network
+from nasneurn.report.page import FORMATS
 from nasneurn.studies import inputs
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
-from nasneurn.studies.saved import read_predictions, weights_path
+from nasneurn.studies.saved import (
+    predictions_path,
+    read_predictions,
+    save_predictions,
+    save_weights,
+    weights_path,
+)
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.evaluation import Answers, accuracy
 from nasneurn.training.metrics import metrics
@@ -31,6 +41,30 @@ def study_run(out: Path, **execution: bool) -> StudyRun:
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Study:
     out = tmp_path_factory.mktemp("saved") / "out"
     return study_run(out, save_predictions=True, save_weights=True).run()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are text")
+def test_a_folder_may_have_a_name_that_is_no_text(
+    saved: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "o\udcff"
+    shutil.copytree(saved.folder, out)
+    for written in (*out.glob("accuracy.*"), *out.glob("*/*.parquet"), *out.glob("weights/*")):
+        written.unlink()
+    study = study_run(out).run()  # which gathers what is done
+    assert study.accuracy.equals(saved.accuracy)
+    assert (out / "accuracy.parquet").is_file()
+    training = study_run(out).config.units(study.store.outcomes())[0]
+    assert isinstance(training, Training)
+    answers = Answers(np.eye(3, dtype=np.float32), np.arange(3))
+    save_predictions(predictions_path(out, training.identity), {"usps": answers})
+    assert study.predictions(training.identity)["label"].tolist() == [0, 1, 2]
+    save_weights(weights_path(out, training.identity), nn.Linear(2, 3), training)
+    assert set(load(weights_path(out, training.identity).read_bytes())) == {"weight", "bias"}
+    for form in FORMATS:
+        page = tmp_path / f"p\udcff.{form}"
+        assert run_command(monkeypatch, "report", out, "--out", page, "--format", form) == 0
+        assert "accuracy" in page.read_text(encoding="utf-8")
 
 
 def test_rows_can_be_made_from_the_predictions(saved: Study) -> None:

@@ -119,6 +119,9 @@ def load_suite(
             "folder that holds <domain>/<class>/<image files>"
         )
     root, splits, size = real(root), splits and real(splits), size or folders.SIZE
+    _check_stored(root)
+    if splits is not None:
+        _check_stored(splits)
     files = _listed(root)
     request = (root, cache_dir(), size, splits)
     state = (files.digest, splits and split_files.fingerprint(splits))
@@ -126,6 +129,14 @@ def load_suite(
         listing.keep(files)
         _suites[request] = (state, _folder(files, size, splits))
     return _suites[request][1]
+
+
+def _check_stored(path: Path) -> None:
+    """Refuse a path that a configuration could not hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{str(path)!a}: is not text in UTF-8; rename it") from None
 
 
 def _listed(root: Path) -> listing.Listing:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from nasneurn import engines
 from nasneurn.algorithms import ERM
@@ -232,7 +232,7 @@ class SupernetWork:
         }
         path = inherited_path(self.place, self.unit.identity)
         with written_atomically(path) as draft:
-            save_file(kept, draft, metadata={"name": self.unit.name})
+            draft.write_bytes(save(kept, metadata={"name": self.unit.name}))
 
     def _found(self, best: Candidate) -> FoundArchitecture:
         unit = self.unit

@@ -205,8 +205,9 @@ class Study:
         with written_atomically(self.table_path(name)) as draft:
             table.to_csv(draft, index=False)
         if name == "accuracy":
-            with written_atomically(self.folder / "accuracy.parquet") as draft:
-                table.to_parquet(draft, index=False)
+            path = self.folder / "accuracy.parquet"
+            with written_atomically(path) as draft, draft.open("wb") as file:
+                table.to_parquet(file, index=False)  # by name, pyarrow takes UTF-8 alone
 
 
 def _of_one_kind(column: "pd.Series[Any]", numbers: bool) -> "pd.Series[Any]":

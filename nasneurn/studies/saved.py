@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import written_atomically
+from nasneurn.files import opened, written_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +54,9 @@ def save_predictions(path: Path, answers: Mapping[str, "Answers"]) -> None:
         )
         for target, given in answers.items()
     ]
-    with written_atomically(path) as draft:
-        parquet.write_table(pa.concat_tables(parts).unify_dictionaries(), draft)
+    # Given by name, the libraries here take UTF-8 alone; so they get open files, or give bytes.
+    with written_atomically(path) as draft, draft.open("wb") as file:
+        parquet.write_table(pa.concat_tables(parts).unify_dictionaries(), file)
 
 
 def read_predictions(path: Path) -> "pd.DataFrame":
@@ -64,13 +65,12 @@ def read_predictions(path: Path) -> "pd.DataFrame":
     Raises:
         InputError: the file cannot be read, or is another one.
     """
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: no saved predictions can be read from it (not a file)")
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path, columns=["target", "image", "label", "logits"])
+        with opened(path) as file:
+            table = parquet.read_table(file, columns=["target", "image", "label", "logits"])
         # Without what pandas wrote for itself beside the columns, which may be damaged, too.
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -95,7 +95,7 @@ def save_weights(
     Raises:
         InputError: the file cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     whole = {
         name: value.detach().clone().contiguous().cpu()
@@ -103,7 +103,7 @@ def save_weights(
     }
     known = {"training": json.dumps(training.model_dump(mode="json"), sort_keys=True)}
     with written_atomically(path) as draft:
-        save_file(whole, draft, metadata={**known, **(about or {})})
+        draft.write_bytes(save(whole, metadata={**known, **(about or {})}))
 
 
 def tell_unsaved(folder: Path, done: list[str], *, predictions: bool, weights: bool) -> None:
