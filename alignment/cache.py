@@ -16,6 +16,7 @@ from pathlib import Path
 from alignment.errors import AlignmentError
 from alignment.layers import Architecture, Layer
 from alignment.outputs import write_with
+from alignment.regular_files import opened
 from alignment.zoo import Request
 
 #: Raise it whenever the same model would be serialized differently.
@@ -103,10 +104,11 @@ class SequenceCache:
 
 
 def _read(path: Path | None) -> object:
-    if path is None or not path.is_file():  # a named pipe would let it wait for ever
+    if path is None:
         return None
     try:
-        digest, _, body = path.read_bytes().partition(b"\n")
+        with opened(path) as file:
+            digest, _, body = file.read().partition(b"\n")
         if hashlib.sha256(body).hexdigest().encode() != digest:
             return None
         value: object = json.loads(body)

@@ -15,12 +15,15 @@ import numpy as np
 from alignment.arrays import FloatArray
 from alignment.errors import AlignmentError
 from alignment.layers import Architecture
+from alignment.regular_files import opened
 
 #: How the matrix of the figure is asked for.
 PUBLISHED_MATRIX = "published"
 
 #: Values of one pair may differ by so much in a file whose numbers were rounded.
 _ROUNDING = 1e-6
+#: No similarity of any kind is larger, also none in per cent; sums of squares of such are finite.
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +154,15 @@ def read_matrix(path: str | Path | None = None) -> Matrix:
 
     Raises:
         AlignmentError: the file cannot be read, or is not such a matrix: not square, rows named
-            otherwise than columns, not of numbers, not symmetric.
+            otherwise than columns, not of numbers, of too large ones, not symmetric.
     """
     if path is None or str(path) == PUBLISHED_MATRIX:
         text = files("alignment").joinpath("data", "published_similarity.csv").read_text("utf-8")
         names, values = _read(text, "the published matrix")
         return Matrix("the published matrix", names, values, AS_PRINTED)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with opened(Path(path)) as file:
+            text = file.read().decode("utf-8-sig")
         names, values = _read(text, str(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -203,4 +207,8 @@ def _numbers(row: Sequence[str], source: str) -> FloatArray:
         raise AlignmentError(f"{source}: row {row[0]!r} is not of numbers ({error})") from error
     if not np.isfinite(numbers).all():
         raise AlignmentError(f"{source}: row {row[0]!r} has a number that is not finite")
+    if (largest := max(numbers, key=abs)) and abs(largest) > _LARGEST:
+        raise AlignmentError(
+            f"{source}: row {row[0]!r} has {largest:g}; similarities are at most {_LARGEST:g}"
+        )
     return numbers

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,8 @@ import torch
 from nni.nas.evaluator.pytorch import Lightning, LightningModule, Trainer
 from nni.nas.experiment import NasExperimentConfig
 from nni.nas.nn.pytorch import ModelSpace
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from search_spaces.batch_norms import batch_norms, recalibrate
@@ -151,9 +152,12 @@ def save_supernets(path: Path, supernets: Mapping[str, Mapping[str, Tensor]], ab
         for name, state in supernets.items()
         for key, tensor in state.items()
     }
-    partial = path.with_suffix(".part")
-    partial.write_bytes(save(tensors, metadata={"about": json.dumps(about)}))
-    os.replace(partial, path)
+    partial = path.with_name(f".{path.stem[:20]}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        partial.write_bytes(save(tensors, metadata={"about": json.dumps(about)}))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_weights(path: Path, name: str) -> dict[str, Tensor]:
@@ -163,17 +167,18 @@ def load_weights(path: Path, name: str) -> dict[str, Tensor]:
         SpaceError: the file is no such file, or holds no supernet of that name.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            keys = list(file.keys())
-            weights = {
-                key.removeprefix(f"{name}/"): file.get_tensor(key)
-                for key in keys
-                if key.startswith(f"{name}/")
-            }
+        if path.exists() and not path.is_file():  # a named pipe would let it wait for ever
+            raise OSError("not a regular file")
+        held = load(path.read_bytes())  # opened by its name, that would have to be in UTF-8
     except (SafetensorError, OSError) as error:
         raise SpaceError(f"{path} is not a readable supernet checkpoint: {error}") from None
+    weights = {
+        key.removeprefix(f"{name}/"): value
+        for key, value in held.items()
+        if key.startswith(f"{name}/")
+    }
     if not weights:
-        names = sorted({key.split("/", 1)[0] for key in keys})
+        names = sorted({key.split("/", 1)[0] for key in held})
         raise SpaceError(f"{path} holds no supernet {name!r}; it holds {', '.join(names)}")
     return weights
 

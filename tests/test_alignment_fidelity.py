@@ -98,6 +98,7 @@ def test_a_matrix_of_a_file_in_any_order_of_rows(tmp_path: Path) -> None:
         (",a,b\na,1,far\nb,0.3,1\n", "row 'a' is not of numbers"),
         (",a,b\na,1,nan\nb,nan,1\n", "row 'a' has a number that is not finite"),
         (",a,a\na,1,0\na,0,1\n", "a is there twice"),
+        (",a,b\na,1,-1e308\nb,-1e308,1\n", "row 'a' has -1e+308"),
     ],
 )
 def test_what_is_no_matrix_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:

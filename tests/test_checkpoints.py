@@ -1,5 +1,7 @@
-"""States of trainings that cannot be written or read: no training ends for them."""
+"""States of trainings that cannot be written or read: no training ends for them; of supernets."""
 
+import errno
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.units import Result
 from nasneurn.training.fit import UnfitState
 from search_spaces.checkpointing import TimedCheckpoint, readable_state
+from search_spaces.supernet import load_weights, save_supernets
 
 
 def cut(content: bytes) -> bytes:
@@ -158,3 +161,29 @@ def test_what_an_input_error_ended_is_tried_again(
         run.run()
         assert [one.identity for one in run.left(run.study.store.outcomes())] == left
     assert errors == []
+
+
+def test_of_a_supernet_that_cannot_be_saved_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafts: list[Path] = []
+
+    def full(draft: Path, content: bytes) -> None:
+        drafts.append(draft)
+        draft.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            save_supernets(tmp_path / "a.safetensors", {"a": {"b": torch.zeros(2)}}, {})
+    assert len(set(drafts)) == 2, "two processes would write to one"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are text")
+def test_a_supernet_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "s\udcff" / "a.safetensors"
+    path.parent.mkdir()
+    save_supernets(path, {"a": {"b": torch.ones(2)}}, {})
+    assert load_weights(path, "a")["b"].tolist() == [1, 1]

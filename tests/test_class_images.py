@@ -1,6 +1,7 @@
 """What is taken for an image of a class: what torchvision's ImageFolder takes; the rest is told."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,51 @@ def test_links_in_a_circle_end(root: Path) -> None:
     assert {name for name, _, _ in found.images if "/" not in name} == {
         path.name for path in cat.iterdir() if path.is_file()
     }
+
+
+def test_folders_that_link_to_each_other_are_each_entered_once(tmp_path: Path) -> None:
+    for one in range(10):
+        save(tmp_path / "class" / f"f{one}" / "0.png")
+        for other in range(10):
+            (tmp_path / "class" / f"f{one}" / f"to{other}").symlink_to(f"../f{other}")
+    found = images_below(tmp_path / "class")
+    assert [name for name, _, _ in found.images] == [f"f{one}/0.png" for one in range(10)]
+    assert found.folders == [f"f{one}" for one in range(10)]
+
+
+def test_a_folder_of_the_class_goes_by_its_own_path(tmp_path: Path) -> None:
+    save(tmp_path / "class" / "z" / "own" / "0.png")
+    save(tmp_path / "elsewhere" / "1.png")
+    (tmp_path / "class" / "a").symlink_to("z/own")
+    for name in ("c", "b"):
+        (tmp_path / "class" / name).symlink_to("../elsewhere")
+    names = [name for name, _, _ in images_below(tmp_path / "class").images]
+    assert names == ["b/1.png", "z/own/0.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="paths of POSIX")
+def test_folders_may_be_deeper_than_calls(tmp_path: Path) -> None:
+    deep = [f"{tmp_path}{'/d' * number}" for number in range(1, 1501)]
+    for folder in deep:
+        os.mkdir(folder)
+    Path(deep[-1], "0.png").touch()
+    assert len(images_below(tmp_path).images) == 1
+    Path(deep[-1], "0.png").unlink()
+    for folder in reversed(deep):  # or pytest would call itself as often, to remove them
+        os.rmdir(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, names are text")
+def test_a_root_whose_name_is_no_text_is_refused_before_its_images_are_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "scan", pytest.fail)
+    for named in (tmp_path / "su\udcff", tmp_path / "su\udcff" / "pets"):
+        root.rename(named)
+        with pytest.raises(InputError, match=r"su\\udcff.*: is not text in UTF-8; rename it"):
+            load_suite(named, size=16)
+        named.rename(root)
+        (tmp_path / "su\udcff").mkdir(exist_ok=True)
 
 
 def test_nested_images_have_a_split_file(root: Path, tmp_path: Path) -> None:

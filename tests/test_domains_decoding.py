@@ -5,7 +5,7 @@ import pytest
 from pets import save
 from PIL import Image
 
-from nasneurn.domains.decoding import decode
+from nasneurn.domains.decoding import decode, pillow
 from nasneurn.errors import InputError
 
 KINDS = {
@@ -49,6 +49,19 @@ def test_deep_grey_is_scaled_and_not_cut(tmp_path):
     Image.fromarray(shades.astype(np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(InputError, match=r"float.tiff: pixels are 32-bit floats"):
         decode(tmp_path / "float.tiff", 16)
+
+
+@pytest.mark.parametrize(("bound", "read"), [(300, True), (150, False)])
+def test_of_a_large_image_nothing_or_one_line_is_told(tmp_path, monkeypatch, recwarn, bound, read):
+    save(tmp_path / "large.png", size=(20, 20))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", bound)
+    pillow.cache_clear()
+    if read:
+        assert decode(tmp_path / "large.png", 8).shape == (8, 8, 3)
+    else:
+        with pytest.raises(InputError, match=r"large.png: not a readable image"):
+            decode(tmp_path / "large.png", 8)
+    assert not recwarn
 
 
 def test_the_central_square_is_kept(tmp_path):

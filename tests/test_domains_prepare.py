@@ -90,9 +90,12 @@ def test_mnistm_says_what_it_lacks(mnist, photos, tmp_path):
     Image.new("RGB", (40, 31)).save(photos / "small.png")
     with pytest.raises(InputError, match=r"small.png: 40 x 31 pixels; no side may be below 32"):
         prepare(["mnistm"], data_dir=mnist, photos=photos)
-    (photos / "small.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"small.png: not a readable photo"):
-        prepare(["mnistm"], data_dir=mnist, photos=photos)
+    whole = (photos / "0.png").read_bytes()
+    for broken in (b"no image", whole[:50], whole[:33] + b"\xff" * 20, whole.replace(b"ID", b"iD")):
+        (photos / "small.png").write_bytes(broken)
+        with pytest.raises(InputError, match=r"small.png: not a readable photo") as told:
+            prepare(["mnistm"], data_dir=mnist, photos=photos)
+        assert "\n" not in str(told.value)
     assert not list(mnist.glob("*mnistm*"))
 
 

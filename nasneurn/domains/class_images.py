@@ -1,11 +1,12 @@
 """The images of one class: in its folder, and in the folders below it.
 
-As torchvision's ImageFolder has it, images may lie at any depth, and folders may be links. What is
-no image by its name is passed over and counted, so that it can be told.
+As torchvision's ImageFolder has it, images may lie at any depth, and folders may be links; but a
+folder that several links lead to counts once. What is no image by its name is passed over and
+counted, so that it can be told.
 """
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def images_below(folder: Path) -> ClassImages:
         OSError: a folder cannot be read.
     """
     found = ClassImages()
-    for name, entry in _files(folder, "", found.folders, ()):
+    for name, entry in _files(folder, found.folders):
         if not is_image_name(entry.name):
             found.passed_over[_reason(entry.name)] += 1
         elif not entry.is_file():  # a named pipe, or a link to nothing
@@ -64,22 +65,34 @@ def images_below(folder: Path) -> ClassImages:
     return found
 
 
-def _files(
-    folder: Path, prefix: str, folders: list[str], above: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.is_dir():
-                yield prefix + entry.name, entry
-            elif entry.name[0] != ".":
-                status = os.stat(entry.path)
-                one = (status.st_dev, status.st_ino)
-                if one in above:  # a link to a folder that it lies in
-                    continue
-                folders.append(prefix + entry.name)
-                yield from _files(
-                    Path(entry.path), f"{prefix}{entry.name}/", folders, (*above, one)
-                )
+def _files(folder: Path, folders: list[str]) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """All files below a folder, each with its path below that; ``folders`` gets the folders.
+
+    Each folder is entered once, however many links lead to it and in whatever circles. One that
+    lies there itself is entered by its own path, and only then what links lead to, in order.
+    """
+    seen = {_identity(folder)}
+    own, linked = [("", str(folder))], deque[tuple[str, str]]()
+    while own or linked:
+        prefix, path = own.pop() if own else linked.popleft()
+        if prefix:
+            one = _identity(path)
+            if one in seen:
+                continue
+            seen.add(one)
+            folders.append(prefix[:-1])
+        with os.scandir(path) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not entry.is_dir():
+                    yield prefix + entry.name, entry
+                elif entry.name[0] != ".":
+                    below = (f"{prefix}{entry.name}/", entry.path)
+                    (linked if entry.is_symlink() else own).append(below)
+
+
+def _identity(folder: Path | str) -> tuple[int, int]:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def _reason(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import hashlib
 import io
+import warnings
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import reading
+from nasneurn.files import opened, reading
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -18,6 +21,20 @@ RECIPE_VERSION = 1
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 #: Bytes of the SHA-256 of a file that are kept.
 HASH_BYTES = 16
+
+
+@cache
+def pillow() -> ModuleType:
+    """Pillow's images, which say nothing of a large one.
+
+    Between a bound of Pillow's and its double, it warns in two lines that name a file of its own;
+    beyond that it refuses, which is told as any other fault of a file.
+    """
+    from PIL import Image
+
+    # Images are read in threads, so for the process: a context would change that of the others.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    return Image
 
 
 def file_hash(data: bytes) -> bytes:
@@ -31,7 +48,7 @@ def read_bytes(path: Path | str) -> bytes:
     Raises:
         InputError: it cannot be read.
     """
-    with reading(path), open(path, "rb") as file:
+    with reading(path), opened(Path(path)) as file:
         return file.read()
 
 
@@ -50,13 +67,14 @@ def decode(path: Path | str, size: int, data: bytes | None = None) -> npt.NDArra
     Raises:
         InputError: the file is no image, is cut off, or has a kind of pixel that is not handled.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
+    Image = pillow()
     stream = io.BytesIO(read_bytes(path) if data is None else data)
     try:
-        with Image.open(stream) as opened:
-            opened.draft("RGB", (size, size))  # lets JPEG decode at a half or less, when enough
-            image = ImageOps.exif_transpose(opened)
+        with Image.open(stream) as given:
+            given.draft("RGB", (size, size))  # lets JPEG decode at a half or less, when enough
+            image = ImageOps.exif_transpose(given)
             if image.mode in DEEP_GREY:
                 shades = np.asarray(image, dtype=np.float64) / 257
                 image = Image.fromarray(np.clip(np.rint(shades), 0, 255).astype(np.uint8))

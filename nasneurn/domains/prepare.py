@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nasneurn.domains.decoding import pillow
 from nasneurn.domains.digits import (
     DOMAINS,
     MARGIN,
@@ -31,7 +32,7 @@ from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import check_folder_target, written_atomically
+from nasneurn.files import check_folder_target, opened, written_atomically
 from nasneurn.paths import data_dir as default_data_dir
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -236,8 +237,7 @@ def _from_photos(
 
 
 def _read_photos(folder: Path) -> list[npt.NDArray[np.uint8]]:
-    from PIL import Image
-
+    Image = pillow()
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; --photos must name a folder of photos")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
@@ -249,10 +249,10 @@ def _read_photos(folder: Path) -> list[npt.NDArray[np.uint8]]:
     photos = []
     for path in paths:
         try:
-            with Image.open(path) as image:
+            with opened(path) as file, Image.open(file) as image:
                 photo = np.asarray(image.convert("RGB"), dtype=np.uint8)
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path}: not a readable photo ({error})") from error
+        except Exception as error:  # as of decode: Pillow's readers raise anything
+            raise InputError(f"{path}: not a readable photo ({one_line(error)})") from error
         if min(photo.shape[:2]) < SIZE:
             raise InputError(
                 f"{path}: {photo.shape[1]} x {photo.shape[0]} pixels; no side may be below {SIZE}"

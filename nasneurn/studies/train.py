@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from nasneurn.algorithms import ALGORITHMS
 from nasneurn.environment import environment
 from nasneurn.errors import InputError, one_line
+from nasneurn.files import opened
 from nasneurn.networks.build import create_network
 from nasneurn.networks.placement import describe_placed
 from nasneurn.progress import meter
@@ -173,7 +174,8 @@ class _Work:
         assert found is not None
         path = inherited_path(self._place, found.supernet)
         try:
-            body.load_state_dict(load_file(path))
+            with opened(path) as file:
+                body.load_state_dict(load(file.read()))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise InputError(
                 f"{path}: not the weights that {found.name} inherits ({one_line(error)}); "
