@@ -46,7 +46,7 @@ def _quotas(mount: Path, membership: Path) -> Iterator[float]:
     """Each limit that holds for this process, in cores."""
     try:
         lines = membership.read_text().splitlines()
-    except OSError:
+    except (OSError, ValueError):  # or a group whose name is no text
         return
     for line in lines:
         _, controllers, name = line.split(":", 2)

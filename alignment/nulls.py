@@ -27,6 +27,9 @@ from alignment.draws import generator
 from alignment.errors import AlignmentError
 from alignment.needleman_wunsch import AllPairs, Scoring, TokenSequence
 
+#: More shuffles tell nothing more, and take days.
+MOST_SHUFFLES = 100_000
+
 
 @dataclass(frozen=True, eq=False)
 class Null:
@@ -73,13 +76,13 @@ def permutation_null(
         sequences: as of :func:`alignment.needleman_wunsch.score_matrix`.
         scoring: the same.
         substitution: the same.
-        shuffles: at least 2; the least p-value is 1 / (shuffles + 1).
+        shuffles: from 2 to :data:`MOST_SHUFFLES`; the least p-value is 1 / (shuffles + 1).
         seed: 0 or above.
         threads: threads to compute in; they change no number.
 
     Raises:
-        AlignmentError: as :func:`alignment.needleman_wunsch.score_matrix`; too few shuffles; a
-            seed below 0.
+        AlignmentError: as :func:`alignment.needleman_wunsch.score_matrix`; too few shuffles or
+            too many; a seed below 0.
 
     >>> null = permutation_null([[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7], [8, 8]])
     >>> bool(null.p[0, 1] < 0.05), float(null.p[0, 2]), float(null.z[0, 2])
@@ -87,6 +90,8 @@ def permutation_null(
     """
     if shuffles < 2:
         raise AlignmentError(f"shuffles is {shuffles}; at least 2 are needed")
+    if shuffles > MOST_SHUFFLES:
+        raise AlignmentError(f"shuffles is {shuffles}; at most {MOST_SHUFFLES} are possible")
     if threads < 1:
         raise AlignmentError(f"threads is {threads}; it must be at least 1")
     if len(sequences) == 0:

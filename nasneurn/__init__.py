@@ -9,9 +9,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from alignment import cores as _cores
+
 # OpenMP's threads wait for each other by spinning, which makes a step take many times as long where
 # other processes want the cores, too. It is read when torch is imported, so it stands before that.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_cores.bound_threads()  # which is read then, too
 
 if TYPE_CHECKING:
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm

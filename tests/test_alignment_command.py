@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from alignment import (
 )
 from alignment.colours import PALETTE, family_colours
 from alignment.figures import embed
+from alignment.nulls import MOST_SHUFFLES
 from alignment.page import map_page
-from nasneurn.cli.align_options import read_count
+from nasneurn.cli.align_options import Shuffles, read_count
 from nasneurn.errors import InputError
 from nasneurn.networks.traced import gather
 
@@ -356,6 +358,11 @@ def test_help_is_quick_and_light() -> None:
         "assert not {'torch', 'numpy', 'numba', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_option_bounds_shuffles_as_their_function_does() -> None:
+    _, option = get_args(Shuffles)
+    assert option.max == MOST_SHUFFLES
 
 
 def test_shuffled_scores_and_support_of_branches(tmp_path: Path, session_cache: Path) -> None:

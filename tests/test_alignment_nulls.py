@@ -163,6 +163,7 @@ def test_no_sequences() -> None:
     ("options", "says"),
     [
         ({"shuffles": 1}, "shuffles is 1; at least 2"),
+        ({"shuffles": 10**11}, "shuffles is 100000000000; at most 100000"),
         ({"threads": 0}, "threads is 0"),
         ({"seed": -1}, "seed is -1; it must be 0 or above"),
     ],

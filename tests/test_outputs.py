@@ -119,6 +119,19 @@ def test_what_cannot_be_written_is_one_line(
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
+@pytest.mark.parametrize("command", [one for one in (*FOLDERS, *FILES) if one[-1] == "--out"])
+def test_an_empty_path_is_no_folder(
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in ([*command, ""], [*command[:-1], "--out="]):
+        assert "--out is empty" in refusal(monkeypatch, capfd, *words)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "where",
     [a_folder, link_to_a_device, named_pipe, link_loop, below_a_file, long_path, long_name, *LINKS],

@@ -1,6 +1,7 @@
 """What ``import nasneurn`` offers: names, types, and nothing heavy."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -83,6 +84,19 @@ def test_importing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_importing_bounds_the_threads_of_libraries() -> None:
+    code = (
+        "import os; from alignment import cores\n"
+        "cores._by_affinity, cores.available_cores = lambda: 8, lambda: 2\n"
+        "import nasneurn; print([os.environ[name] for name in cores.THREAD_VARIABLES])"
+    )
+    environment = {name: value for name, value in os.environ.items() if "_THREADS" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "['2', '2', '2']"
 
 
 def test_completion_shows_what_a_call_takes() -> None:

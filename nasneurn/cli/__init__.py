@@ -4,12 +4,12 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
 
-from alignment.cores import bound_threads
 from alignment.errors import AlignmentError
 from nasneurn.cli.ablate_command import ablate_command
 from nasneurn.cli.advise_command import advise_command, predict_command
@@ -100,15 +100,21 @@ def _end_quickly() -> None:
         gc.freeze()
 
 
+def _refuse_empty_out(words: Sequence[str]) -> None:
+    """Refuse ``--out ""``, which Typer would give to a command as the current folder."""
+    if "--out=" in words or ("--out", "") in pairwise(words):
+        raise InputError("--out is empty; name a file or a folder, or . for the current folder")
+
+
 def main() -> None:
     """Run the command; a mistake in the input is one line on stderr and exit code 2."""
     raise_on_signals()
     atexit.register(_end_quickly)
     make_lasting()
     lend_caches()
-    bound_threads()
     os.environ["MPLBACKEND"] = "Agg"  # which needs no screen; no command opens a window
     try:
+        _refuse_empty_out(sys.argv)
         status = _status_unless_interrupted()
     except INPUT_ERRORS as error:
         if os.environ.get("NASNEURN_DEBUG"):

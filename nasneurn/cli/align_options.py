@@ -113,6 +113,7 @@ Shuffles = Annotated[
     int | None,
     typer.Option(
         min=2,
+        max=100_000,  # alignment.nulls.MOST_SHUFFLES, whose module takes long to import
         help="Also score every pair with its tokens shuffled so many times: z and p in null.csv.",
     ),
 ]
