@@ -123,4 +123,10 @@ TRICKS = [
     ),
     b"? [1]\n: 2\n",
     b"stems: &s {name: none, options: {o: *s}}\n",
+    # Tags of the standard, on what they do not fit.
+    b"x: !!bool nope\n",
+    b"x: !!timestamp nope\n",
+    b'x: !!int ""\n',
+    b'x: !!int "_"\n',
+    b'x: !!float ""\n',
 ]  # fmt: skip
