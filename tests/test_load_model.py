@@ -306,9 +306,7 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
     cases = {
         tmp_path / "none.safetensors": "no saved weights can be read",
         broken: "no saved weights can be read",
-        changed(
-            path, tmp_path / "a.safetensors", training=None
-        ): "names no training, so .*weights/",
+        changed(path, tmp_path / "a.safetensors", training=None): "it names no training.*weights/",
         changed(path, tmp_path / "found" / "a.safetensors", training=None): (
             "that a found architecture inherits.*nasneurn search --config .*/config.yaml "
             "--save-weights --out ANOTHER`"

@@ -105,6 +105,6 @@ def _no_training(path: Path) -> str:
             "ANOTHER/weights"
         )
     return (
-        f"{path}: names no training, so it is no model of this package; --save-weights of a study "
-        "leaves models in the study's weights/"
+        f"{path}: no saved weights can be read from it (it names no training); --save-weights of a "
+        "study leaves models in its weights/"
     )
