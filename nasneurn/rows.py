@@ -95,7 +95,7 @@ def read_rows(path: Path, columns: Collection[str] = ()) -> "pd.DataFrame":
         headings = next(filter(None, csv.reader(io.StringIO(text, newline=""))), [])
         if len(set(headings)) < len(headings):  # pandas would give the second another name
             raise ValueError("a heading stands there twice")
-        table = pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(
             io.StringIO(text, newline=""),
             dtype={name: str for name in headings if name not in NUMBERS},
             keep_default_na=False,
