@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,11 +45,16 @@ def _is_inside(url: str) -> bool:
     return url.startswith(("file:", "data:"))
 
 
-def serious_faults(page: Any) -> list[str]:
-    """What axe finds that keeps people out, each with the first place where it stands."""
+def serious_faults(page: Any, also: Collection[str] = ()) -> list[str]:
+    """What axe finds that keeps people out, each with the first place where it stands.
+
+    Args:
+        page: an open page.
+        also: rules of axe whose advice counts, too.
+    """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     return [
         f"{one['impact']}: {one['help']}: {one['nodes'][0]['html']}"
         for one in axe.run(page).response["violations"]
-        if one["impact"] in SERIOUS
+        if one["impact"] in SERIOUS or one["id"] in also
     ]

@@ -80,6 +80,11 @@ def lines_of(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
+def same(cell: str) -> object:
+    """What a cell says: zeros at the end of a number say nothing."""
+    return float(cell) if re.fullmatch(r"-?\d+\.\d+", cell) else cell
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Both results of the project in one page; figures with few dots."""
@@ -132,7 +137,10 @@ def test_every_table_and_figure_of_the_folder_is_there(
         if path.stem != "captions":
             heading, *rows = lines_of(path)
             shown = page.cells[f"study-{number}-table-{anchor(path.stem)}"]
-            assert shown == [[name.replace("_", " ") for name in heading], *rows], path
+            assert shown[0] == [name.replace("_", " ") for name in heading], path
+            assert len(shown) == len(rows) + 1
+            for cells, row in zip(shown[1:], rows, strict=True):
+                assert list(map(same, cells)) == list(map(same, row)), path
     figures = {one["id"] for one in page.all("figure")}
     drawn = {
         f"study-{number}-figure-{anchor(path.stem)}" for path in (folder / "figures").glob("*.png")
@@ -200,6 +208,61 @@ def test_names_are_text() -> None:
     assert "$x" not in tex.replace(r"\$", "")
     assert escape_latex("a_b") in escape_latex(NASTY + "a_b")
     assert escape_markdown("a\nb") == "a b"
+
+
+def test_numbers_of_a_column_have_the_same_digits_and_the_download_is_as_it_was() -> None:
+    frame = pd.DataFrame({
+        "mean": [23.2, 20.64, float("nan")], "p_holm": [0.5, 0.031, 1e-9],
+        "whole": [0.123456, 1.5, 2.0], "n": [1, 10, 2], "name": ["1.50", "2.5", "3"],
+    })  # fmt: skip
+    table = ShownTable("t", ReportTable("About.", frame), "t.csv")
+    assert table.lines[1:] == [
+        ["23.20", "0.5", "0.123456", "1", "1.50"],
+        ["20.64", "0.031", "1.5", "10", "2.5"],
+        ["", "1e-09", "2.0", "2", "3"],
+    ]
+    page = Page(rendered([content(tables=[table])]))
+    assert page.cells["study-1-table-t"][1:] == table.lines[1:]
+    (link,) = [one for one in page.all("a") if one.get("download") == "t.csv"]
+    text = base64.b64decode(str(link["href"]).partition(",")[2]).decode()
+    assert text == frame.to_csv(index=False)
+
+
+def test_few_rows_are_counted_rightly_and_none_are_a_sentence() -> None:
+    for count, told in ((0, "0 rows"), (1, "1 row"), (2, "2 rows")):
+        frame = pd.DataFrame({"stem": ["none"] * count})
+        shown = [ShownTable("t", ReportTable("About.", frame), "t.csv")]
+        page = Page(rendered([content(tables=shown)]))
+        words = "".join(page.words)
+        assert re.search(rf", {told}$", words, re.MULTILINE)
+        for text in (words, *(rendered([content(tables=shown)], kind) for kind in ("md", "tex"))):
+            assert ("There is no row in it." in text) == (count == 0)
+        assert len(page.all("table")) == min(count, 1)
+    markdown = rendered([content(tables=shown)], "md")
+    assert "About.\n\n| stem |" in markdown
+
+
+def test_no_path_of_the_sender_is_in_a_heading(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    for name in ("a", "b"):
+        shutil.copytree(BENCH, folder / name / "bench", ignore=shutil.ignore_patterns("figures"))
+    report([folder / "a" / "bench"], out=tmp_path / "r.md", format="md")
+    assert (tmp_path / "r.md").read_text().startswith("# bench\n")
+    path, _ = report([folder / one / "bench" for one in "ab"], out=tmp_path / "r.md", format="md")
+    headings = [line for line in path.read_text().splitlines() if line.startswith(("# ", "## "))]
+    assert headings == ["# a/bench, b/bench", "## a/bench", "## b/bench"]
+
+
+def test_headings_and_links_of_the_page_name_folders_alone() -> None:
+    page = Page(rendered([content(name=f"/home/someone/{name}/vgg19", facts={}) for name in "ab"]))
+    assert "someone" not in "".join(page.words)
+    assert {"a/vgg19", "b/vgg19"} <= {word.strip() for word in page.words}
+
+
+def test_a_card_without_a_suite_ends_with_its_name() -> None:
+    text = rendered([content(suite="", name="align"), content(name="vgg19")])
+    assert "<strong>align</strong></a></p>" in text
+    assert "<strong>vgg19</strong></a>, suite digits</p>" in text
 
 
 def test_other_formats_hold_the_same_numbers(tmp_path: Path) -> None:

@@ -91,7 +91,6 @@ def alignment_content(folder: Path, *, figures: bool = True) -> Content:
             "kind": "alignment",
             "architectures": _names(tables, config["models"]),
             "compared by": options.words(),
-            "in short": options.choice_title(),
             "made with": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "again": f"{command} --out FOLDER",
         },
@@ -184,7 +183,10 @@ def _headline(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
         for name in (one for one in map(str, pairs) if one.startswith("ours, ")):
             r = published.corr(pd.to_numeric(pairs[name], errors="coerce"))
             way = name.removeprefix("ours, ")
-            yield f"Over {len(pairs)} pairs they correlate with the published: r = {r:.3f} ({way})."
+            yield (
+                f"Over {len(pairs)} pairs its similarities correlate with the published: "
+                f"r = {r:.3f} ({way})."
+            )
 
 
 def _figures(folder: Path, command: str) -> Iterator[ShownFigure]:

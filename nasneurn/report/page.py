@@ -3,7 +3,9 @@
 import base64
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.resources import files
+from os.path import normpath
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -35,9 +37,10 @@ def write_report(contents: Sequence[Content], path: Path, format: str = "html") 
     Raises:
         InputError: the file cannot be written.
     """
-    text = rendered(contents, format)
+    # Names of folders and values of others' files may be no text in UTF-8.
+    page = rendered(contents, format).encode("utf-8", "backslashreplace")
     with written_atomically(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(page)
 
 
 def rendered(contents: Sequence[Content], format: str = "html") -> str:
@@ -59,11 +62,29 @@ def rendered(contents: Sequence[Content], format: str = "html") -> str:
     }
     environment.filters.update(filters)
     environment.globals["asset"] = _asset
+    names = short_names([content.name for content in contents])
     return environment.get_template(f"report.{format}").render(
-        studies=contents,
+        studies=[replace(one, name=name) for one, name in zip(contents, names, strict=True)],
         suites=list(dict.fromkeys(content.suite for content in contents if content.suite)),
-        title=", ".join(Path(content.name).name or content.name for content in contents),
+        title=", ".join(names),
     )
+
+
+def short_names(folders: Sequence[str]) -> list[str]:
+    """The last name of each folder, with as many before it as tell it from others of that name.
+
+    >>> short_names(["/home/me/a/vgg19", "b/vgg19/", "b/photos"])
+    ['a/vgg19', 'b/vgg19', 'photos']
+    """
+    whole = [Path(normpath(Path(folder).absolute())).parts for folder in folders]
+    names = []
+    for own in whole:
+        others = {one for one in whole if one != own}
+        length = 1
+        while length < len(own) and any(one[-length:] == own[-length:] for one in others):
+            length += 1
+        names.append("/".join(own[-length:]))
+    return names
 
 
 def anchor(text: str) -> str:

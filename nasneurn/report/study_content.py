@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 
 import pandas as pd
@@ -39,7 +40,8 @@ def study_content(
     made = tables(rows)
     diagnosis = study.folder / "diagnosis"
     drawn = list(_figures(study, rows)) if figures and len(rows) else []
-    inside = list(pictures(diagnosis, f"nasneurn diagnose {study.folder}")) if figures else []
+    command = f"nasneurn diagnose {quote(str(study.folder))}"
+    inside = list(pictures(diagnosis, command)) if figures else []
     return Content(
         name=str(study.folder),
         suite=config.suite_name,
@@ -60,7 +62,7 @@ def study_content(
 
 def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     """Those that the rows give, drawn anew, and what else lies in the folder's figures."""
-    command, note = f"nasneurn figures {study.folder}", chance_note(rows)
+    command, note = f"nasneurn figures {quote(str(study.folder))}", chance_note(rows)
     with TemporaryDirectory() as folder:
         paths = draw_study(study, rows, Path(folder))
         yield from (picture(path, command, note) for path in paths)
@@ -92,5 +94,5 @@ def _rows(study: Study, rows: pd.DataFrame) -> Iterator[ShownTable]:
     for name in TABLES:
         if name != "accuracy" and study.has(name):
             frame = read_rows(study.table_path(name))
-            about = f"{len(frame)} rows of {name}.csv."
+            about = f"All of {name}.csv."
             yield ShownTable(name, ReportTable(about, frame), f"{name}.csv", shown=False)

@@ -1,6 +1,7 @@
 """What was run, and how much of it is done: the facts of a study for its report."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 import pandas as pd
 
@@ -87,7 +88,7 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "training time": _time(rows) + (", without supernets" if "search" in config.kind else ""),
         **{word: ", ".join(_values(rows, name)) for name, word in _COMPUTED.items()},
         "planned with": ", ".join(f"{name} {version}" for name, version in planned.items()),
-        "again": f"nasneurn {config.kind} --config {study.config_path} --out FOLDER",
+        "again": f"nasneurn {config.kind} --config {quote(str(study.config_path))} --out FOLDER",
     }
     return {name: value for name, value in facts.items() if value}
 

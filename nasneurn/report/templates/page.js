@@ -14,6 +14,10 @@ for (const table of document.querySelectorAll("table.data")) {
     searching: rows > 3,
   });
   if (rows > long) {
+    // The buttons of each table are a place of their own to go to.
+    const place = table.closest(".table");
+    const names = `${place.closest("section").getAttribute("aria-labelledby")} ${place.id}-title`;
+    for (const nav of place.querySelectorAll("nav")) nav.setAttribute("aria-labelledby", names);
     addEventListener("beforeprint", () => made.page.len(-1).draw());
     addEventListener("afterprint", () => made.page.len(long).draw());
   }
