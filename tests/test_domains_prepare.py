@@ -91,7 +91,9 @@ def test_mnistm_says_what_it_lacks(mnist, photos, tmp_path):
     with pytest.raises(InputError, match=r"small.png: 40 x 31 pixels; no side may be below 32"):
         prepare(["mnistm"], data_dir=mnist, photos=photos)
     whole = (photos / "0.png").read_bytes()
-    for broken in (b"no image", whole[:50], whole[:33] + b"\xff" * 20, whole.replace(b"ID", b"iD")):
+    place = whole.index(b"IDAT")  # the pixels: of these the first ten bytes, and then no chunk
+    damaged = whole[: place - 4] + bytes([0, 0, 0, 10]) + whole[place : place + 14] + b"\xff" * 40
+    for broken in (b"no image", whole[:50], damaged):
         (photos / "small.png").write_bytes(broken)
         with pytest.raises(InputError, match=r"small.png: not a readable photo") as told:
             prepare(["mnistm"], data_dir=mnist, photos=photos)
