@@ -132,6 +132,8 @@ class Choice(BaseModel):
         Raises:
             InputError: the text is no such thing.
         """
+        if not isinstance(text, str):
+            raise InputError(f"{text!r:.60} must be text, NAME or NAME:option=value")
         before, equals, _ = text.partition("=")
         if not equals:
             return cls(name=text.strip())
@@ -280,7 +282,7 @@ class Registry(Generic[T]):
         Raises:
             InputError: it names nothing, an option does not exist, or one is missing.
         """
-        choice = Choice.parse(text) if isinstance(text, str) else text
+        choice = text if isinstance(text, Choice) else Choice.parse(text)
         defaults = self.defaults(choice.name)
         for option in choice.options:
             if not defaults:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import tv_tensors
 from torchvision.models import resnet18
 from torchvision.models._utils import IntermediateLayerGetter
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms import v2
 
@@ -185,6 +186,10 @@ def by_hand():
     return model
 
 
+def detection():
+    return ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=2)
+
+
 class Container(nn.ModuleList):
     def forward(self, x):
         return x
@@ -196,6 +201,18 @@ class Container(nn.ModuleList):
         (lambda: 5, {}, "the model is a int; an nn.Module"),
         (small, {"stem": "neurm"}, "neurn"),
         (small, {"stem": nn.Conv2d(3, 3, 1)}, r"weights or buffers of its own \(weight, bias\)"),
+        (
+            small,
+            {"stem": nn.Identity},
+            "the stem is <class .*; its name, .* or a made module",
+        ),
+        (small, {"mean": [0.1, 0.2]}, "for 2 channels, which no convolution of the model takes"),
+        (small, {"std": [1, 1, 1, 1]}, "for 4 channels, which no convolution of the model takes"),
+        (
+            detection,
+            {},
+            r"a list of images; .*model\.backbone = with_stem\(model\.backbone\)",
+        ),
         (small, {"std": 0}, "std is 0; every number must be positive"),
         (small, {"mean": "x"}, "mean is 'x'; it must be a number"),
         (small, {"mean": [float("nan")]}, r"mean is \[nan\]"),
@@ -211,6 +228,39 @@ def test_what_cannot_have_a_stem(make, options, words):
     with pytest.raises(InputError, match=words) as caught:
         with_stem(make(), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "words"),
+    [
+        ({"mean": [0.1, 0.2]}, X, r"shape \(2, 3, 32, 32\); \(N, 2, H, W\) is needed$"),
+        ({"mean": 0.1}, X[0], r"shape \(3, 32, 32\); \(N, C, H, W\) is needed, as by images\[None"),
+        ({"std": [1, 2, 3]}, X.long(), "torch.int64; a floating point tensor"),
+        ({}, [X[0]], "images are a list; a tensor"),
+        ({"mean": 0.1}, [X[0]], "images are a list; a tensor"),
+    ],
+)
+def test_wrong_images_are_told_when_it_is_called(options, images, words):
+    model = with_stem(nn.Sequential(nn.Conv2d(3, 4, 3)), **options)
+    with pytest.raises(InputError, match=words) as caught:
+        model(images)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_detection_network_takes_it_as_its_message_says():
+    model = detection().eval()
+    model.backbone = with_stem(model.backbone)
+    assert set(model([X[0]])[0]) == {"boxes", "labels", "scores"}
+
+
+@torch.no_grad()
+def test_scaling_is_in_a_graph_of_torch_fx():
+    plain = resnet18(num_classes=4).eval()
+    model = with_stem(plain, mean=MEAN, std=STD)
+    taken = create_feature_extractor(model, ["layer1"])
+    assert torch.equal(taken(X)["layer1"], create_feature_extractor(plain, ["layer1"])(Y)["layer1"])
+    with pytest.raises(InputError, match="as by images"):
+        taken(X[0])
 
 
 # ---------------------------------------------------------------- other libraries' pipelines

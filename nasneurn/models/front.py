@@ -1,6 +1,7 @@
 """What stands in front of a network: the stem, and what standardizes its answers."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +9,15 @@ from torch import Tensor, nn
 from nasneurn.choices import Choice
 from nasneurn.errors import InputError
 from nasneurn.stems import STEMS
-from nasneurn.stems.leading import as_floats
+from nasneurn.stems.leading import as_floats, for_network, refuse_script
 from nasneurn.training.scaling import Standardize, Statistics
 
 
 class Front(nn.Module):
     """A stem, and the standardization of its answers; images (N, C, H, W) to as many of that shape.
 
-    Images are float from 0 to 1, or uint8, which is divided by 255. It has no state.
+    Images are float from 0 to 1, or uint8, which is divided by 255. It has no state. A stem without
+    standardization takes images of other shapes as it does alone.
 
     Attributes:
         stem: the stem.
@@ -28,9 +30,26 @@ class Front(nn.Module):
         self.scaling = nn.Identity() if scaling is None else scaling
 
     def forward(self, x: Tensor) -> Tensor:
-        """Put images through."""
+        """Put images through.
+
+        Raises:
+            InputError: they are no images, or not of as many channels as the numbers are for.
+        """
+        if isinstance(self.scaling, Standardize):
+            x = for_network(x, self.channels)
         answer: Tensor = self.scaling(self.stem(as_floats(x)))
         return answer
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels the numbers are for; None where they are for any."""
+        if not isinstance(self.scaling, Standardize):
+            return None
+        numbers = max(self.scaling.mean.numel(), self.scaling.scale.numel())
+        return None if numbers == 1 else numbers
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return cast(nn.Module, refuse_script("a network with a stem"))
 
 
 def make_front(
@@ -43,6 +62,10 @@ def make_front(
     Raises:
         InputError: there is no such stem, or the numbers are none to standardize with.
     """
+    if not isinstance(stem, nn.Module | str | Choice):
+        raise InputError(
+            f"the stem is {stem!r:.60}; its name, as 'neurn:k=5', or a made module is needed"
+        )
     made = stem if isinstance(stem, nn.Module) else STEMS.create(stem)
     if state := list(made.state_dict()):
         raise InputError(f"the stem has weights or buffers of its own ({', '.join(state)})")

@@ -1,6 +1,7 @@
 """Trained networks from their files of weights: images to logits, in one call."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from nasneurn.errors import InputError, one_line
 from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
-from nasneurn.stems.leading import as_floats
+from nasneurn.stems.leading import for_network, refuse_script
 from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
@@ -42,9 +43,16 @@ class TrainedModel(nn.Module):
         self.training_unit = training
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, classes)."""
-        logits: Tensor = self.network(as_floats(images))
+        """Logits (N, classes).
+
+        Raises:
+            InputError: the images are no floating point or uint8 tensor (N, 3, S, S).
+        """
+        logits: Tensor = self.network(for_network(images, 3))
         return logits
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        return cast(nn.Module, refuse_script("a trained network with its stem"))
 
     def extra_repr(self) -> str:
         """What it is, for ``repr``."""

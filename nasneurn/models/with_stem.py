@@ -8,6 +8,7 @@ class is made again by name where a copy is unpickled.
 
 import copy
 import copyreg
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
 from typing import Any, TypeVar
@@ -56,8 +57,10 @@ def with_stem(
         divided by 255.
 
     Raises:
-        InputError: there is no such stem, the model has one already, or is something that cannot
-            be given one any more: compiled, scripted, traced, or with a forward set by hand.
+        InputError: there is no such stem, the model has one already, takes a list of images, or is
+            something that cannot be given one any more: compiled, scripted, traced, or with a
+            forward set by hand. As many channels as there are numbers, a model of timm or
+            torchvision does not take; of others that is told when it is called.
 
     >>> import timm, torch
     >>> model = with_stem(timm.create_model("resnet18", num_classes=10), "neurn").eval()
@@ -66,6 +69,7 @@ def with_stem(
     """
     _check(model)
     front = make_front(stem, mean, std)
+    _check_channels(model, front.channels)
     weight = next((one for one in model.parameters() if one.is_floating_point()), None)
     if weight is not None:
         front = front.to(weight.device, weight.dtype)
@@ -89,12 +93,38 @@ def _check(model: object) -> None:
         raise InputError("the model is compiled; put the stem in front, then compile it")
     if hasattr(model, CHILD):
         raise InputError(f"the model has a stem already, its {CHILD}")
+    if _is_detection(model):
+        raise InputError(
+            "the model takes a list of images; give the stem to what sees them as a batch: "
+            "model.backbone = with_stem(model.backbone)"
+        )
     if by_hand := [name for name in ENTRIES if name in vars(model)]:
         raise InputError(f"the model's {by_hand[0]} was set by hand, which would pass the stem by")
     if isinstance(model, _containers()) and not _passes_on(model):
         raise InputError(
             f"the model is a {type(model).__name__}, a container with a forward of its own, which "
             "may call all that it holds; give the stem to a module that holds it"
+        )
+
+
+def _is_detection(model: nn.Module) -> bool:
+    """Whether it is one of torchvision's detection, which make a batch of a list of images."""
+    home = sys.modules.get("torchvision.models.detection.transform")
+    if home is None:
+        return False
+    return isinstance(getattr(model, "transform", None), home.GeneralizedRCNNTransform)
+
+
+def _check_channels(model: nn.Module, channels: int | None) -> None:
+    """Refuse numbers for other channels than a library's network takes, where that is sure."""
+    if type(model).__module__.partition(".")[0] not in ("timm", "torchvision"):
+        return
+    taken = {one.in_channels for one in model.modules() if isinstance(one, nn.Conv2d)}
+    # Three may also be brought to others before the first convolution.
+    if taken and channels not in (None, 3, *taken):
+        raise InputError(
+            f"mean and std are for {channels} channels, which no convolution of the model takes; "
+            "give one number, or one for each channel of the images"
         )
 
 

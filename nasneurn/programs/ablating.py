@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasneurn.programs.benching import bench_run
-from nasneurn.programs.given_words import Words
+from nasneurn.programs.given_words import Words, words
 from nasneurn.programs.opened import concluding, done, plan_of
 from nasneurn.studies.ablations import grids_of, parse_groups, usual_of, variants_in, variants_of
 from nasneurn.studies.bench_config import BenchConfig
@@ -101,7 +101,7 @@ def ablate(
             execution=execution,
             read_images=read_images,
         )
-        for placements, stems in grids_of(variants_of(parse_groups(groups))).items()
+        for placements, stems in grids_of(variants_of(parse_groups(words(groups)))).items()
     ]
     config = plans[0].config
     for plan in plans[1:]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nasneurn.errors import InputError
 from nasneurn.located import at
+from nasneurn.stems.stem_checks import check_images
 
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 
@@ -30,14 +31,9 @@ def as_batch(x: Tensor) -> Tensor:
     """
     if is_traced(x):
         return cast(Tensor, recorded(as_batch, x))
-    if not isinstance(x, Tensor):
-        raise InputError(
-            f"images are a {type(x).__name__}; a tensor (N, C, H, W) is needed. PIL images, and "
-            "images with labels, are for nasneurn.transforms.NeuRN"
-        )
+    x = as_floats(x)
     if x.ndim < 2:
         raise InputError(f"images have shape {tuple(x.shape)}; (H, W) at the least is needed")
-    x = as_floats(x)
     if x.ndim == 4:
         return x
     if x.ndim == 2:
@@ -155,7 +151,37 @@ def refuse_script(name: str) -> Any:
 
 
 def as_floats(x: Tensor) -> Tensor:
-    """Images as they are, but uint8 as float32 from 0 to 1."""
+    """Images as they are, but uint8 as float32 from 0 to 1.
+
+    Raises:
+        InputError: they are no tensor.
+    """
     if is_traced(x):
         return cast(Tensor, recorded(as_floats, x))
+    if not isinstance(x, Tensor):
+        raise InputError(
+            f"images are a {type(x).__name__}; a tensor (N, C, H, W) is needed. PIL images, and "
+            "images with labels, are for nasneurn.transforms.NeuRN"
+        )
     return x.to(torch.float32) / FULL if x.dtype == torch.uint8 else x
+
+
+def for_network(x: Tensor, channels: int | None = None) -> Tensor:
+    """Images (N, C, H, W) as they are, but uint8 as float32 from 0 to 1.
+
+    Args:
+        x: the images.
+        channels: how many there must be, or one in place of these; None is any number.
+
+    Raises:
+        InputError: they are no floating point or uint8 tensor of that shape.
+    """
+    if is_traced(x):
+        return cast(Tensor, recorded(for_network, x, channels))
+    x = as_floats(x)
+    if x.ndim != 4 or (channels is not None and x.shape[1] not in (1, channels)):
+        one = ", as by images[None]" if x.ndim == 3 else ""
+        wanted = "C" if channels is None else channels
+        raise InputError(f"images have shape {tuple(x.shape)}; (N, {wanted}, H, W) is needed{one}")
+    check_images(x)
+    return x

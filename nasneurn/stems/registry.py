@@ -102,6 +102,10 @@ def create_stem(name: str, **options: Any) -> "nn.Module":
     """
     from torch import nn
 
+    if not isinstance(name, str):
+        raise InputError(
+            f"the stem is {name!r:.60}; its name is needed, as 'neurn:k=5'; a module is one already"
+        )
     choice = Choice.parse(name)
     for option in options:
         if option in choice.options:
