@@ -24,13 +24,18 @@ from test_changed_images import planned
 
 from alignment.cache import SequenceCache
 from alignment.errors import AlignmentError
+from alignment.outputs import prepare_folder
+from alignment.printed import read_matrix
 from alignment.zoo import Request, resolve
 from nasneurn.api import read_config
 from nasneurn.domains import digits, file_hashes, listing, load_suite
+from nasneurn.domains.decoding import read_bytes
+from nasneurn.domains.prepare import prepare
 from nasneurn.errors import InputError
 from nasneurn.networks.found import FoundArchitecture, choose_found, read_found, write_found
 from nasneurn.networks.weight_files import read_weights
 from nasneurn.prediction.model_file import read_model
+from nasneurn.report.content import picture
 from nasneurn.rows import read_rows
 from nasneurn.search.scores import Scores
 from nasneurn.studies.bench_config import BenchConfig
@@ -41,6 +46,7 @@ from nasneurn.studies.standing import progress_of
 from nasneurn.studies.store import Outcomes
 from search_spaces.checkpointing import readable_state
 from search_spaces.errors import SpaceError
+from search_spaces.supernet import load_weights
 
 #: Cases in all.
 CASES = int(os.environ.get("NASNEURN_FUZZ", "2000"))
@@ -305,3 +311,42 @@ def test_no_one_waits_for_a_named_pipe(kinds: list[Kind], tmp_path: Path) -> Non
         except TOLD as error:
             told = str(error)
         assert not told or str(path) in told
+
+
+def drawn(path: Path) -> None:
+    picture(path, "nasneurn figures")
+
+
+def photo(path: Path) -> None:
+    for other in ("a.png", "b.png"):
+        pets.save(path.with_name(other), size=(40, 40))
+    (path.parent / "mnist").mkdir()
+    for split in ("train", "test"):
+        (path.parent / "mnist" / f"mnist_{split}.npz").write_bytes(npz())
+    prepare(["mnistm"], data_dir=path.parent / "mnist", photos=path.parent)
+
+
+#: Further readers of files by name, of folders that come from elsewhere.
+READERS: dict[str, Callable[[Path], Any]] = {
+    "heatmap.png": drawn,
+    "config.yaml": lambda path: prepare_folder(path.parent),
+    "own.csv": read_matrix,
+    "0.png": photo,
+    "1.png": read_bytes,
+    "net.safetensors": lambda path: load_weights(path, "a"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are needed")
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("name", READERS)
+def test_nor_for_one_in_a_folder_from_elsewhere(name: str, linked: bool, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / name
+    path.parent.mkdir()
+    os.mkfifo(tmp_path / "pipe" if linked else path)
+    if linked:
+        path.symlink_to(tmp_path / "pipe")
+    with pytest.raises(TOLD) as told:
+        READERS[name](path)
+    assert name in str(told.value)
+    assert "\n" not in str(told.value)
