@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _cores.bound_threads()  # which is read then, too
 
 if TYPE_CHECKING:
+    from nasneurn import transforms as transforms
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
     from nasneurn.api import ablate, align, bench, load_study, search
     from nasneurn.domains import load_suite
@@ -74,6 +75,8 @@ _HOME = {
     "search": "nasneurn.api",
     "with_stem": "nasneurn.models.with_stem",
 }
+#: Modules that are loaded when they are first used; what else is in the package is imported.
+_SUBMODULES = ("transforms",)
 #: What is called otherwise in its home.
 _THERE = {"Study": "ShownStudy"}
 
@@ -114,14 +117,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # which would take a misspelt name for one of these
 
-        return version("nasneurn")
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), _THERE.get(name, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("nasneurn")
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), _THERE.get(name, name))
+        if name in _SUBMODULES:
+            return import_module(f"nasneurn.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -59,8 +59,8 @@ def create_network(
 
     if not isinstance(name, str):
         raise InputError(
-            f"the network is {name!r:.60}; its name is needed, as 'resnet18', or the import path of "
-            "its class or function, as 'package.module:Name'"
+            f"the network is {name!r:.60}; its name is needed, as 'resnet18', or the import path "
+            "of its class or function, as 'package.module:Name'"
         )
     check_known("adaptation", adaptation, get_args(Adapting))
     named = resolve_architectures([name])
