@@ -41,6 +41,17 @@ def written_atomically(path: Path) -> Iterator[Path]:
                 draft.unlink()
 
 
+def folder_named(out: Path | str) -> Path:
+    """The folder of results that a program names; an empty name would be the current one.
+
+    Raises:
+        InputError: it is empty.
+    """
+    if not str(out):
+        raise InputError("out is empty; name a folder, or . for the current one")
+    return Path(out)
+
+
 def check_file_target(path: Path) -> None:
     """See that a file can be written there; nothing is written yet.
 

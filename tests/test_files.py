@@ -1,10 +1,12 @@
 import os
+from pathlib import Path
 
 import pytest
 
+import nasneurn
 from alignment.drafts import FORGOTTEN, draft_of
 from nasneurn.errors import InputError
-from nasneurn.files import written_atomically
+from nasneurn.files import folder_named, written_atomically
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -65,3 +67,20 @@ def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path):
         written_atomically(tmp_path / "file" / "inner") as draft,
     ):
         draft.write_text("")
+
+
+def test_a_program_names_no_folder_by_nothing():
+    with pytest.raises(InputError, match="out is empty"):
+        folder_named("")
+    assert folder_named(".") == folder_named(Path(".")) == Path()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["bench", "ablate", "search"])
+def test_nor_does_a_call(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = {"suite": "builtin", "sources": "print", "seeds": 1, "budget": "quick"}
+    first = {"bench": "lcnet_050", "ablate": "scope", "search": "spos"}[call]
+    with pytest.raises(InputError, match="out is empty"):
+        getattr(nasneurn, call)(first, **usual, out="")
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasneurn.files import folder_named
 from nasneurn.programs.benching import bench_run
 from nasneurn.programs.given_words import Words, words
 from nasneurn.programs.opened import concluding, done, plan_of
@@ -106,7 +107,7 @@ def ablate(
     config = plans[0].config
     for plan in plans[1:]:
         config = plan.config.added_to(config)
-    return StudyRun(config, Path(out), execution, extend=True, trust_code=trust_code)
+    return StudyRun(config, folder_named(out), execution, extend=True, trust_code=trust_code)
 
 
 #: An ablation that is planned and not yet run.

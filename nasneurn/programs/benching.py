@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nasneurn.files import folder_named
 from nasneurn.programs.given_words import Words, seeds_of, words
 from nasneurn.programs.opened import concluding, finish, plan_of
 from nasneurn.studies.bench_config import plan_bench
@@ -97,7 +98,7 @@ def bench(
         device=execution.device,
         read_images=read_images,
     )
-    return StudyRun(config, Path(out), execution, extend=extend, trust_code=trust_code)
+    return StudyRun(config, folder_named(out), execution, extend=extend, trust_code=trust_code)
 
 
 #: A study that is planned and not yet run.

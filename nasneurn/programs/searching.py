@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nasneurn.files import folder_named
 from nasneurn.programs.given_words import Words, seeds_of, words
 from nasneurn.programs.opened import concluding, finish, plan_of
 from nasneurn.studies.run import Execution, StudyRun
@@ -102,7 +103,7 @@ def search(
         if quality is None
         else QualityConfig.checked(**{**fields, "architectures": quality})
     )
-    folder = Path(out) if out is not None else Path("results") / config.folder_name
+    folder = folder_named(out) if out is not None else Path("results") / config.folder_name
     run = StudyRun(config, folder, execution, extend=extend)
     assert isinstance(run.config, SearchConfig)
     refuse_idle(changes or {}, run.config)
