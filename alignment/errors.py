@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+#: What PyYAML raises of a value that its tag does not fit, as ``!!bool nope``.
+WRONG_TAGS = (LookupError, AttributeError, TypeError)
+
 
 class AlignmentError(ValueError):
     """A model name, an option or a file cannot be used as asked.

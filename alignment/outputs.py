@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignment.drafts import draft_of
-from alignment.errors import AlignmentError
+from alignment.errors import WRONG_TAGS, AlignmentError
 from alignment.regular_files import opened, place_of
 
 #: How figures are written: as PNG alone, or with a vector copy beside each.
@@ -40,9 +40,6 @@ FILES = (
     CAPTIONS_FILE,
     *(f"{figure}.{kind}" for figure in FIGURES for kind in FIGURE_FORMATS),
 )
-
-#: What PyYAML raises of a value that its tag does not fit, as ``!!bool nope``.
-WRONG_TAGS = (LookupError, AttributeError, TypeError)
 
 #: The file that says what an alignment was made with, and the kind that it names.
 CONFIG, KIND = "config.yaml", "align"

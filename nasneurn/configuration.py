@@ -7,7 +7,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from alignment.outputs import WRONG_TAGS
+from alignment.errors import WRONG_TAGS
 from nasneurn.choices import Choice, check_known
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically

@@ -397,7 +397,7 @@ def test_stems_that_are_not_there(study: Path) -> None:
         predict(study, control="grey")
     with pytest.raises(InputError, match="no stem beside none"):
         predict(study, stems="none")
-    with pytest.raises(InputError, match="holds no study"):
+    with pytest.raises(InputError, match="nothing does not exist"):
         predict(study / "nothing")
 
 

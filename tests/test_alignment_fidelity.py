@@ -286,6 +286,7 @@ def test_files_of_a_comparison(tmp_path: Path, fidelity: Fidelity) -> None:
         "published_rule.csv",
         "published.png",
         "published_as_they_are.png",
+        "captions.txt",
     ]
     with paths[0].open() as file:
         header, *rows = csv.reader(file)

@@ -149,7 +149,7 @@ def test_what_is_finished_is_shown_though_the_images_changed(
     (root / "photo" / "cat" / "0.png").unlink()
     with pytest.raises(InputError, match="`nasneurn figures` shows it"):
         run(planned(root), study.folder)
-    monkeypatch.setattr(remake, "remake", lambda study: [])
+    monkeypatch.setattr(remake, "remake", lambda study, figure_format: [])
     figures_command(study.folder)
     assert len(study.accuracy) == 6
 

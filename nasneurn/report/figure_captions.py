@@ -62,7 +62,7 @@ def caption_of(name: str) -> str:
 def full_caption(name: str, note: str = "") -> str:
     """What a figure shows, with a caution after it if there is one.
 
-    >>> full_caption("ranks", "few trainings")[-38:]
+    >>> full_caption("ranks", "few trainings")[-39:]
     "Nemenyi's test. Caution, few trainings."
     """
     return f"{caption_of(name)} Caution, {note}." if note else caption_of(name)
