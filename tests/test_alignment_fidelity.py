@@ -297,7 +297,7 @@ def test_files_of_a_comparison(tmp_path: Path, fidelity: Fidelity) -> None:
         fidelity.compared[PRINTED].agreement.pearson, abs=1e-4
     )
     assert np.allclose(numbers[:, 1] - numbers[:, 0], numbers[:, 2], atol=2e-4)
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[3:])
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths[3:5])
 
 
 # -- the command
