@@ -72,7 +72,7 @@ def write_all(
     """
     check_known("figure format", figure_format, FIGURE_FORMATS)
     prepare_folder(folder)
-    before = _held(folder)
+    before = _held(folder) if figures else {}
     with suppress(OSError):
         (folder / CONFIG).unlink()
     written = write_tables(outcome, folder)

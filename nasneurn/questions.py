@@ -273,8 +273,9 @@ def report(
 
 
 def _content(folder: Path, trust_code: bool, figures: bool) -> "Content":
+    from alignment.outputs import KIND
     from nasneurn.configuration import read_yaml
-    from nasneurn.report.alignment_content import KIND, alignment_content
+    from nasneurn.report.alignment_content import alignment_content
     from nasneurn.report.study_content import study_content
 
     config = folder / "config.yaml"

@@ -10,15 +10,13 @@ import pandas as pd
 
 from alignment.errors import AlignmentError
 from alignment.options import Options
+from alignment.pictures import CAPTIONS
 from alignment.presets import default_preset, nearest_preset, preset_options
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError, listed
 from nasneurn.report.content import MOST_SHOWN, Content, ShownFigure, ShownTable, picture
 from nasneurn.report.tables import ReportTable
 from nasneurn.rows import read_rows
-
-#: The kind that its configuration names.
-KIND = "align"
 
 #: What each table holds, in the order of the page.
 TABLES = {
@@ -41,7 +39,6 @@ WIDE = frozenset({"tokens", "similarity", "scores"})
 #: What of ``tokens`` is shown.
 LENGTHS = "How long they are in tokens, with parameters and multiply-adds."
 SIZES = ["name", "family", "length", "params", "flops"]
-FIGURES = ("heatmap", "map", "published", "published_as_they_are", "tree", "silhouette")
 
 #: Columns with names and words; what else looks like a number is one.
 WORDS = frozenset(
@@ -190,7 +187,7 @@ def _headline(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
 
 
 def _figures(folder: Path, command: str) -> Iterator[ShownFigure]:
-    for name in FIGURES:
+    for name in CAPTIONS:  # which are in the order of the page
         path = folder / f"{name}.png"
         if path.exists():
             yield picture(path, command)

@@ -1,6 +1,7 @@
 """What a table or figure must say of its rows: their seeds, and the accuracy at home."""
 
 import textwrap
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -48,7 +49,15 @@ def notes_of(rows: pd.DataFrame, width: float) -> list[str]:
         rows: with the columns of ``accuracy.csv``.
         width: of the lines, in inches.
     """
-    notes = [line for line in (selection_of(rows), chance_note(rows)) if line]
+    return in_lines((selection_of(rows), chance_note(rows)), width)
+
+
+def in_lines(notes: Iterable[str], width: float) -> list[str]:
+    """Notes as lines of a figure that is so many inches wide, each beginning one; empty ones none.
+
+    >>> in_lines(["", "one", "two"], 4)
+    ['one', 'two']
+    """
     return [line for note in notes for line in textwrap.wrap(note, max(30, int(12 * width)))]
 
 

@@ -1,6 +1,5 @@
 """Figures of what each stem adds; rows with gaps are drawn with them."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from alignment.drawing import size_of
 from nasneurn.analysis.cells import cross_domain, levels, mean_over
 from nasneurn.analysis.comparisons import compare, differences
-from nasneurn.report.captions import notes_of, randomness, seeds_of
+from nasneurn.report.captions import in_lines, notes_of, randomness, seeds_of
 from nasneurn.report.style import (
     GAINS,
     MANY,
@@ -121,7 +120,7 @@ def draw_overall(rows: pd.DataFrame) -> Figure:
     title = (
         f"Mean over domains not trained on, {seeds_of(rows)}; {randomness(table, '95% interval')}"
     )
-    figure.suptitle("\n".join(_lines(title, figure)), fontsize=11)
+    figure.suptitle("\n".join(in_lines([title], figure.get_figwidth())), fontsize=11)
     draw_legend(figure, handles, marks, loc="outside lower center", ncols=min(COLUMNS, len(marks)))
     return figure
 
@@ -158,7 +157,8 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
         ncols=min(len(found), 2 + columns),
     )
     title = f"Each stem against none, means of {seeds}"
-    figure.suptitle("\n".join(filter(None, [title, *_lines(left_out, figure)])), fontsize=11)
+    lines = [title, *in_lines([left_out], figure.get_figwidth())]
+    figure.suptitle("\n".join(lines), fontsize=11)
     return figure
 
 
@@ -180,8 +180,7 @@ def draw_effects_on(rows: pd.DataFrame, axis: Axes) -> Axes:
     draw_legend(axis, _effect_handles(found), found, fontsize=8)
     width = size_of(axis)[0]
     told = [f"Each stem against none, means of {seeds}", left_out]
-    lines = [line for one in told for line in textwrap.wrap(one, max(30, int(12 * width)))]
-    axis.set_title("\n".join([*lines, *notes_of(rows, width)]), fontsize=9)
+    axis.set_title("\n".join([*in_lines(told, width), *notes_of(rows, width)]), fontsize=9)
     return axis
 
 
@@ -202,11 +201,6 @@ def _effect_handles(found: Sequence[str]) -> list[Any]:
         mpl.lines.Line2D([], [], color=colours[level], marker="o", ms=4.5) for level in found[1:]
     ]
     return [mpl.lines.Line2D([], [], color=NEUTRAL, lw=2), *dots]
-
-
-def _lines(note: str, figure: Figure) -> list[str]:
-    """A note in lines that the figure has room for."""
-    return textwrap.wrap(note, max(30, int(12 * figure.get_figwidth())))
 
 
 def _draw_effect(
@@ -277,6 +271,6 @@ def draw_differences(rows: pd.DataFrame) -> Figure:
     bar.set_label("percentage points")
     title = f"Accuracy against none, means of {seeds}"
     notes = [left_out, f"architectures: {fewer}" if fewer else ""]
-    lines = [line for note in (title, *notes) for line in _lines(note, figure)]
+    lines = in_lines((title, *notes), figure.get_figwidth())
     figure.suptitle("\n".join(lines), fontsize=11)
     return figure
