@@ -156,9 +156,9 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
         loc="outside lower center",
         ncols=min(len(found), 2 + columns),
     )
-    title = f"Each stem against none, means of {seeds}"
-    lines = [title, *in_lines([left_out], figure.get_figwidth())]
-    figure.suptitle("\n".join(lines), fontsize=11)
+    title = [f"Each stem against none, means of {seeds}"]
+    title += in_lines([left_out], figure.get_figwidth())
+    figure.suptitle("\n".join(title), fontsize=11)
     return figure
 
 

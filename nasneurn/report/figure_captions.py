@@ -37,8 +37,8 @@ CAPTIONS = {
     "layers": "How alike the layers of networks without and with the stem are (linear CKA).",
     "corruptions": "Accuracy under corruptions of five severities.",
     "rescued": "Share of images that are right with the stem alone, and without it alone.",
-    "ablation": "What each form of NeuRN adds, against plain NeuRN and against none: a dot with "
-    "its interval.",
+    "ablation": "What each form of NeuRN adds, against plain NeuRN and against none: a dot, "
+    "with its interval where there are seeds for one.",
     "images": "Images that the stem rescues and loses, with what the network looks at where that "
     "was computed.",
     **ALIGNED,
