@@ -405,6 +405,11 @@ def test_budgets_exist_for_every_space() -> None:
         space_budget("spos", "quik")
 
 
+def test_any_budget_of_trainings_is_one_of_a_search() -> None:
+    for space in ("spos", "autoformer", "own:Space"):
+        assert space_budget(space, "single-source-digits") == space_budget(space, "standard")
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from nasneurn.choices import check_known
 from nasneurn.configuration import Settings
 from nasneurn.plain_values import Count, Name
-from nasneurn.training.protocol import Optimization
+from nasneurn.training.protocol import BUDGETS, Optimization
 
 
 class SupernetBudget(Settings):
@@ -103,8 +103,9 @@ def _budget(settings: dict[str, Any], *parts: dict[str, Any]) -> SpaceBudget:
 _VIT: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.05}
 
 #: By space and name. On two CPU cores ``quick`` takes two minutes for each supernet, and
-#: ``standard`` five; ``paper`` has the published supernets and wants a GPU. A space of the user's
-#: own is trained as ``other`` says.
+#: ``standard`` five; ``paper`` has the published supernets and wants a GPU. That of
+#: ``single-source-digits``, a budget of trainings, is ``standard``. A space of the user's own is
+#: trained as ``other`` says.
 SUPERNET_BUDGETS: dict[str, dict[str, SpaceBudget]] = {
     "spos": {
         "quick": _budget(_SMALL_SPOS, _QUICK, {"learning_rate": 4e-3}),
@@ -131,5 +132,5 @@ def space_budget(space: str, name: str) -> SpaceBudget:
         InputError: there is no such budget.
     """
     named = SUPERNET_BUDGETS[space if space in SUPERNET_BUDGETS else "other"]
-    check_known("budget", name, named)
-    return named[name]
+    check_known("budget", name, BUDGETS)
+    return named.get(name, named["standard"])
