@@ -14,6 +14,9 @@ class ERM:
     tensor(0.3133)
     """
 
+    #: See :class:`nasneurn.algorithms.interface.Hooks`.
+    capturable = True
+
     def loss(
         self,
         network: nn.Module,

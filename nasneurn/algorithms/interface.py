@@ -80,6 +80,10 @@ class Hooks(Protocol):
     #: is 1 where it is not there.
     least_sources: int
     least_images: int
+    #: Whether the loss of a batch is the same operations each time, drawn from no generator but the
+    #: GPU's and waiting for nothing: then steps on a GPU are taken as CUDA graphs, which are
+    #: launched as one. False where it is not there.
+    capturable: bool
 
     def prepare(self, network: nn.Module, task: Task) -> nn.Module | None:
         """Get ready, once, before the first step and also before a training is continued.

@@ -29,6 +29,7 @@ from nasneurn.studies.saved import predictions_path, save_predictions, save_weig
 from nasneurn.studies.starting_weights import body_of, start
 from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Place, Result, Row
+from nasneurn.training.captured import CannotCapture
 from nasneurn.training.devices import LIGHTNING_PRECISION
 from nasneurn.training.early_stopping import HeldOutSelection, OracleSelection
 from nasneurn.training.evaluation import Answers, accuracy, answers
@@ -47,18 +48,21 @@ def train_and_measure(training: Training, place: Place) -> Result:
     """Do a training; killed and called again, it continues and gives the same rows.
 
     Where the memory does not hold a batch, it is halved once and gradients are accumulated. A state
-    that does not fit the training, as of another version of a library, is given up.
+    that does not fit the training, as of another version of a library, is given up. A network whose
+    steps cannot be captured is trained without.
     """
     try:
         return _within_memory(training, place)
     except UnfitState as unfit:
         discard(unfit.path, unfit.error)
         return _within_memory(training, place)
+    except CannotCapture:
+        return _within_memory(training, place, capture=False)
 
 
-def _within_memory(training: Training, place: Place) -> Result:
+def _within_memory(training: Training, place: Place, *, capture: bool = True) -> Result:
     try:
-        return _Work(training, place, halves=1).result()
+        return _Work(training, place, halves=1, capture=capture).result()
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
@@ -93,8 +97,12 @@ def _telling() -> Iterator[None]:
 
 
 class _Work:
-    def __init__(self, training: Training, place: Place, halves: int) -> None:
+    def __init__(
+        self, training: Training, place: Place, halves: int, *, capture: bool = True
+    ) -> None:
         self._training = training
+        #: A compiled network launches its kernels in its own way.
+        self._capture = capture and not place.compiled
         self._place = place
         self._halves = halves
         self._device = torch.device(place.device)
@@ -217,6 +225,7 @@ class _Work:
                     *self._curves(selection),
                 ],
                 resume_from=readable_state(checkpoint),
+                capture=self._capture,
                 precision=LIGHTNING_PRECISION[self._training.precision],
                 accumulate_grad_batches=self._halves,
             )
@@ -331,6 +340,6 @@ class _Work:
                 "device": self._device.type,
                 "precision": training.precision,
                 "torch": versions["torch"],
-                "nasneurn": versions["nasneurn"],
+                "nasneurn": versions.get("nasneurn", "none"),
                 "commit": versions.get("commit", "none"),
             }

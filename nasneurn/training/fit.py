@@ -106,6 +106,10 @@ def averaging(decay: float) -> list[pl.Callback]:
     return [EMAWeightAveraging(decay=decay, use_buffers=False)]
 
 
+def _can_capture(algorithm: Algorithm, device: torch.device) -> bool:
+    return device.type == "cuda" and getattr(algorithm, "capturable", False)
+
+
 def fit(
     network: nn.Module,
     loader: ShuffledBatches,
@@ -118,6 +122,7 @@ def fit(
     body: Body | None = None,
     callbacks: Sequence[pl.Callback] = (),
     resume_from: Path | None = None,
+    capture: bool = False,
     **trainer_options: Any,
 ) -> None:
     """Train a fixed network on each batch of ``loader`` in turn, in place, on ``device``.
@@ -126,14 +131,19 @@ def fit(
         body: the part of the network whose layers ``optimization`` names, if it names any.
         callbacks: more of Lightning's callbacks.
         resume_from: a checkpoint that one of them wrote; training continues after it.
+        capture: take the steps as CUDA graphs, if this is a GPU and the algorithm says that its
+            loss can be captured.
         trainer_options: further options of ``pytorch_lightning.Trainer``, such as ``precision``.
 
     Raises:
         InputError: the loss is not finite.
         UnfitState: training cannot go on from ``resume_from``.
+        CannotCapture: the network's steps cannot be captured.
     """
-    steps = len(loader) // trainer_options.get("accumulate_grad_batches", 1)
-    module = ClassificationModule(optimization, algorithm, steps, seed, body)
+    parts = trainer_options.get("accumulate_grad_batches", 1)
+    steps = len(loader) // parts
+    captured = capture and parts == 1 and _can_capture(algorithm, device)
+    module = ClassificationModule(optimization, algorithm, steps, seed, body, captured=captured)
     module.set_model(network)
     if hook(algorithm, "prepare") is not None:  # else no one asks how many classes there are
         with torch.no_grad(), evaluating(network):

@@ -1,19 +1,23 @@
 """The LightningModule that trains fixed networks and supernets alike."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from nasneurn.algorithms import Algorithm, Task
 from nasneurn.algorithms.interface import hook, takes_domains
 from nasneurn.training.augmentation import shifted
+from nasneurn.training.captured import CapturedStep
 from nasneurn.training.fine_tuning import Body, freeze, parameter_groups
 from nasneurn.training.protocol import Optimization
 
@@ -31,6 +35,7 @@ class ClassificationModule(pl.LightningModule):
         steps: optimizer steps of the whole training, which the schedule spans.
         seed: of the draws in the steps; weights are drawn by whoever makes the network.
         body: the part of ``model`` whose layers ``optimization`` names, if it names any.
+        captured: whether steps are CUDA graphs; see :mod:`nasneurn.training.captured`.
     """
 
     def __init__(
@@ -40,6 +45,8 @@ class ClassificationModule(pl.LightningModule):
         steps: int,
         seed: int,
         body: Body | None = None,
+        *,
+        captured: bool = False,
     ) -> None:
         super().__init__()
         self._optimization = optimization
@@ -48,6 +55,9 @@ class ClassificationModule(pl.LightningModule):
         self._with_domains = takes_domains(algorithm)
         self._steps = steps
         self._seed = seed
+        self._captured = captured
+        #: Takes whole steps, where they are captured.
+        self._step: CapturedStep | None = None
         self._body = body if optimization.tunes_layers else None
         #: Batch norms that stay in evaluation mode, whoever sets the network to training.
         self._resting = freeze(body, optimization.frozen) if body and optimization.frozen else []
@@ -98,14 +108,43 @@ class ClassificationModule(pl.LightningModule):
         if begin is not None and batch_idx % self.trainer.accumulate_grad_batches == 0:
             with torch.autocast(images.device.type, enabled=False):
                 begin(self._model, batch_idx // self.trainer.accumulate_grad_batches)
+        if self._captured:
+            if self._step is None:
+                optimizer = self.optimizers(use_pl_optimizer=False)
+                assert isinstance(optimizer, torch.optim.Optimizer)
+                self._step = CapturedStep(self._loss, optimizer)
+            return self._step(images, labels)
         given = {}
         if self._with_domains:
             given["domains"] = domains[0] if domains else torch.zeros_like(labels)
         return self._algorithm.loss(self, images, labels, self._criterion, **given)
 
-    def optimizer_step(self, epoch: int, batch_idx: int, *rest: Any, **options: Any) -> None:
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self._algorithm.loss(self, images, labels, self._criterion)
+
+    def backward(self, loss: Tensor, *rest: Any, **options: Any) -> None:
+        """Compute the gradients, unless a captured step has used them already."""
+        if not self._captured:
+            super().backward(loss, *rest, **options)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Drop the gradients, which a captured step does by itself."""
+        if not self._captured:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
         """Take a step, and tell the algorithm of it."""
-        super().optimizer_step(epoch, batch_idx, *rest, **options)
+        if self._captured:
+            assert optimizer_closure is not None
+            optimizer_closure()
+        else:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         end = hook(self._algorithm, "after_step")
         if end is not None:
             end(self._model, (batch_idx + 1) // self.trainer.accumulate_grad_batches)
