@@ -1,6 +1,7 @@
 """Steps as CUDA graphs: on a GPU, and their order of work on any machine."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from nasneurn.algorithms import ALGORITHMS, ERM
 from nasneurn.algorithms.weight_averages import EMA
 from nasneurn.networks import create_network
 from nasneurn.progress import meter
+from nasneurn.stems import STEMS, create_stem
 from nasneurn.training import fit as fitting
 from nasneurn.training import module
-from nasneurn.training.captured import WARM_UP, CannotCapture, CapturedStep
+from nasneurn.training.captured import WARM_UP, CapturedStep
 from nasneurn.training.fine_tuning import Body
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches
@@ -118,6 +120,56 @@ def test_whole_steps_go_on_from_a_checkpoint(run_again: type[RunAgain], tmp_path
         torch.testing.assert_close(resumed[name], value, rtol=1e-5, atol=1e-7)
 
 
+class Branches(nn.Module):
+    """Looks at its images on the way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.mean() > 2 else -x
+
+
+class Masks(nn.Module):
+    """Has as many values on the way as are bright."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x[x > 0.5].mean()
+
+
+class Gathers(nn.Module):
+    """Takes rows by their numbers, which no one waits for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, torch.arange(2, -1, -1, device=x.device)]
+
+
+WAITING = (Branches(), Masks())
+
+
+@pytest.mark.parametrize("waiting", WAITING)
+def test_what_waits_for_the_device_is_not_captured(
+    run_again: type[RunAgain], waiting: nn.Module
+) -> None:
+    plain = trained(nn.Sequential(waiting, network_of()), capture=False)
+    whole = trained(nn.Sequential(waiting, network_of()), capture=True)
+    assert not run_again.replays
+    for name, value in plain.items():
+        torch.testing.assert_close(whole[name], value, rtol=1e-5, atol=1e-7)
+
+
+def test_what_does_not_wait_is_captured(run_again: type[RunAgain]) -> None:
+    trained(nn.Sequential(Gathers(), network_of()), capture=True)
+    assert run_again.replays == 12 - WARM_UP
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [*product(["lcnet_035"], STEMS), ("resnet18", "neurn"), ("deit_tiny_patch16_224", "neurn")],
+)
+def test_networks_and_stems_do_not_wait(run_again: type[RunAgain], name: str, stem: str) -> None:
+    network = nn.Sequential(create_stem(stem), create_network(name, 10, 32, "fit"))
+    trained(network, capture=True, steps=WARM_UP + 1)
+    assert run_again.replays == 1
+
+
 def test_algorithms_say_whether_they_can_be_captured() -> None:
     made = {name: ALGORITHMS.create(name) for name in ALGORITHMS}
     can = {name for name, one in made.items() if getattr(one, "capturable", False)}
@@ -132,27 +184,18 @@ def test_algorithms_say_whether_they_can_be_captured() -> None:
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_graph_trains_as_single_operations_do(name: str, precision: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    found = []
+    slow, found = Optimization(1e-4, schedule="cosine"), []
     for capture in (False, True):
         torch.manual_seed(0)
         network = create_network(name, 10, 32, "fit")
-        slow = Optimization(1e-4, schedule="cosine")
         found.append(trained(network, capture, "cuda", optimization=slow, precision=precision))
-    tolerance = 2e-4 if precision == "32-true" else 5e-3
+    # Where a gradient is zero but for rounding, Adam goes a whole rate at each step, either way.
+    apart = 2 * slow.learning_rate * 12 if precision == "32-true" else 5e-3
     for key, value in found[0].items():
-        torch.testing.assert_close(found[1][key], value, rtol=tolerance, atol=tolerance)
-
-
-class Waits(nn.Module):
-    """Looks at its images on the way."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * float(x.mean())
+        torch.testing.assert_close(found[1][key], value, rtol=5e-3, atol=apart)
 
 
 @on_a_gpu
-def test_what_waits_for_the_gpu_is_told_and_trains_without() -> None:
-    network = nn.Sequential(Waits(), network_of())
-    with pytest.raises(CannotCapture):
-        trained(network, capture=True, device="cuda")
-    trained(network, capture=False, device="cuda")
+@pytest.mark.parametrize("waiting", WAITING)
+def test_what_waits_for_the_gpu_trains_without(waiting: nn.Module) -> None:
+    trained(nn.Sequential(waiting, network_of()), capture=True, device="cuda")

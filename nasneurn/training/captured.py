@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 #: Steps that are taken one operation after the other before one is captured: with these the
 #: libraries make ready, and the optimizer its averages.
@@ -19,15 +20,43 @@ WARM_UP = 3
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+#: What operations are marked with whose answers, or their shapes, the CPU has to wait for.
+_WAITING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
+
 class CannotCapture(Exception):
-    """A step does what no graph can hold, as to wait for the device."""
+    """A step does what no graph can hold, and it was not seen before."""
+
+
+class _Watch(TorchDispatchMode):
+    """Notes whether the CPU waits for the device, or sends it something, in what is computed."""
+
+    waits = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        answer = func(*args, **(kwargs or {}))
+        self.waits |= _waits(func, args, answer)
+        return answer
+
+
+def _waits(func: Any, args: tuple[Any, ...], answer: Any) -> bool:
+    if func.overloadpacket is torch.ops.aten.index:  # only masks are as many as they are
+        return any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
+    if _WAITING & set(func.tags):
+        return True
+    devices = {one.device.type for one in (*args, answer) if isinstance(one, Tensor) and one.ndim}
+    return len(devices) > 1
 
 
 class CapturedStep:
     """Loss, gradients and the optimizer's step on batches of one shape, captured once.
 
-    What is random in a step follows the generator of the GPU, which is seeded before the step as
-    ever. Learning rates may change from step to step.
+    A network that waits for the device, as one that branches by a value, cannot be captured.
+    That is seen in its first step, and its steps are then taken as ever. What is random in a step
+    follows the generator of the GPU, which is seeded before the step. Learning rates may change
+    from step to step.
 
     Args:
         loss: of images and labels; all that a step computes must come from these, from weights,
@@ -39,6 +68,7 @@ class CapturedStep:
         self._loss = loss
         self._optimizer = optimizer
         self._taken = 0
+        self._waits = False
         self._replay: Callable[[], None] | None = None
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -48,7 +78,7 @@ class CapturedStep:
             Its loss, without gradients.
 
         Raises:
-            CannotCapture: the step cannot be captured; the state of the GPU's generator is lost.
+            CannotCapture: the step cannot be captured.
         """
         if self._taken == 0:
             self._images, self._labels = images.clone(), labels.clone()
@@ -56,7 +86,9 @@ class CapturedStep:
         self._images.copy_(images)
         self._labels.copy_(labels)
         self._taken += 1
-        if self._taken <= WARM_UP:
+        if self._taken == 1:
+            self._in_own_stream(self._first)
+        elif self._taken <= WARM_UP or self._waits:
             self._in_own_stream(self._step)
         else:
             for rate, group in zip(self._rates, self._groups, strict=True):
@@ -74,9 +106,17 @@ class CapturedStep:
     def _groups(self) -> list[dict[str, Any]]:
         return self._optimizer.param_groups
 
+    def _first(self) -> None:
+        with _Watch() as watch:
+            loss = self._loss(self._images, self._labels)
+        self._waits = watch.waits
+        self._learn(loss)
+
     def _step(self) -> None:
+        self._learn(self._loss(self._images, self._labels))
+
+    def _learn(self, loss: Tensor) -> None:
         self._optimizer.zero_grad()
-        loss = self._loss(self._images, self._labels)
         with torch.autocast(self._images.device.type, enabled=False):
             loss.backward()
             self._optimizer.step()
@@ -99,6 +139,9 @@ class CapturedStep:
             ):
                 self._step()
         except RuntimeError as error:
+            # The generator would go on to count as it does inside of a graph.
+            generator = torch.cuda.default_generators[self._images.device.index]
+            generator.graphsafe_set_state(generator.clone_state())
             raise CannotCapture(str(error).partition("\n")[0]) from error
         return graph.replay
 
