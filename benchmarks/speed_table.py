@@ -21,9 +21,11 @@ MADE_BY = {
     "benchmarks/busy.csv": "busy.py",
     "benchmarks/busy_commands.csv": "busy_commands.py --repeats 1",
     "benchmarks/folders.csv": "folders.py",
+    "benchmarks/graphs.csv": "graphs.py --quick",
     "benchmarks/protocol.csv": "protocol.py",
     "benchmarks/quick_commands.csv": "quick_commands.py --repeats 3",
     "benchmarks/stem.csv": "stem.py",
+    "benchmarks/stem_gpu.csv": "stem.py --quick",
     "benchmarks/supernet.csv": "supernet.py",
     "benchmarks/training.csv": "training.py",
     "results/align/benchmark.csv": "alignment.py --catalogue",
@@ -84,6 +86,8 @@ class Duration:
 
 STEM = "benchmarks/stem.csv"
 ALIGNMENT = "results/align/benchmark.csv"
+GRAPHS = "benchmarks/graphs.csv"
+STEM_GPU = "benchmarks/stem_gpu.csv"
 TRAINING = "benchmarks/training.csv"
 SUPERNET = "benchmarks/supernet.csv"
 FOLDERS = "benchmarks/folders.csv"
@@ -131,6 +135,14 @@ RATIOS = (
           {"what": "candidate", "space": "spos"}, "in place", "freeze and run", "ms"),
     Ratio("scoring a candidate of AutoFormer", "the same", SUPERNET,
           {"what": "candidate", "space": "autoformer"}, "in place", "freeze and run", "ms"),
+    Ratio("on an H100: a step of digits_convnet after NeuRN", "a bare loop in bf16", GRAPHS,
+          {"architecture": "digits_convnet"}, "nasneurn", "bare loop", "ms"),
+    Ratio("on an H100: a step of lcnet_050 after NeuRN", "the same", GRAPHS,
+          {"architecture": "lcnet_050"}, "nasneurn", "bare loop", "ms"),
+    Ratio("the same without CUDA graphs", "the same", GRAPHS,
+          {"architecture": "lcnet_050"}, "without graphs", "bare loop", "ms"),
+    Ratio("on an H100: NeuRN of 256 images of 32 pixels by itself", "`unfold` and `std`", STEM_GPU,
+          _DIGITS, "neurn plain", "unfold + std", "ms"),
 )  # fmt: skip
 
 DURATIONS = (
