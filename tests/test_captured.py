@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nasneurn.algorithms import ALGORITHMS, ERM
+from nasneurn.algorithms.interface import capturable
 from nasneurn.algorithms.weight_averages import EMA
 from nasneurn.networks import create_network
 from nasneurn.progress import meter
@@ -74,7 +75,7 @@ class RunAgain(CapturedStep):
 @pytest.fixture
 def run_again(monkeypatch: pytest.MonkeyPatch) -> type[RunAgain]:
     monkeypatch.setattr(module, "CapturedStep", RunAgain)
-    monkeypatch.setattr(fitting, "_can_capture", lambda algorithm, device: algorithm.capturable)
+    monkeypatch.setattr(fitting, "_can_capture", lambda algorithm, device: capturable(algorithm))
     RunAgain.replays = 0
     return RunAgain
 
@@ -172,8 +173,22 @@ def test_networks_and_stems_do_not_wait(run_again: type[RunAgain], name: str, st
 
 def test_algorithms_say_whether_they_can_be_captured() -> None:
     made = {name: ALGORITHMS.create(name) for name in ALGORITHMS}
-    can = {name for name, one in made.items() if getattr(one, "capturable", False)}
-    assert can == {"erm", "ema", "swa"}
+    assert {name for name, one in made.items() if capturable(one)} == {"erm", "ema", "swa"}
+
+
+def test_a_loss_of_ones_own_does_not_inherit_the_word_of_another() -> None:
+    class Own(ERM):
+        def loss(self, *given: object) -> Tensor:  # type: ignore[override]
+            raise NotImplementedError
+
+    class Said(Own):
+        capturable = True
+
+        def loss(self, *given: object) -> Tensor:  # type: ignore[override]
+            raise NotImplementedError
+
+    assert not capturable(Own())
+    assert capturable(Said())
 
 
 # ---------------------------------------------------------------- on a GPU

@@ -116,3 +116,14 @@ def hook(algorithm: Algorithm, name: str) -> Callable[..., Any] | None:
     """A method of :class:`Hooks`, or None where the algorithm lacks it."""
     found = getattr(algorithm, name, None)
     return found if callable(found) else None
+
+
+def capturable(algorithm: Algorithm) -> bool:
+    """Whether the class that has its ``loss`` says that this can be captured.
+
+    A class that takes over another's word with a loss of its own says nothing.
+    """
+    for one in type(algorithm).__mro__:
+        if "loss" in vars(one):
+            return bool(vars(one).get("capturable", False))
+    return False

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 
 from nasneurn.algorithms import Algorithm, Task
-from nasneurn.algorithms.interface import hook
+from nasneurn.algorithms.interface import capturable, hook
 from nasneurn.algorithms.watching import evaluating
 from nasneurn.errors import InputError
 from nasneurn.progress import Meter
@@ -107,7 +107,7 @@ def averaging(decay: float) -> list[pl.Callback]:
 
 
 def _can_capture(algorithm: Algorithm, device: torch.device) -> bool:
-    return device.type == "cuda" and getattr(algorithm, "capturable", False)
+    return device.type == "cuda" and capturable(algorithm)
 
 
 def fit(
