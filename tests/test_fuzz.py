@@ -172,7 +172,7 @@ def saved(value: Any) -> bytes:
 
 
 def search_config() -> dict[str, Any]:
-    path = Path(__file__).parents[1] / "results" / "search-digits" / "config.yaml"
+    path = Path(__file__).parents[1] / "results" / "search-digits" / "spos" / "config.yaml"
     content: dict[str, Any] = yaml.safe_load(path.read_text())
     return content
 

@@ -44,9 +44,9 @@ def test_the_command_starts_without_heavy_imports(arguments: list[str]) -> None:
     ("command", "study"),
     [
         ("status", "bench-digits"),
-        ("status", "search-digits"),
-        ("figures", "search-digits"),
-        ("report", "search-digits"),
+        ("status", "search-digits/spos"),
+        ("figures", "search-digits/spos"),
+        ("report", "search-digits/spos"),
     ],
 )
 def test_what_reads_tables_alone_loads_no_library_of_networks(

@@ -25,7 +25,7 @@ from nasneurn.report.page import anchor, escape_latex, escape_markdown, rendered
 from nasneurn.report.tables import ReportTable, tables
 
 ROOT = Path(__file__).parents[1]
-BENCH, SEARCH = ROOT / "results" / "bench-digits", ROOT / "results" / "search-digits"
+BENCH, SEARCH = ROOT / "results" / "bench-digits", ROOT / "results" / "search-digits" / "spos"
 NASTY = '<b>$x_1</b> [/nope] a|b & "c" \'</script><script>alert(1)</script>'
 
 #: A phone, a tablet, a desk; width and height in pixels.
