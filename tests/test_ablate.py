@@ -27,6 +27,8 @@ from nasneurn.report.ablation_files import Ablation
 from nasneurn.stems import STEMS, check_stem, neurn, sobel
 from nasneurn.studies.ablations import (
     GROUPS,
+    NONE,
+    PLAIN,
     VARIANTS,
     parse_groups,
     rows_of_variants,
@@ -319,7 +321,11 @@ def test_an_ablation_shows_itself(finished: Ablation) -> None:
 def test_the_files_of_an_ablation(finished: Ablation) -> None:
     folder = finished.study.folder
     for name in ("tables/ablation.csv", "tables/ablation_pairs.csv", "responses.csv"):
-        assert len(pd.read_csv(folder / name))
+        table = pd.read_csv(folder / name)
+        assert len(table)
+        if name.startswith("tables/"):  # as in the list of variants, however they were added
+            known = [one.label for one in (NONE, PLAIN, *VARIANTS)]
+            assert list(table["variant"]) == sorted(table["variant"], key=known.index)
     assert (folder / "figures" / "ablation.png").stat().st_size > 10_000
 
 

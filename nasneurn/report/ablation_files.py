@@ -19,7 +19,7 @@ from nasneurn.report.findings import Findings
 from nasneurn.report.style import NEUTRAL, level_colours, write_figure
 from nasneurn.report.table_files import write_csv_files
 from nasneurn.report.tables import in_percent
-from nasneurn.studies.ablations import NONE, PLAIN, rows_of_variants
+from nasneurn.studies.ablations import NONE, PLAIN, VARIANTS, rows_of_variants
 from nasneurn.studies.folder import Study
 
 #: The controls, in the order of the panels.
@@ -70,7 +70,7 @@ class Ablation(Findings):
             return draw_ablation(overall, seeds_of(self.study.accuracy)).axes[0]
         heights = _heights(_in_order(overall))
         _draw_against(ax, overall, against, heights)
-        _name_variants(ax, overall, heights)
+        _name_variants(ax, heights)
         return ax
 
 
@@ -97,7 +97,8 @@ def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
     table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     table.insert(0, "group", table["variant"].map(groups))
     table.insert(2, "against", table.pop("against"))
-    return table
+    places = {one.label: place for place, one in enumerate((NONE, PLAIN, *VARIANTS))}
+    return table.sort_values("variant", key=lambda labels: labels.map(places), kind="stable")
 
 
 def write_ablation(found: Ablation, figure_format: str = "png") -> None:
@@ -128,7 +129,7 @@ def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
     axes = figure.subplots(1, len(controls), sharey=True, squeeze=False)[0]
     for axis, control in zip(axes, controls, strict=True):
         _draw_against(axis, overall, control, heights)
-    _name_variants(axes[0], overall, heights)
+    _name_variants(axes[0], heights)
     title = f"Forms of NeuRN, means over domains not trained on, {seeds}"
     if any(overall["random"]):  # a single seed has no interval
         title += "; 95% intervals over seeds"
@@ -150,11 +151,8 @@ def _draw_against(
     axis.set_ylim(min(heights.values()) - 0.7, 0.7)
 
 
-def _name_variants(axis: Axes, overall: pd.DataFrame, heights: Mapping[str, float]) -> None:
-    colours = _colours(overall)
+def _name_variants(axis: Axes, heights: Mapping[str, float]) -> None:
     axis.set_yticks(list(heights.values()), list(heights))
-    for label, group in zip(axis.get_yticklabels(), _in_order(overall)["group"], strict=True):
-        label.set_color(colours[group])
 
 
 def _colours(overall: pd.DataFrame) -> Mapping[str, Any]:
