@@ -6,7 +6,7 @@ A difference between two networks that both guess says nothing, however many see
 import numpy as np
 import pandas as pd
 
-from nasneurn.analysis.cells import same_domain
+from nasneurn.analysis.cells import designs, same_domain
 from nasneurn.domains import SUITES
 
 #: A training is near chance where it gets less than this share of what chance leaves: of ten
@@ -70,6 +70,7 @@ def chance_note(rows: pd.DataFrame) -> str:
     >>> chance_note(pd.DataFrame([{**row, "accuracy": 0.12}]))
     'near chance on their own source: 1 of 1 trainings (a, none: 12.0%)'
     """
+    rows = designs(rows)
     found = near_chance(rows)
     if found.empty:
         return ""

@@ -20,6 +20,16 @@ def choices_name(choices: Mapping[str, Any]) -> str:
     return "-".join(str(value) for value in choices.values())
 
 
+def where_found(source: str, searched_stem: str, seed: int) -> str:
+    """Where a search found something, in the words of figures and of all that is printed.
+
+    >>> where_found("mnist", "neurn", 0), where_found("mnist", "search", 1)
+    ('found on mnist, stem neurn, seed 0', 'found on mnist, stem searched too, seed 1')
+    """
+    stem = "stem searched too" if searched_stem == "search" else f"stem {searched_stem}"
+    return f"found on {source}, {stem}, seed {seed}"
+
+
 class FoundArchitecture(Settings):
     """An architecture that a search found, and where it comes from.
 
@@ -57,6 +67,13 @@ class FoundArchitecture(Settings):
     def space_choice(self) -> SpaceChoice:
         """The space that it is of."""
         return SpaceChoice(space=self.space, settings=self.settings)
+
+    @property
+    def words(self) -> str:
+        """What people read in place of the name; the name where no search is known."""
+        if not self.source:
+            return self.name
+        return f"{self.space}, {where_found(self.source, self.searched_stem, self.seed)}"
 
 
 def write_found(path: Path, found: Sequence[FoundArchitecture]) -> None:

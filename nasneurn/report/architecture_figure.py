@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from nasneurn.networks.found import where_found
+
 #: One drawn block: what stands in it, and the kind that gives it its colour.
 Block = tuple[str, str]
 
@@ -83,9 +85,8 @@ def _where(one: Mapping[str, Any]) -> str:
     """What an architecture was found on, in words; of one that does not say it, its name."""
     if not one.get("source"):
         return str(one["name"])
-    searched = one.get("searched_stem") or one["stem"]
-    stem = "stem searched too" if searched == "search" else f"stem {searched}"
-    return f"found on {one['source']}, {stem}, seed {one.get('seed', 0)}"
+    searched = str(one.get("searched_stem") or one["stem"])
+    return where_found(str(one["source"]), searched, one.get("seed", 0))
 
 
 def _meaning(found: Sequence[Mapping[str, Any]], lines: Sequence[Sequence[Block]]) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import math
+from shlex import quote
 from typing import Any
 
 from nasneurn.analysis.rank_correlation import rank_correlations
+from nasneurn.networks.found import choices_name
 from nasneurn.progress import plain_console
 from nasneurn.report.terminal import overall_view, quality_view
 from nasneurn.studies.folder import Study
@@ -16,12 +18,17 @@ def print_study(study: Study) -> None:
     console.print(overall_view(study.accuracy))
     if study.has("quality"):
         console.print(quality_view(rank_correlations(study.quality), study.control))
+    found = study.found
     lines = [
-        f"{found.name}: {'-'.join(map(str, found.choices.values()))}, "
-        f"{found.flops / 1e6:.1f} M multiply-adds, {found.params / 1e3:.0f} k parameters, "
-        f"held-out source accuracy {100 * (found.held_out_accuracy or 0):.1f}%"
-        for found in study.found
+        f"{one.words}: {choices_name(one.choices)}, "
+        f"{one.flops / 1e6:.1f} M multiply-adds, {one.params / 1e3:.0f} k parameters, "
+        f"held-out source accuracy {100 * (one.held_out_accuracy or 0):.1f}%"
+        for one in found
     ]
+    if found:
+        # Typed again, a found network is named as its file names it.
+        first = quote(f"{study.found_path}#{found[0].name}")
+        lines.append(f"the first of these in a study of its own: nasneurn bench --models {first}")
     failed = len(study.failures)
     if failed:
         lines.append(f"{failed} failed: {study.failures_path}; --retry-failed tries them again")

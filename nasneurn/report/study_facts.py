@@ -78,7 +78,7 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "stems": ", ".join(_planned(config, "stems")),
         "placements": ", ".join(_planned(config, "placements")),
         "algorithms": ", ".join(_planned(config, "algorithms")),
-        "networks": listed(_values(rows, "architecture"), NETWORKS),
+        "networks": _networks(study, rows),
         "weights": ", ".join(_values(rows, "weights")),
         "seeds": ", ".join(_planned(config, "seeds")),
         "protocol": protocol_label(config.budget, config.protocol),
@@ -103,6 +103,16 @@ def _values(rows: pd.DataFrame, column: str) -> list[str]:
     if column not in rows:
         return []
     return [value for value in dict.fromkeys(map(str, rows[column])) if value not in ("", "nan")]
+
+
+def _networks(study: Study, rows: pd.DataFrame) -> str:
+    """The networks by name; those that the study found in words, of which there are commas."""
+    words = {one.name: one.words for one in study.found}
+    named = [words.get(name, name) for name in _values(rows, "architecture")]
+    if not words:
+        return listed(named, NETWORKS)
+    more = len(named) - NETWORKS
+    return "; ".join([*named[:NETWORKS], *([f"{more} more"] if more > 0 else [])])
 
 
 def _time(rows: pd.DataFrame) -> str:

@@ -107,15 +107,21 @@ class Training(Settings):
 
     @property
     def title(self) -> str:
-        """The training in words: ``resnet18, neurn, mnist, seed 0``."""
-        words = [self.architecture.name, str(self.stem), self.source, f"seed {self.seed}"]
-        if self.placement != FRONT:
-            words[1] += f" {self.placement}"
-        if self.weights != "scratch":
-            words.insert(1, self.weights)
-        if self.algorithm.name != "erm":
-            words.insert(-2, str(self.algorithm))
-        return ", ".join(words)
+        """The training in words: ``resnet18, neurn, mnist, seed 0``.
+
+        Of a found network, ``spos, found on svhn, stem none, seed 1; neurn, mnist, seed 0``; what
+        its search and its training have in common is said once.
+        """
+        weights = [self.weights] if self.weights != "scratch" else []
+        stem = str(self.stem) if self.placement == FRONT else f"{self.stem} {self.placement}"
+        algorithm = [str(self.algorithm)] if self.algorithm.name != "erm" else []
+        words = [*weights, stem, *algorithm, self.source, f"seed {self.seed}"]
+        found = self.architecture.found
+        if found is None or not found.source:
+            return ", ".join([self.architecture.name, *words])
+        if (found.source, found.searched_stem, found.seed) == (self.source, stem, self.seed):
+            words = [*weights, *algorithm]
+        return "; ".join(filter(None, [found.words, ", ".join(words)]))
 
     @property
     def columns(self) -> dict[str, Any]:
