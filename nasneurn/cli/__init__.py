@@ -20,6 +20,7 @@ from nasneurn.cli.data_commands import app as data_app
 from nasneurn.cli.diagnose_command import diagnose_command
 from nasneurn.cli.doctor_command import doctor_command
 from nasneurn.cli.export_command import export_command
+from nasneurn.cli.figure_settings import with_figure_settings
 from nasneurn.cli.first_line import with_first_line
 from nasneurn.cli.report_command import report_command
 from nasneurn.cli.search_commands import quality_command, search_command
@@ -71,7 +72,7 @@ HEADINGS: dict[str, dict[str, Callable[..., None]]] = {
 COMMANDS = {name: one for commands in HEADINGS.values() for name, one in commands.items()}
 for heading, commands in HEADINGS.items():
     for name, command in commands.items():
-        made = with_first_line(name, with_usual(name, command))
+        made = with_first_line(name, with_figure_settings(name, with_usual(name, command)))
         app.command(name, rich_help_panel=heading)(made)
 app.add_typer(data_app, name="data", rich_help_panel="More")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nasneurn.cli.figure_settings import with_figure_settings
 from nasneurn.cli.first_line import with_first_line
 from nasneurn.cli.options import AsJson, DataDir, Suite, out_file, out_folder
 from nasneurn.cli.usual_values import with_usual
@@ -104,4 +105,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "preview": preview_command,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(with_first_line(f"data {name}", with_usual(name, command)))
+    made = with_figure_settings(f"data {name}", with_usual(name, command))
+    app.command(name)(with_first_line(f"data {name}", made))
