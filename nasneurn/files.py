@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,36 @@ def folder_named(out: Path | str) -> Path:
     if not str(out):
         raise InputError("out is empty; name a folder, or . for the current one")
     return Path(out)
+
+
+def results_folder(out: Path | str) -> Path:
+    """The same, seen to be one that can be written, for those who write at their end.
+
+    Raises:
+        InputError: it is empty, or cannot be written.
+    """
+    folder = folder_named(out)
+    check_folder_target(folder)
+    return folder
+
+
+def results_file(out: Path | str | None, usual: Path) -> Path:
+    """The same of a file.
+
+    Args:
+        out: the file that a program names, if it does.
+        usual: the other, which lies where what it is made of does: if there is no such folder,
+            whoever reads that tells so better.
+
+    Raises:
+        InputError: it is empty, or cannot be written.
+    """
+    if out is not None and not str(out):
+        raise InputError("out is empty; name a file for the result")
+    path = usual if out is None else Path(out)
+    if out is not None or usual.parent.is_dir():
+        check_file_target(path)
+    return path
 
 
 def check_file_target(path: Path) -> None:
@@ -123,7 +154,9 @@ def _check_folder(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
-        return
+        # Where it seems allowed it may be impossible all the same, as in /proc.
+        with tempfile.TemporaryFile(dir=there):
+            return
 
 
 def read_text(path: Path) -> str:

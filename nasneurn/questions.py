@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nasneurn.api import load_study, read_config
 from nasneurn.errors import InputError
-from nasneurn.files import real
+from nasneurn.files import real, results_file, results_folder
 from nasneurn.programs.given_words import words
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def diagnose(
     from nasneurn.report.findings import ShownDiagnosis
 
     loaded = load_study(study)
+    folder = results_folder(loaded.folder / "diagnosis" if out is None else out)
     config = read_config(loaded.config_path)
     refuse_code(loaded.config_path, config.code, trust_code)
     from nasneurn.diagnosis.diagnose import diagnose_study
@@ -69,7 +70,7 @@ def diagnose(
         images=images,
         corrupted=corrupted,
     )
-    write_diagnosis(found, Path(out) if out is not None else loaded.folder / "diagnosis")
+    write_diagnosis(found, folder)
     return ShownDiagnosis.of(found)
 
 
@@ -109,6 +110,7 @@ def predict(
     from nasneurn.report.prediction_files import write_prediction
     from nasneurn.training.devices import choose_device
 
+    folder = results_folder(out)
     measured = _opened(studies)
     pairs = known_pairs(
         measured,
@@ -127,7 +129,7 @@ def predict(
         images=images,
         stems=found.models,
     )
-    write_prediction(found, model, Path(out))
+    write_prediction(found, model, folder)
     return ShownPrediction.of(found)
 
 
@@ -221,6 +223,7 @@ def correlate(
     from nasneurn.report.correlation_report import write_correlation
     from nasneurn.report.findings import ShownCorrelation
 
+    folder = results_folder(out)
     found = correlate_studies(
         words(studies),
         stem=stem,
@@ -233,7 +236,7 @@ def correlate(
         jobs=jobs,
         trust_code=trust_code,
     )
-    write_correlation(found, Path(out), figures=figures)
+    write_correlation(found, folder, figures=figures)
     return ShownCorrelation.of(found)
 
 
@@ -264,9 +267,7 @@ def report(
     check_known("format", format, FORMATS)
     folders = [Path(folder) for folder in _unique(studies)]
     usual = (folders[0] if len(folders) == 1 else Path()) / f"report.{format}"
-    path = Path(out) if out is not None else usual
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file for the report")
+    path = results_file(out, usual)
     contents = [_content(folder, trust_code, format == "html") for folder in folders]
     write_report(contents, path, format)
     return path, contents

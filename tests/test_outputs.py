@@ -1,14 +1,18 @@
 """Where results cannot be written is told before any work, and no device is replaced."""
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from in_process import refusal
 
+import nasneurn
 from alignment.errors import AlignmentError
 from alignment.outputs import write_table
+from nasneurn import files
 from nasneurn.errors import InputError
 from nasneurn.files import check_file_target, check_folder_target, written_atomically
 
@@ -58,6 +62,20 @@ def device(folder: Path) -> Path:
     return Path("/dev/null")
 
 
+def among_processes(folder: Path) -> Path:
+    """Where root may write by all that the system says, and nobody can."""
+    if not Path("/proc").is_dir():
+        pytest.skip("no /proc")
+    return Path("/proc/x")
+
+
+def among_devices(folder: Path) -> Path:
+    """The same in another place."""
+    if not Path("/sys/kernel").is_dir():
+        pytest.skip("no /sys")
+    return Path("/sys/x/y")
+
+
 def link_to_a_device(folder: Path) -> Path:
     (folder / "null").symlink_to("/dev/null")
     return folder / "null"
@@ -91,6 +109,7 @@ def a_folder(folder: Path) -> Path:
 
 
 ANY = [below_a_file, link_loop, long_path, long_name, device, link_to_a_device, named_pipe]
+ANY += [among_processes, among_devices]
 LINKS = [link_to_what_is_open, link_by_a_folder, link_to_nothing]
 PLACES = [(command, where) for command in FOLDERS for where in [a_file, *ANY]]
 PLACES += [(command, where) for command in FILES for where in [a_folder, *ANY, *LINKS]]
@@ -130,6 +149,55 @@ def test_an_empty_path_is_no_folder(
     for words in ([*command, ""], [*command[:-1], "--out="]):
         assert "--out is empty" in refusal(monkeypatch, capfd, *words)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", full)
+    for check in (check_folder_target, check_file_target):
+        with pytest.raises(InputError, match="No space left"):
+            check(tmp_path / "new")
+
+
+def test_the_usual_folder_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("kind: bench")
+    (tmp_path / "diagnosis").write_text("mine")
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(InputError, match=r"diagnosis: cannot be written \(Not a directory"):
+        nasneurn.diagnose(tmp_path)
+    with pytest.raises(InputError, match=r"report.html: cannot be written \(Is a directory"):
+        nasneurn.report(tmp_path)
+
+
+#: Functions of the package that write what they find, and what they take first.
+CALLS = {
+    "diagnose": "study",
+    "predict": "study",
+    "correlate": "study",
+    "report": "study",
+    "export": "study/weights.safetensors",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_tells_first_where_nothing_can_be_written(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "config.yaml").write_text("kind: bench")
+    function, given = getattr(nasneurn, call), tmp_path / CALLS[call]
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="^out is empty; name a f"):
+        function(given, out="")
+    for out in (Path(os.devnull), Path(os.devnull, "x")):
+        with pytest.raises(InputError, match=r"cannot be written \("):
+            function(given, out=out)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -194,6 +262,7 @@ def test_names_as_long_as_names_can_be(tmp_path: Path) -> None:
 def test_what_can_be_written_is_not_made_yet(tmp_path: Path) -> None:
     check_folder_target(tmp_path / "a" / "b")
     check_file_target(tmp_path / "a" / "b.csv")
+    assert not list(tmp_path.iterdir())
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to("there")
     check_folder_target(tmp_path / "link" / "below")

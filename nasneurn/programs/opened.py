@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from nasneurn.choices import refuse_code
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
+from nasneurn.files import folder_named
 from nasneurn.programs.outlook import foresee
 from nasneurn.programs.shown import ShownStudy
 from nasneurn.studies.folder import check_begun
@@ -51,7 +52,7 @@ def run_config(
     path = Path(path)
     config = read_config(path)
     refuse_code(path, config.code, trust_code)
-    folder = path.parent if out is None else Path(out)
+    folder = path.parent if out is None else folder_named(out)
     return StudyRun(config, folder, execution or Execution(), trust_code=trust_code)
 
 
