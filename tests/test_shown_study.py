@@ -1,5 +1,7 @@
-"""A study in a notebook: what must be known stands beside its numbers, in given axes too."""
+"""A study that shows itself: what must be known stands beside its numbers, in given axes too."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from shows_itself import other_axes
 
 from nasneurn import InputError, Study
+from nasneurn.report.result import LINES
 
 NEAR = "near chance on their own source"
 
@@ -91,3 +94,69 @@ def test_axes_for_several_panels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one for an architecture and source; leave out ax"):
         study.plot_curves(ax=other_axes())
     assert len(study.plot_gains().axes) == 2
+
+
+# ---------------------------------------------------------------- printed
+
+
+def test_what_is_printed_says_what_was_run_how_much_is_done_and_what_stems_do(
+    tmp_path: Path,
+) -> None:
+    rows = grid_rows(("net",), ("none", "neurn"), seeds=2, sources=("mnist",))
+    rows["training"] = rows["stem"] + rows["seed"].astype(str)
+    study = study_of(tmp_path, rows)
+    study.config_path.write_text("kind: bench\nsuite: digits\nbudget: quick\n")
+    for training in dict.fromkeys(rows["training"]):
+        study.store.finish(training, {}, {})
+    study.store.fail("fifth", "ValueError: no", "", {})
+    first, second, *table = str(study).splitlines()
+    assert first == f"Study {tmp_path}: bench, digits, budget quick"
+    assert second == "4 trainings done, 1 failed"
+    means = {line.split()[1]: line.split()[3] for line in table if line.startswith("│")}
+    for stem, mean in study.stem_means()["other"].items():
+        assert means[str(stem)] == f"{100 * mean:.1f}"
+    assert max(map(len, table)) <= 80
+    assert len(table) < 12
+    assert repr(study) == str(study)
+    # Supernets are units and no trainings.
+    study.store.finish("supernet", {}, {})
+    second = str(study).splitlines()[1]
+    assert second == "5 units of work done, 1 failed; the tables have 4 trainings"
+
+
+def test_what_is_printed_fits_wherever_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = grid_rows(("net",), ("none", "scharf-é", "[red]x[/red]"), seeds=1, sources=("mnist",))
+    study = study_of(tmp_path, rows)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for encoding in ("ascii", "utf-8"):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        told = str(study)
+        told.encode(encoding)
+        assert "[red]x[/red]" in told
+        assert "\x1b" not in told
+        assert ("│" in told) == (encoding == "utf-8")
+
+
+def test_of_many_settings_the_first_are_printed(tmp_path: Path) -> None:
+    one = grid_rows(("net",), ("none", "neurn"), seeds=1, sources=("mnist",))
+    rows = pd.concat([one.assign(algorithm=f"algorithm{number}") for number in range(5)])
+    lines = str(study_of(tmp_path, rows)).splitlines()
+    assert len(lines) == LINES + 3
+    assert lines[-1].endswith("more lines left out: study.accuracy has all rows")
+
+
+def test_a_study_that_is_not_begun_or_damaged_is_printed_too(tmp_path: Path) -> None:
+    assert str(Study(tmp_path)) == f"Study {tmp_path}: not begun"
+    (tmp_path / "config.yaml").write_text("kind: bench\nsuite: builtin\n")
+    assert str(Study(tmp_path)).splitlines() == [
+        f"Study {tmp_path}: bench, builtin", "0 trainings done, 0 failed",
+    ]  # fmt: skip
+    (tmp_path / "accuracy.csv").write_text('"torn')
+    first, second = str(Study(tmp_path)).splitlines()
+    assert first == f"Study {tmp_path}: bench, builtin"
+    assert second.startswith("cannot be read: ")
+    assert "accuracy.csv" in second
+    (tmp_path / "config.yaml").write_text("kind: [")
+    assert "config.yaml" in str(Study(tmp_path))

@@ -1,4 +1,4 @@
-"""A study that shows itself in a notebook."""
+"""A study that shows itself, on a terminal and in a notebook."""
 
 from functools import partial
 from html import escape
@@ -18,6 +18,12 @@ class ShownStudy(Study):
     Args:
         folder: it need not hold a study yet; :func:`nasneurn.load_study` sees that it does.
     """
+
+    def __repr__(self) -> str:
+        """What ``print`` shows: what it is, how far it is, and the accuracy of each stem."""
+        from nasneurn.report.result import study_text
+
+        return study_text(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: how far it is, and the accuracy of each stem."""
