@@ -1,11 +1,14 @@
 """Programs that give something else than names: told in one line, with what to give instead."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import nasneurn
+from alignment.errors import AlignmentError
 from nasneurn.choices import Choice
 from nasneurn.errors import InputError
 from nasneurn.programs.given_words import seeds_of, words
@@ -97,3 +100,40 @@ def test_words():
     assert seeds_of(range(2)) == ["0", "1", ","]
     assert seeds_of(np.arange(2)) == ["0", "1", ","]
     assert seeds_of(3) == ["3"]
+
+
+#: What is usual where nothing is said is not what an empty list asks for.
+AXES = "models", "weights", "stems", "algorithms", "sources", "targets", "seeds", "placements"
+TINY = {"suite": "builtin", "sources": "print", "seeds": 1, "read_images": False}
+
+
+@pytest.mark.parametrize("call", ["bench", "ablate", "search"])
+@pytest.mark.parametrize("empty", [[], (), "", [""]], ids=repr)
+def test_nothing_is_not_what_is_usual(call, empty, tmp_path):
+    if call == "search":
+        pytest.importorskip("nni")
+    function = getattr(nasneurn, call)
+    first = {"bench": "models", "ablate": "groups", "search": "space"}[call]
+    for axis in {*AXES, first} & set(signature(function).parameters):
+        if axis == "space" and empty != "":  # one, and no list
+            continue
+        with pytest.raises(InputError) as caught:
+            function(**{**TINY, axis: empty})
+        assert "\n" not in str(caught.value)
+        assert axis.rstrip("s") in str(caught.value), axis
+    for one in {"suite", "budget", "protocol", "adaptation"} & set(signature(function).parameters):
+        with pytest.raises(InputError, match=f"{one}.* ''"):
+            function(**{**TINY, one: ""})
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_folder_is_not_this_one():
+    with pytest.raises(InputError, match="folder is empty"):
+        nasneurn.load_study("")
+    for call in (nasneurn.correlate, nasneurn.predict, nasneurn.report):
+        for empty in ([], [""], ""):
+            with pytest.raises(InputError, match=r"no study|folder is empty|no config\.yaml"):
+                call(empty)
+    for empty in ([], "", {}):
+        with pytest.raises((InputError, AlignmentError), match=r"no (models|architectures)"):
+            nasneurn.align(empty)

@@ -192,7 +192,7 @@ def test_a_call_tells_first_where_nothing_can_be_written(
     function, given = getattr(nasneurn, call), tmp_path / CALLS[call]
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match="^out is empty; name a f"):
+    with pytest.raises(InputError, match=r"^out is empty; name a f"):
         function(given, out="")
     for out in (Path(os.devnull), Path(os.devnull, "x")):
         with pytest.raises(InputError, match=r"cannot be written \("):

@@ -228,7 +228,7 @@ def experiment_command(
     run = bench_run(
         models or experiment.models,
         stems=experiment.stems,
-        suite=suite or experiment.suite,
+        suite=experiment.suite if suite is None else suite,
         sources=sources or (experiment.sources if suite is None else "all"),
         seeds=",".join(seeds) if seeds else 5,
         budget=budget,

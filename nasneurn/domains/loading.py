@@ -113,7 +113,7 @@ def load_suite(
             )
         return _named(str(name_or_folder), data_dir, size)
     root = Path(name_or_folder)
-    if not root.is_dir():
+    if not str(name_or_folder) or not root.is_dir():
         raise InputError(
             f"no suite {str(name_or_folder)!r}; it must be {', '.join(SUITES)}, or an existing "
             "folder that holds <domain>/<class>/<image files>"

@@ -81,18 +81,18 @@ def ablate(
     foreign = suite is not None and protocol is None
     plans = [
         bench_run(
-            models or usual.models,
+            usual.models if models is None else models,
             weights=weights,
             stems=stems,
             placements=placements,
             algorithms=algorithms,
-            suite=suite or usual.suite,
+            suite=usual.suite if suite is None else suite,
             image_size=image_size,
             splits=splits,
-            sources=sources or ("all" if foreign else usual.sources),
+            sources=("all" if foreign else usual.sources) if sources is None else sources,
             targets=targets,
             seeds=usual.seeds if seeds is None else seeds,
-            budget=budget or usual.budget,
+            budget=usual.budget if budget is None else budget,
             changes={**usual.changes, **(changes or {})},
             adaptation=usual.adaptation,
             precision=precision,

@@ -136,6 +136,8 @@ def load_study(folder: Path | str) -> ShownStudy:
     Raises:
         InputError: the folder holds none.
     """
+    if not str(folder):
+        raise InputError("folder is empty; name that of a study, or . for the current one")
     study = ShownStudy(folder)
     check_begun(study)
     return study
