@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from nasneurn.report.ablation_files import Ablation
+
 
 class ShownStudy(Study):
     """What a folder holds of a study, as files, as DataFrames, and as pictures.
@@ -65,6 +67,29 @@ class ShownStudy(Study):
         from nasneurn.report.stem_means import draw_stem_means
 
         return draw_stem_means(self.accuracy, ax)
+
+    @property
+    def ablation(self) -> "Ablation":
+        """Forms of NeuRN beside each other, as :func:`nasneurn.ablate` gives them.
+
+        Raises:
+            InputError: the study compares none.
+        """
+        from nasneurn.report.ablation_files import known_ablation
+
+        return known_ablation(self)
+
+    def plot_variants(self, ax: "Axes | None" = None, *, against: str = "none") -> "Axes":
+        """Draw what each form of NeuRN gains, of an ablation: a dot with its interval.
+
+        Args:
+            ax: drawn into these axes; None makes a figure, which pyplot does not know of.
+            against: ``none`` or ``plain NeuRN``.
+
+        Raises:
+            InputError: the study compares no forms of NeuRN, or none with that.
+        """
+        return self.ablation.plot_variants(ax, against=against)
 
     @overload
     def plot_gains(self, ax: None = None) -> "Figure": ...

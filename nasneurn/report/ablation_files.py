@@ -6,24 +6,23 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from nasneurn.analysis.cells import cross_domain
 from nasneurn.analysis.chance import chance_note
-from nasneurn.analysis.comparisons import comparable, compare
-from nasneurn.analysis.intervals import holm
 from nasneurn.choices import check_known
+from nasneurn.errors import InputError
+from nasneurn.report.ablation_figure import compare_variants, draw_ablation, draw_variants_on
 from nasneurn.report.captions import seeds_of
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.findings import Findings
-from nasneurn.report.style import NEUTRAL, level_colours, write_figure
+from nasneurn.report.style import write_figure
 from nasneurn.report.table_files import write_csv_files
 from nasneurn.report.tables import in_percent
-from nasneurn.studies.ablations import NONE, PLAIN, VARIANTS, rows_of_variants
+from nasneurn.rows import read_rows
+from nasneurn.studies.ablations import NONE
 from nasneurn.studies.folder import Study
 
-#: The controls, in the order of the panels.
-CONTROLS = (PLAIN.label, NONE.label)
+#: What variants answer to test images, in the folder of an ablation.
+RESPONSES = "responses.csv"
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,37 +67,31 @@ class Ablation(Findings):
         overall = self.overall[self.overall["against"] == against]
         if ax is None:
             return draw_ablation(overall, seeds_of(self.study.accuracy)).axes[0]
-        heights = _heights(_in_order(overall))
-        _draw_against(ax, overall, against, heights)
-        _name_variants(ax, heights)
+        draw_variants_on(ax, overall, against)
         return ax
 
 
 def ablation_of(study: Study, responses: pd.DataFrame) -> Ablation:
     """The comparisons of a study of variants."""
-    rows = rows_of_variants(study.accuracy)
-    across = cross_domain(rows)
-    return Ablation(
-        study, _compared(across, ()), _compared(across, ("source", "target")), responses
-    )
+    rows = study.accuracy
+    pairs = compare_variants(rows, ("source", "target"))
+    return Ablation(study, compare_variants(rows), pairs, responses)
 
 
-def _compared(rows: pd.DataFrame, by: tuple[str, ...]) -> pd.DataFrame:
-    """Each variant against each control, over seeds, by Holm's method over the whole table."""
-    groups = rows.drop_duplicates("variant").set_index("variant")["group"]
-    parts = [
-        compare(rows, "variant", control, by, random="seeds").assign(against=control)
-        for control in CONTROLS
-        if len(rows) and comparable(rows, "variant", control)
-    ]
-    if not parts:
-        return pd.DataFrame()
-    table = pd.concat(parts, ignore_index=True)
-    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
-    table.insert(0, "group", table["variant"].map(groups))
-    table.insert(2, "against", table.pop("against"))
-    places = {one.label: place for place, one in enumerate((NONE, PLAIN, *VARIANTS))}
-    return table.sort_values("variant", key=lambda labels: labels.map(places), kind="stable")
+def known_ablation(study: Study) -> Ablation:
+    """The same of a folder; ``responses`` has no row where the folder has none of them.
+
+    Raises:
+        InputError: the study compares no forms of NeuRN.
+    """
+    path = study.folder / RESPONSES
+    found = ablation_of(study, read_rows(path) if path.is_file() else pd.DataFrame())
+    if found.overall.empty:
+        raise InputError(
+            f"{study.folder} compares no forms of NeuRN on domains not trained on; nasneurn ablate "
+            "trains them"
+        )
+    return found
 
 
 def write_ablation(found: Ablation, figure_format: str = "png") -> None:
@@ -111,7 +104,7 @@ def write_ablation(found: Ablation, figure_format: str = "png") -> None:
     tables = {
         "tables/ablation": found.main_table(),
         "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
-        "responses": found.responses,
+        RESPONSES.removesuffix(".csv"): found.responses,
     }
     write_csv_files(tables, found.study.folder)
     if len(found.overall):
@@ -119,60 +112,6 @@ def write_ablation(found: Ablation, figure_format: str = "png") -> None:
         path = found.study.folder / "figures" / "ablation.png"
         write_figure(lambda: draw_ablation(found.overall, told), path, figure_format)
         write_captions(path.parent, chance_note(found.study.accuracy))
-
-
-def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
-    """A dot with its interval for each variant, by group; a panel for each control."""
-    controls = [one for one in CONTROLS if one in set(overall["against"])]
-    heights = _heights(_in_order(overall))
-    figure = Figure(figsize=(10.0, 1.6 + 0.27 * -min(heights.values())), layout="constrained")
-    axes = figure.subplots(1, len(controls), sharey=True, squeeze=False)[0]
-    for axis, control in zip(axes, controls, strict=True):
-        _draw_against(axis, overall, control, heights)
-    _name_variants(axes[0], heights)
-    title = f"Forms of NeuRN, means over domains not trained on, {seeds}"
-    if any(overall["random"]):  # a single seed has no interval
-        title += "; 95% intervals over seeds"
-    figure.suptitle(title, fontsize=11)
-    return figure
-
-
-def _draw_against(
-    axis: Axes, overall: pd.DataFrame, control: str, heights: Mapping[str, float]
-) -> None:
-    colours = _colours(overall)
-    for row in overall[overall["against"] == control].to_dict(orient="records"):
-        height, colour = heights[row["variant"]], colours[row["group"]]
-        if row["random"]:
-            axis.plot([100 * row["low"], 100 * row["high"]], [height] * 2, lw=2, c=colour)
-        axis.plot(100 * row["difference"], height, "o", ms=5, c=colour)
-    axis.axvline(0, color=NEUTRAL, lw=1)
-    axis.set_xlabel(f"accuracy against {control}\n(percentage points)")
-    axis.set_ylim(min(heights.values()) - 0.7, 0.7)
-
-
-def _name_variants(axis: Axes, heights: Mapping[str, float]) -> None:
-    axis.set_yticks(list(heights.values()), list(heights))
-
-
-def _colours(overall: pd.DataFrame) -> Mapping[str, Any]:
-    return level_colours(list(dict.fromkeys(_in_order(overall)["group"])), "control")
-
-
-def _in_order(overall: pd.DataFrame) -> pd.DataFrame:
-    """Groups and variants; a control is a line of the other's panel alone, and comes first."""
-    lines = overall[["group", "variant"]].drop_duplicates()
-    return pd.concat([lines[lines["group"] == "control"], lines[lines["group"] != "control"]])
-
-
-def _heights(lines: pd.DataFrame) -> dict[str, float]:
-    """A height for each variant, with a gap between groups."""
-    heights, place, before = {}, 0.0, None
-    for group, variant in zip(lines["group"], lines["variant"], strict=True):
-        if before is not None:
-            place -= 1.0 if group == before else 1.6
-        heights[variant], before = place, group
-    return heights
 
 
 def _told(row: Mapping[Hashable, Any]) -> str:

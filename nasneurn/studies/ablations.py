@@ -129,12 +129,15 @@ def grids_of(variants: Iterable[Variant]) -> dict[tuple[Placement, ...], tuple[s
 def rows_of_variants(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of variants and controls, with ``group`` and ``variant`` in place of the stem.
 
-    Other rows of the study are left out.
+    Other rows of the study are left out. Those of before do not say where the stem stood.
     """
     known = {variant.key: variant for variant in (NONE, PLAIN, *VARIANTS)}
+    rows = rows.assign(
+        placement=rows["placement"].replace("", FRONT) if "placement" in rows else FRONT
+    )
     found = [known.get(key) for key in zip(rows["stem"], rows["placement"], strict=True)]
     kept = [place for place, one in enumerate(found) if one is not None]
-    own = rows.iloc[kept].drop(columns=["stem", "applied_stem", "placement"])
+    own = rows.iloc[kept].drop(columns=[*{"stem", "applied_stem", "placement"} & {*rows}])
     named = [one for one in found if one is not None]
     return own.assign(
         group=[one.group for one in named], variant=[one.label for one in named]
