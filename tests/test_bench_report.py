@@ -195,9 +195,11 @@ def test_the_terminal_shows_the_p_values_of_the_table() -> None:
 
 def test_the_plan_is_told() -> None:
     plan = [Estimate("resnet18", "as published", 6, 700.0)]
-    text = told(lambda console: print_plan(plan, workers=2, console=console))
+    text = told(lambda console: print_plan(plan, workers=2, stops_early=True, console=console))
     assert "1 h 10 min" in text
-    assert "6 trainings, at most 35 min 00 s with 2 at once" in text
+    assert "6 trainings, at most 35 min 00 s with 2 at once; early stopping makes it less" in text
+    text = told(lambda console: print_plan(plan, workers=2, stops_early=False, console=console))
+    assert "6 trainings, about 35 min 00 s with 2 at once\n" in text
 
 
 def test_the_status_is_told_with_what_failed() -> None:

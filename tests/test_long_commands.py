@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nasneurn.algorithms import ERM
 from nasneurn.choices import Choice
 from nasneurn.cli import study_commands
+from nasneurn.cli.bench_commands import _print_plan
 from nasneurn.errors import InputError
 from nasneurn.networks.build import describe
 from nasneurn.programs import outlook
@@ -71,6 +72,27 @@ def test_how_many_and_how_long_is_told_first(
     assert "3 trainings to do, at most about 2 h 00 min" in capsys.readouterr().err
     foresee(run, [])
     assert capsys.readouterr().err == f"nasneurn: nothing is left to train in {run.study.folder}\n"
+
+
+@pytest.mark.parametrize(
+    ("selection", "told"),
+    [("held_out", "at most 8 h 00 min with 1 at once; early stopping makes it less"),
+     ("last", "about 8 h 00 min with 1 at once\n")],
+)  # fmt: skip
+def test_only_what_may_stop_early_is_told_to(
+    selection: str,
+    told: str,
+    config: BenchConfig,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    protocol = config.protocol.changed({"selection": selection}, "protocol")
+    monkeypatch.setattr(estimate, "expected_seconds", lambda run, left: said(left, 7200.0))
+    monkeypatch.setattr(StudyRun, "check", lambda run, left: None)
+    changed = config.model_copy(update={"protocol": protocol})
+    _print_plan(StudyRun(changed, tmp_path / "out", CPU))
+    assert told in capsys.readouterr().out
 
 
 def test_an_estimate_that_fails_ends_nothing(

@@ -179,7 +179,7 @@ def run_and_print(run: "StudyRun", *, dry_run: bool = False, as_json: bool = Fal
 
 def _print_plan(run: "StudyRun") -> None:
     """Check what a run checks before its first training, and print what is left to do."""
-    from nasneurn.programs.outlook import foresee, longer_with
+    from nasneurn.programs.outlook import foresee, longer_with, stops_early
     from nasneurn.report.terminal import print_plan
     from nasneurn.studies.estimate import estimates, expected_seconds
     from nasneurn.studies.training_unit import Training
@@ -188,7 +188,7 @@ def _print_plan(run: "StudyRun") -> None:
     run.check(left)
     if all(isinstance(unit, Training) for unit in left):
         expected = expected_seconds(run, left)
-        print_plan(estimates(run, left, expected), workers)
+        print_plan(estimates(run, left, expected), workers, stops_early=stops_early(run))
         if told := longer_with(expected.untimed):
             typer.echo(told)
     else:  # what supernets find is not known yet

@@ -43,6 +43,11 @@ def longer_with(untimed: Sequence[Choice]) -> str:
     return f"longer with {named}" if slower else ""
 
 
+def stops_early(run: StudyRun) -> bool:
+    """Whether a training may end before its last pass, so that an estimate is one at most."""
+    return run.config.protocol.selection == "held_out"
+
+
 def _expected(run: StudyRun, left: Sequence[Unit]) -> "Expected":
     from nasneurn.studies.estimate import PLAIN, Expected, expected_seconds
 
@@ -59,7 +64,7 @@ def _told(run: StudyRun, left: Sequence[Unit], expected: "Expected | None") -> s
     words = [f"{_counted(left)} to do" + _later(run, left)]
     if expected:
         seconds, workers = sum(expected.seconds.values()), run.execution.workers
-        most = "at most " if run.config.protocol.selection == "held_out" else ""
+        most = "at most " if stops_early(run) else ""
         words.append(f"{most}about {duration(seconds / min(workers, len(left)))}")
         words += [told for told in [longer_with(expected.untimed)] if told]
     at_once = f", {run.execution.workers} at once" if run.execution.workers > 1 else ""

@@ -30,8 +30,14 @@ if TYPE_CHECKING:
     from nasneurn.studies.standing import Standing
 
 
-def print_plan(plan: "Sequence[Estimate]", workers: int, console: Console | None = None) -> None:
-    """Print the trainings that are left, and how long they take at most."""
+def print_plan(
+    plan: "Sequence[Estimate]",
+    workers: int,
+    *,
+    stops_early: bool,
+    console: Console | None = None,
+) -> None:
+    """Print the trainings that are left, and how long they take, at most where they stop early."""
     console = console or plain_console()
     table = Table(title="Trainings that are left")
     table.add_column("architecture")
@@ -43,9 +49,10 @@ def print_plan(plan: "Sequence[Estimate]", workers: int, console: Console | None
         table.add_row(*cells, duration(one.trainings * one.seconds))
     console.print(table)
     total = sum(one.trainings * one.seconds for one in plan)
+    most, less = ("at most", "; early stopping makes it less") if stops_early else ("about", "")
     console.print(
-        f"{sum(one.trainings for one in plan)} trainings, at most {duration(total / workers)} "
-        f"with {workers} at once; early stopping makes it less",
+        f"{sum(one.trainings for one in plan)} trainings, {most} {duration(total / workers)} "
+        f"with {workers} at once{less}",
         highlight=False,
         soft_wrap=True,
     )
