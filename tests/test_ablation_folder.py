@@ -6,14 +6,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from grid_rows import grid_rows
+from in_process import run_command
 from shows_itself import check_shown, other_axes
 
 from nasneurn import InputError, load_study
+from nasneurn.questions import report
+from nasneurn.report import style
+from nasneurn.report.ablation_files import write_ablation
 from nasneurn.report.tables import in_percent
 from nasneurn.studies.ablations import rows_of_variants
 
 RESULTS = Path(__file__).parents[1] / "results"
 ABLATION = RESULTS / "ablate-digits"
+FEW = ["none", "neurn", "neurn:scope=batch", "neurn:mode=local"]
 
 
 def test_a_loaded_ablation_is_what_ablate_gives() -> None:
@@ -60,3 +65,60 @@ def test_rows_of_before_stand_in_front() -> None:
     assert told == ["none", "plain NeuRN", "k = 5"]
     gaps = rows.assign(placement="", applied_stem=rows["stem"])
     pd.testing.assert_frame_equal(rows_of_variants(gaps), rows_of_variants(rows))
+
+
+# ---------------------------------------------------------------- nasneurn figures
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of an ablation without what is drawn of it, of few forms, which are drawn fast."""
+    monkeypatch.setattr(style, "DPI", 20)
+    copied = tmp_path / "ablation"
+    copied.mkdir()
+    for name in ("config.yaml", "responses.csv"):
+        shutil.copy(ABLATION / name, copied)
+    rows = load_study(ABLATION).accuracy
+    few = rows[rows["stem"].isin(FEW) & (rows["placement"] == "front")]
+    few.to_csv(copied / "accuracy.csv", index=False)
+    return copied
+
+
+def test_figures_draws_an_ablation_again_with_its_tables_and_caption(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_ablation(load_study(folder).ablation)
+    names = ("figures/ablation.png", "tables/ablation.csv", "tables/ablation_pairs.csv")
+    before = {name: (folder / name).read_bytes() for name in names}
+    responses = (folder / "responses.csv").read_bytes()
+    shutil.rmtree(folder / "figures")
+    (folder / "tables" / "ablation.csv").unlink()
+    assert run_command(monkeypatch, "figures", folder, "--figure-format", "svg") == 0
+    told = capsys.readouterr().out.split()
+    for name in names:
+        assert (folder / name).read_bytes() == before[name], name
+        assert str(folder / name) in told
+    assert (folder / "responses.csv").read_bytes() == responses  # which needs the images
+    assert str(folder / "figures" / "ablation.svg") in told
+    captions = (folder / "figures" / "captions.txt").read_text().splitlines()
+    assert [line for line in captions if line.startswith("ablation.png: What each form of NeuRN")]
+
+
+def test_a_report_draws_an_ablation_anew(folder: Path) -> None:
+    _, (content,) = report(folder, out=folder / "page.html")
+    (figure,) = (one for one in content.figures if one.name == "ablation")
+    assert figure.command == f"nasneurn figures {folder}"
+
+
+def test_figures_of_another_study_have_no_ablation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "DPI", 20)
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    for name in ("config.yaml", "accuracy.csv"):
+        shutil.copy(RESULTS / "bench-digits" / name, folder)
+    assert run_command(monkeypatch, "figures", folder) == 0
+    assert (folder / "figures" / "overall.png").is_file()
+    assert not (folder / "figures" / "ablation.png").exists()
+    assert not (folder / "tables" / "ablation.csv").exists()

@@ -1,6 +1,7 @@
-"""What the forms of NeuRN add, against both controls: compared, and as a figure."""
+"""What the forms of NeuRN add, against both controls: compared, as tables and as a figure."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,10 +12,21 @@ from nasneurn.analysis.cells import cross_domain
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
 from nasneurn.report.style import NEUTRAL, level_colours
+from nasneurn.report.table_files import write_csv_files
+from nasneurn.report.tables import in_percent
 from nasneurn.studies.ablations import NONE, PLAIN, VARIANTS, rows_of_variants
+from nasneurn.studies.folder import Study
 
 #: The controls, in the order of the panels.
 CONTROLS = (PLAIN.label, NONE.label)
+
+#: Of an ablation's folder: what variants answer to test images, and the comparisons.
+RESPONSES, OVERALL, PAIRS = "responses.csv", "tables/ablation.csv", "tables/ablation_pairs.csv"
+
+
+def is_ablation(study: Study) -> bool:
+    """Whether ``nasneurn ablate`` has written into the folder of a study."""
+    return any((study.folder / name).is_file() for name in (RESPONSES, OVERALL))
 
 
 def compare_variants(rows: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -42,6 +54,28 @@ def compare_variants(rows: pd.DataFrame, by: tuple[str, ...] = ()) -> pd.DataFra
     table.insert(2, "against", table.pop("against"))
     places = {one.label: place for place, one in enumerate((NONE, PLAIN, *VARIANTS))}
     return table.sort_values("variant", key=lambda labels: labels.map(places), kind="stable")
+
+
+def write_comparisons(overall: pd.DataFrame, pairs: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write what :func:`compare_variants` gives as CSV files, in percentage points.
+
+    Args:
+        overall: over all pairs of domains.
+        pairs: for each.
+        folder: of the study.
+
+    Returns:
+        The files.
+    """
+    tables = {OVERALL: overall, PAIRS: pairs}
+    write_csv_files(
+        {
+            name.removesuffix(".csv"): in_percent(table) if len(table) else table
+            for name, table in tables.items()
+        },
+        folder,
+    )
+    return [folder / name for name in tables]
 
 
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:

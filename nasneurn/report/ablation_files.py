@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,16 @@ from matplotlib.axes import Axes
 from nasneurn.analysis.chance import chance_note
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
-from nasneurn.report.ablation_figure import compare_variants, draw_ablation, draw_variants_on
+from nasneurn.report.ablation_figure import (
+    RESPONSES,
+    compare_variants,
+    draw_ablation,
+    draw_variants_on,
+    write_comparisons,
+)
 from nasneurn.report.captions import seeds_of
 from nasneurn.report.figure_captions import write_captions
+from nasneurn.report.figures import with_notes
 from nasneurn.report.findings import Findings
 from nasneurn.report.style import write_figure
 from nasneurn.report.table_files import write_csv_files
@@ -20,9 +28,6 @@ from nasneurn.report.tables import in_percent
 from nasneurn.rows import read_rows
 from nasneurn.studies.ablations import NONE
 from nasneurn.studies.folder import Study
-
-#: What variants answer to test images, in the folder of an ablation.
-RESPONSES = "responses.csv"
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,17 +106,14 @@ def write_ablation(found: Ablation, figure_format: str = "png") -> None:
         found: what is written.
         figure_format: ``pdf`` or ``svg`` for a vector copy beside the figure.
     """
-    tables = {
-        "tables/ablation": found.main_table(),
-        "tables/ablation_pairs": in_percent(found.pairs) if len(found.pairs) else found.pairs,
-        RESPONSES.removesuffix(".csv"): found.responses,
-    }
-    write_csv_files(tables, found.study.folder)
+    folder, rows = found.study.folder, found.study.accuracy
+    write_comparisons(found.overall, found.pairs, folder)
+    write_csv_files({RESPONSES.removesuffix(".csv"): found.responses}, folder)
     if len(found.overall):
-        told = seeds_of(found.study.accuracy)
-        path = found.study.folder / "figures" / "ablation.png"
-        write_figure(lambda: draw_ablation(found.overall, told), path, figure_format)
-        write_captions(path.parent, chance_note(found.study.accuracy))
+        draw = partial(draw_ablation, found.overall, seeds_of(rows))
+        path = folder / "figures" / "ablation.png"
+        write_figure(partial(with_notes, draw, rows), path, figure_format)
+        write_captions(path.parent, chance_note(rows))
 
 
 def _told(row: Mapping[Hashable, Any]) -> str:

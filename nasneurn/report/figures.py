@@ -14,8 +14,9 @@ from nasneurn.analysis.hypervolumes import hypervolumes
 from nasneurn.analysis.literature import beside_literature
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.analysis.ranks import rank
+from nasneurn.report.ablation_figure import compare_variants, draw_ablation
 from nasneurn.report.architecture_figure import draw_architectures
-from nasneurn.report.captions import notes_of
+from nasneurn.report.captions import notes_of, seeds_of
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
 from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
@@ -37,6 +38,7 @@ def write_figures(
     quality: pd.DataFrame | None = None,
     control_search: pd.DataFrame | None = None,
     select_under: str = "clean",
+    variants: bool = False,
     figure_format: str = "png",
 ) -> list[Path]:
     """Draw every figure that there are rows for; an unfinished study is drawn with its gaps.
@@ -53,6 +55,7 @@ def write_figures(
         quality: with the columns of ``quality.csv``.
         control_search: with those of ``control.csv``.
         select_under: what scored the candidates of a search, ``clean`` or ``shifts``.
+        variants: whether the forms of NeuRN among the stems are compared with each other.
         figure_format: ``pdf`` or ``svg`` for a vector copy beside each.
 
     Returns:
@@ -81,6 +84,10 @@ def write_figures(
         drawings["quality"] = partial(
             draw_quality, quality, correlation, control_search, select_under
         )
+    forms = compare_variants(rows) if variants else pd.DataFrame()
+    if len(forms):
+        drawing = partial(draw_ablation, forms, seeds_of(rows))
+        drawings["ablation"] = partial(with_notes, drawing, rows)
     return [
         write_figure(draw, folder / f"{name}.png", figure_format) for name, draw in drawings.items()
     ]

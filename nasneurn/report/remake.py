@@ -9,6 +9,7 @@ from nasneurn.analysis.chance import chance_note
 from nasneurn.choices import check_known
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
+from nasneurn.report.ablation_figure import compare_variants, is_ablation, write_comparisons
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import write_figures
 from nasneurn.report.style import files_of
@@ -34,6 +35,9 @@ def remake(study: Study, figure_format: str = "png") -> list[Path]:
         raise InputError(f"{study.folder} holds no finished training yet")
     rows, folder = study.accuracy, study.folder / "figures"
     written = write_tables(rows, study.folder / "tables")
+    if is_ablation(study):
+        pairs = compare_variants(rows, ("source", "target"))
+        written += write_comparisons(compare_variants(rows), pairs, study.folder)
     for path in draw_study(study, rows, folder, figure_format):
         written += files_of(path)
     return [*written, *write_captions(folder, chance_note(rows))]
@@ -62,6 +66,7 @@ def draw_study(
         quality=study.quality if study.has("quality") else None,
         control_search=study.control if study.has("control") else None,
         select_under="shifts" if _scored_under_shifts(study) else "clean",
+        variants=is_ablation(study),
         figure_format=figure_format,
     )
 
