@@ -28,6 +28,7 @@ def diagnose(
     data_dir: Path | None = None,
     device: str = "auto",
     trust_code: bool = False,
+    figure_format: str = "png",
 ) -> "ShownDiagnosis":
     """What the stems of a study change: in images, in features and in answers.
 
@@ -44,11 +45,13 @@ def diagnose(
         data_dir: the folder of the files of ``digits``.
         device: auto, cpu or cuda.
         trust_code: also import the code that the study names.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Raises:
         InputError: the folder holds no study or no rows, a pair or stem is not in it, its images
-            are others here, or it names code without ``trust_code``.
+            are others here, it names code without ``trust_code``, or the format is unknown.
     """
+    _check_format(figure_format)
     from nasneurn.choices import refuse_code
     from nasneurn.report.diagnosis_files import write_diagnosis
     from nasneurn.report.findings import ShownDiagnosis
@@ -70,7 +73,7 @@ def diagnose(
         images=images,
         corrupted=corrupted,
     )
-    write_diagnosis(found, folder)
+    write_diagnosis(found, folder, figure_format)
     return ShownDiagnosis.of(found)
 
 
@@ -83,6 +86,7 @@ def predict(
     out: Path | str = Path("results/predict"),
     data_dir: Path | None = None,
     device: str = "auto",
+    figure_format: str = "png",
 ) -> "ShownPrediction":
     """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
 
@@ -96,11 +100,13 @@ def predict(
         out: where tables, the figure and ``model.json`` are written.
         data_dir: the folder of the files of ``digits``.
         device: auto, cpu or cuda.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Raises:
-        InputError: no study, rows, stem or control as asked for, images that are others here, or
-            too few pairs, sources or domains.
+        InputError: no study, rows, stem or control as asked for, images that are others here, too
+            few pairs, sources or domains, or the format is unknown.
     """
+    _check_format(figure_format)
     from nasneurn.choices import split_choices
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
@@ -129,7 +135,7 @@ def predict(
         images=images,
         stems=found.models,
     )
-    write_prediction(found, model, folder)
+    write_prediction(found, model, folder, figure_format)
     return ShownPrediction.of(found)
 
 
@@ -196,6 +202,7 @@ def correlate(
     figures: bool = True,
     jobs: int | None = None,
     trust_code: bool = False,
+    figure_format: str = "png",
 ) -> "ShownCorrelation":
     """Test whether alignment, or something simpler, says which architectures gain by a stem.
 
@@ -214,11 +221,14 @@ def correlate(
         figures: whether they are drawn.
         jobs: processes that trace; all cores by default.
         trust_code: also import the code that the studies name.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Raises:
-        InputError: no study, rows that are too few, or code without ``trust_code``.
+        InputError: no study, rows that are too few, code without ``trust_code``, or the format is
+            unknown.
         AlignmentError: an architecture that cannot be traced.
     """
+    _check_format(figure_format)
     from nasneurn.analysis.gain_correlation import correlate_studies
     from nasneurn.report.correlation_report import write_correlation
     from nasneurn.report.findings import ShownCorrelation
@@ -236,7 +246,7 @@ def correlate(
         jobs=jobs,
         trust_code=trust_code,
     )
-    write_correlation(found, folder, figures=figures)
+    write_correlation(found, folder, figures=figures, figure_format=figure_format)
     return ShownCorrelation.of(found)
 
 
@@ -271,6 +281,14 @@ def report(
     contents = [_content(folder, trust_code, format == "html") for folder in folders]
     write_report(contents, path, format)
     return path, contents
+
+
+def _check_format(figure_format: str) -> None:
+    """Refuse an unknown format of figures before any work."""
+    from alignment.outputs import FIGURE_FORMATS
+    from nasneurn.choices import check_known
+
+    check_known("figure format", figure_format, FIGURE_FORMATS)
 
 
 def _content(folder: Path, trust_code: bool, figures: bool) -> "Content":

@@ -190,7 +190,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def predicted(study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Prediction, Path]:
     out = tmp_path_factory.mktemp("predict")
-    return predict(study, images=100, out=out, device="cpu"), out
+    return predict(study, images=100, out=out, device="cpu", figure_format="pdf"), out
 
 
 def test_a_study_is_predicted(predicted: tuple[Prediction, Path], study: Path) -> None:
@@ -209,6 +209,7 @@ def test_a_study_is_predicted(predicted: tuple[Prediction, Path], study: Path) -
         table = pd.read_csv(out / f"{name}.csv")
         assert len(table) == len(getattr(found, name))
     assert Image.open(out / "predicted.png").width > 500
+    assert (out / "predicted.pdf").read_bytes().startswith(b"%PDF")
     assert isinstance(found, ShownPrediction)
     check_shown(found)
     axes = other_axes()

@@ -507,14 +507,15 @@ def write_study(
 def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
     study = write_study(tmp_path / "study", SMALL, strength=0.1)
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["correlate", str(study), "--out", str(out)])
+    words = ["correlate", str(study), "--out", str(out), "--figure-format", "svg"]
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "8 architectures, 3 pairs of domains, 2 seeds each" in done.output
     assert "A rival of alignment predicts who gains: params" in done.output
     assert "where nothing was found, that means little; more architectures" in done.output
     assert {path.name for path in out.iterdir()} == {
         "tests.csv", "partial.csv", "power.csv", "profiles.csv", "distances.csv", "summary.txt",
-        "pairs.png", "map.png",
+        "pairs.png", "map.png", "pairs.svg", "map.svg",
     }  # fmt: skip
     tests = pd.read_csv(out / "tests.csv").set_index(["distance", "test"])
     assert tests.loc[("params", "pearson"), "estimate"] > 0.8

@@ -84,7 +84,7 @@ def tables_of(study: Study, **options: Any) -> Diagnosis:
 
 
 def test_without_anything_saved_the_rest_is_made(plain: Study, tmp_path: Path) -> None:
-    found = diagnose(plain.folder, images=40, out=tmp_path / "out")
+    found = diagnose(plain.folder, images=40, out=tmp_path / "out", figure_format="svg")
     check_shown(found)
     assert set(found.tables) == WITHOUT_SAVED
     assert names(tmp_path / "out" / "tables") == WITHOUT_SAVED
@@ -94,6 +94,8 @@ def test_without_anything_saved_the_rest_is_made(plain: Study, tmp_path: Path) -
     captions = (tmp_path / "out" / "figures" / "captions.txt").read_text().splitlines()
     assert captions[0] == f"calibration.png: {CAPTIONS['calibration']}"
     assert len(captions) == 5
+    copies = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
+    assert copies == {line.partition(".png")[0] for line in captions}
     told = [note for note in found.notes if "4 of 4 trainings have no saved" in note]
     assert len(told) == 2
     assert all("--save-predictions --save-weights --out" in note for note in told)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nasneurn.api import bench, load_study
 from nasneurn.errors import InputError
-from nasneurn.questions import report
+from nasneurn.questions import correlate, diagnose, predict, report
 from nasneurn.report import style
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.remake import remake
@@ -83,12 +83,19 @@ def test_captions_caution_as_the_page_does(tmp_path: Path) -> None:
     assert second == "own.png: Own. Caution, near chance: 1 of 2 trainings."
 
 
-@pytest.mark.parametrize("command", ["bench", "search", "align", "search-quality", "ablate"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "bench", "search", "align", "search-quality", "ablate", f"diagnose {BENCH}",
+        f"predict {BENCH}", f"correlate {BENCH}",
+    ],
+)  # fmt: skip
 def test_an_unknown_format_is_told_before_anything_is_done(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    told = refusal(monkeypatch, capfd, command, "--figure-format", "jpg", "--out", str(out))
+    words = command.split(" ", 1)
+    told = refusal(monkeypatch, capfd, *words, "--figure-format", "jpg", "--out", str(out))
     assert "figure format" in told
     assert "'jpg'" in told
     assert "png, pdf, svg" in told
@@ -101,6 +108,10 @@ def test_an_unknown_format_in_a_program(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match=r"figure format is 'sgv'.*did you mean 'svg'"):
         remake(load_study(BENCH), "sgv")
+    for ask in (diagnose, predict, correlate):
+        with pytest.raises(InputError, match="figure format is 'eps', must be one of png, pdf"):
+            ask(BENCH, out=tmp_path / "out", figure_format="eps")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_study_is_finished_with_the_format_that_was_asked_for(

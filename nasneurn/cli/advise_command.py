@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import AsJson, DataDir, Device, Splits, out_folder
+from nasneurn.cli.options import AsJson, DataDir, Device, FigureFormat, Splits, out_folder
 
 
 def predict_command(
@@ -22,6 +22,7 @@ def predict_command(
     ),
     data_dir: DataDir = None,
     device: Device = "auto",
+    figure_format: FigureFormat = "png",
 ) -> None:
     """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
 
@@ -38,6 +39,7 @@ def predict_command(
         out=out,
         data_dir=data_dir,
         device=device,
+        figure_format=figure_format,
     )
     for line in found.summary():
         typer.echo(line)

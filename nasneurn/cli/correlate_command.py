@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import TrustCode, out_folder
+from nasneurn.cli.options import FigureFormat, TrustCode, out_folder
 from nasneurn.errors import InputError
 
 
@@ -36,6 +36,7 @@ def correlate_command(
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
     jobs: Annotated[int | None, typer.Option(help="Processes that trace architectures.")] = None,
     trust_code: TrustCode = False,
+    figure_format: FigureFormat = "png",
 ) -> None:
     """Test whether alignment, or something simpler, predicts which architectures gain by a stem.
 
@@ -57,6 +58,7 @@ def correlate_command(
         figures=figures,
         jobs=jobs,
         trust_code=trust_code,
+        figure_format=figure_format,
     )
     for line in found.summary():
         typer.echo(line)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import DataDir, Device, TrustCode, out_folder
+from nasneurn.cli.options import DataDir, Device, FigureFormat, TrustCode, out_folder
 
 
 def diagnose_command(
@@ -31,6 +31,7 @@ def diagnose_command(
     device: Device = "auto",
     data_dir: DataDir = None,
     trust_code: TrustCode = False,
+    figure_format: FigureFormat = "png",
 ) -> None:
     """Measure what the stems of a study change: in images, in features and in answers.
 
@@ -49,6 +50,7 @@ def diagnose_command(
         data_dir=data_dir,
         device=device,
         trust_code=trust_code,
+        figure_format=figure_format,
     )
     for line in found.summary():
         typer.echo(line)

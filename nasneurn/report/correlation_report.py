@@ -21,8 +21,17 @@ PLANTED, ENOUGH = 0.4, 0.8
 SHOWN = 3
 
 
-def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = True) -> None:
-    """Write all tables as CSV, two figures, and the summary."""
+def write_correlation(
+    found: GainCorrelation, folder: Path, *, figures: bool = True, figure_format: str = "png"
+) -> None:
+    """Write all tables as CSV, two figures, and the summary.
+
+    Args:
+        found: what is written.
+        folder: where to write.
+        figures: whether they are drawn.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
+    """
     tables = {
         "tests": found.tests,
         "partial": found.partial,
@@ -35,7 +44,7 @@ def write_correlation(found: GainCorrelation, folder: Path, *, figures: bool = T
         draft.write_text("\n".join(summary(found)) + "\n", encoding="utf-8")
     if figures:
         for name, draw in {"pairs": draw_pairs, "map": draw_map}.items():
-            write_figure(partial(draw, found), folder / f"{name}.png")
+            write_figure(partial(draw, found), folder / f"{name}.png", figure_format)
 
 
 def summary(found: GainCorrelation) -> list[str]:

@@ -24,8 +24,13 @@ DRAWN = 4
 Drawings = dict[str, Callable[[], Figure]]
 
 
-def write_diagnosis(found: Diagnosis, folder: Path) -> None:
+def write_diagnosis(found: Diagnosis, folder: Path, figure_format: str = "png") -> None:
     """Write ``tables/`` and ``figures/``, with captions; numbers are in full.
+
+    Args:
+        found: what is written.
+        folder: where to write.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Raises:
         InputError: the folder cannot be written.
@@ -34,7 +39,7 @@ def write_diagnosis(found: Diagnosis, folder: Path) -> None:
     drawings = _drawings(found)
     with meter("figures", len(drawings)) as progress:
         for name, draw in drawings.items():
-            write_figure(draw, folder / "figures" / f"{name}.png")
+            write_figure(draw, folder / "figures" / f"{name}.png", figure_format)
             progress.advance()
     write_captions(folder / "figures")
 

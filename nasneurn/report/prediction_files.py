@@ -1,6 +1,7 @@
 """What is written and said of a prediction."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,16 @@ from nasneurn.report.table_files import write_csv_files
 WORST = 3
 
 
-def write_prediction(found: Prediction, model: ModelFile, out: Path) -> None:
-    """Write tables as CSV files, the figure, and the model by which ``advise`` advises."""
+def write_prediction(
+    found: Prediction, model: ModelFile, out: Path, figure_format: str = "png"
+) -> None:
+    """Write tables as CSV files, the figure, and the model by which ``advise`` advises.
+
+    Args:
+        found, model: what is written.
+        out: where to write.
+        figure_format: ``pdf`` or ``svg`` for a vector copy beside the figure.
+    """
     tables = {
         "pairs": found.pairs,
         "left_out": found.left_out,
@@ -25,7 +34,8 @@ def write_prediction(found: Prediction, model: ModelFile, out: Path) -> None:
         "coefficients": found.coefficients,
     }
     write_csv_files(tables, out)
-    write_figure(lambda: draw_prediction(found.left_out, found.scores), out / "predicted.png")
+    draw = partial(draw_prediction, found.left_out, found.scores)
+    write_figure(draw, out / "predicted.png", figure_format)
     model.write(out / "model.json")
 
 
