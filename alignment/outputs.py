@@ -54,12 +54,14 @@ def prepare_folder(folder: Path) -> None:
     probe = draft_of(folder / "probe")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        probe.write_bytes(b"\0")  # an empty file has room on a full disk
     except OSError as error:
         raise AlignmentError(
             f"{folder}: cannot be written ({error.strerror or error}); choose another --out"
         ) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
     if (folder / CONFIG).exists() and (kind := _kind(folder / CONFIG)) != KIND:
         raise AlignmentError(
             f"{folder}: its {CONFIG} is of kind {kind}, not {KIND}; choose another --out"

@@ -152,11 +152,10 @@ def _check_folder(folder: Path) -> None:
             continue
         if not stat.S_ISDIR(kind):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
-        # Where it seems allowed it may be impossible all the same, as in /proc.
-        with tempfile.TemporaryFile(dir=there):
-            return
+        # What the system allows may be impossible all the same, as in /proc or on a full disk.
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(b"\0")
+        return
 
 
 def read_text(path: Path) -> str:
