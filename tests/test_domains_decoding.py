@@ -64,6 +64,15 @@ def test_of_a_large_image_nothing_or_one_line_is_told(tmp_path, monkeypatch, rec
     assert not recwarn
 
 
+def test_of_damaged_notes_in_an_image_nothing_is_told(tmp_path, recwarn):
+    exif = Image.Exif()
+    exif[0x010E] = "a long description of what is to be seen"
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "photo.jpg", exif=exif.tobytes()[:40])
+    pillow.cache_clear()
+    assert decode(tmp_path / "photo.jpg", 8)[..., 0].min() > 200
+    assert not recwarn
+
+
 def test_the_central_square_is_kept(tmp_path):
     """Thirds of red, green, blue: of a wide image the middle one stays."""
     for size, axis in (((90, 30), 1), ((30, 90), 0)):

@@ -25,15 +25,16 @@ HASH_BYTES = 16
 
 @cache
 def pillow() -> ModuleType:
-    """Pillow's images, which say nothing of a large one.
+    """Pillow's images, which say nothing of a large one, or of one whose notes are damaged.
 
-    Between a bound of Pillow's and its double, it warns in two lines that name a file of its own;
-    beyond that it refuses, which is told as any other fault of a file.
+    Between a bound of Pillow's and its double, it warns in two lines that name a file of its own,
+    as of damaged EXIF data; beyond that it refuses, which is told as any other fault of a file.
     """
     from PIL import Image
 
     # Images are read in threads, so for the process: a context would change that of the others.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     return Image
 
 
