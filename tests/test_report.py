@@ -145,6 +145,17 @@ def test_a_legend_of_many_stems_is_inside_its_figure() -> None:
     assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= figure.bbox.width
 
 
+def test_a_long_legend_leaves_room_for_the_axes() -> None:
+    stems = ("none", *(f"neurn:k={k}" for k in range(3, 49, 2)))
+    figure = draw_curves(history_rows(grid_rows(("vgg19",), stems, sources=("mnist",))))
+    figure.draw_without_rendering()
+    (legend,), (axis,) = figure.legends, figure.axes
+    inside = axis.get_tightbbox()
+    assert inside is not None
+    assert inside.height > 100
+    assert legend.get_window_extent().y1 <= inside.y0
+
+
 def test_a_title_that_says_much_is_inside_its_figure() -> None:
     """Seeds that differ, and intervals for some alone."""
     rows = grid_rows(("vgg19",), ("none", "neurn", "instance_norm"), seeds=5, sources=("mnist",))

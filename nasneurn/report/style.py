@@ -97,7 +97,8 @@ def draw_legend(
     """A legend with these names, also those that begin with an underscore.
 
     Matplotlib leaves such names out, so they are written once the legend is there. The legend of a
-    figure has fewer columns than asked for where it would be wider than the figure.
+    figure has fewer columns than asked for where it would be wider than the figure, and a figure of
+    which it would take more than a third grows by as much.
     """
     labels = [str(number) for number in range(len(names))]
     for columns in range(options.pop("ncols", 1), 0, -1):
@@ -106,8 +107,12 @@ def draw_legend(
             text.set_text(name)
         width = where.bbox.width if isinstance(where, Figure) else float("inf")
         if columns == 1 or legend.get_window_extent().width <= width:
-            return
+            break
         legend.remove()
+    if isinstance(where, Figure):
+        taken = legend.get_window_extent().height / where.dpi
+        if taken > where.get_figheight() / 3:
+            where.set_figheight(where.get_figheight() + taken)
 
 
 def marker(number: int) -> str:
