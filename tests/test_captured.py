@@ -161,6 +161,7 @@ def test_what_does_not_wait_is_captured(run_again: type[RunAgain]) -> None:
     assert run_again.replays == 12 - WARM_UP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stem"),
     [*product(["lcnet_035"], STEMS), ("resnet18", "neurn"), ("deit_tiny_patch16_224", "neurn")],
