@@ -93,7 +93,7 @@ def test_whole_steps_give_the_weights_of_steps_in_parts(run_again: type[RunAgain
     whole = trained(network_of(), capture=True)
     assert run_again.replays == 12 - WARM_UP
     for name, value in plain.items():
-        torch.testing.assert_close(whole[name], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(whole[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_rates_by_layer_and_averages_follow_whole_steps(run_again: type[RunAgain]) -> None:
@@ -107,7 +107,7 @@ def test_rates_by_layer_and_averages_follow_whole_steps(run_again: type[RunAgain
         found.append({**network.state_dict(), **algorithm.measured(network).state_dict()})
     assert run_again.replays
     for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(found[1][name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_whole_steps_go_on_from_a_checkpoint(run_again: type[RunAgain], tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_whole_steps_go_on_from_a_checkpoint(run_again: type[RunAgain], tmp_path
     assert path.is_file()
     resumed = trained(network_of(), capture=True, resume_from=path)
     for name, value in whole.items():
-        torch.testing.assert_close(resumed[name], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-6)
 
 
 class Branches(nn.Module):
@@ -153,7 +153,7 @@ def test_what_waits_for_the_device_is_not_captured(
     whole = trained(nn.Sequential(waiting, network_of()), capture=True)
     assert not run_again.replays
     for name, value in plain.items():
-        torch.testing.assert_close(whole[name], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(whole[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_what_does_not_wait_is_captured(run_again: type[RunAgain]) -> None:
