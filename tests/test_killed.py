@@ -5,6 +5,8 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -193,3 +195,31 @@ def test_a_signal_that_an_import_makes_an_error_of_is_no_error(
     assert capsys.readouterr().err.splitlines() == [
         "nasneurn: interrupted; run the same command again to continue"
     ]
+
+
+IN_A_DESTRUCTOR = """
+import os, signal, time
+from nasneurn.interruption import Interrupted, raise_on_signals
+
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+raise_on_signals()
+raise_on_signals()
+one = Ends()
+try:
+    del one
+    time.sleep(30)
+    print("went on")
+except Interrupted:
+    print("stopped")
+"""
+
+
+def test_a_signal_where_nothing_can_be_broken_off_stops_the_command_a_moment_later() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_DESTRUCTOR], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)
