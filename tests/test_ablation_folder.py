@@ -84,6 +84,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copied
 
 
+@pytest.mark.slow
 def test_figures_draws_an_ablation_again_with_its_tables_and_caption(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,12 +105,14 @@ def test_figures_draws_an_ablation_again_with_its_tables_and_caption(
     assert [line for line in captions if line.startswith("ablation.png: What each form of NeuRN")]
 
 
+@pytest.mark.slow
 def test_a_report_draws_an_ablation_anew(folder: Path) -> None:
     _, (content,) = report(folder, out=folder / "page.html")
     (figure,) = (one for one in content.figures if one.name == "ablation")
     assert figure.command == f"nasneurn figures {folder}"
 
 
+@pytest.mark.slow
 def test_figures_of_another_study_have_no_ablation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_whole_steps_give_the_weights_of_steps_in_parts(run_again: type[RunAgain
         torch.testing.assert_close(whole[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rates_by_layer_and_averages_follow_whole_steps(run_again: type[RunAgain]) -> None:
     tuned = Optimization(1e-2, head_rate=3.0, layer_decay=0.5)
     found = []

@@ -63,6 +63,7 @@ def study(config: SearchConfig, tmp_path: Path) -> Study:
     return study
 
 
+@pytest.mark.slow
 def test_the_last_lines_of_a_search_say_where_its_networks_were_found(
     study: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:
