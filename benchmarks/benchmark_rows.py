@@ -6,8 +6,9 @@ To be imported before those packages.
 import csv
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,18 @@ sys.path.sort(key=lambda path: Path(path or ".").resolve() == Path(__file__).par
 def load() -> float:
     """The machine's load average over its cores: below 0.2, nothing else runs."""
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+
+
+def least_seconds(turns: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The least seconds of each, which take turns; a first round is not timed."""
+    least = dict.fromkeys(turns, float("inf"))
+    for number in range(repeats + 1):
+        for way, turn in turns.items():
+            begun = perf_counter()
+            turn()
+            if number:
+                least[way] = min(least[way], perf_counter() - begun)
+    return least
 
 
 def report(rows: Iterable[dict], columns: Sequence[str], title: str, out: Path | None) -> None:

@@ -15,10 +15,9 @@ over these), `load` (the machine's load average when the run began, over its cor
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 
 import torch
-from benchmark_rows import load, report
+from benchmark_rows import least_seconds, load, report
 from torch import nn
 from torch.nn import functional as F
 
@@ -90,13 +89,7 @@ def compare(
         "without graphs": ours(data, architecture, stem, batch, False),
         "bare loop": bare(data, architecture, stem, batch),
     }
-    least = dict.fromkeys(turns, float("inf"))
-    for number in range(repeats + 1):
-        for way, turn in turns.items():
-            begun = perf_counter()
-            turn()
-            if number:
-                least[way] = min(least[way], perf_counter() - begun)
+    least = least_seconds(turns, repeats)
     for way, seconds in least.items():
         yield {
             "gpu": torch.cuda.get_device_name(), "architecture": architecture, "stem": stem,

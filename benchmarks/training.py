@@ -15,11 +15,10 @@ ours), `load` (the machine's load average when the run began, over its cores).
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
 
 import torch
 import torch.nn.functional as F
-from benchmark_rows import load, report
+from benchmark_rows import least_seconds, load, report
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -130,13 +129,7 @@ def compare(
         "nasneurn": our_epoch(split, architecture, stem, batch),
         "user": user_epoch(split, architecture, stem, batch),
     }
-    least = dict.fromkeys(epochs, float("inf"))
-    for number in range(repeats + 1):
-        for way, epoch in epochs.items():
-            begun = perf_counter()
-            epoch()
-            if number:
-                least[way] = min(least[way], perf_counter() - begun)
+    least = least_seconds(epochs, repeats)
     images = len(split) // batch * batch
     for way, seconds in least.items():
         yield {

@@ -19,7 +19,6 @@ WARM_UP = 3
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-
 #: What operations are marked with whose answers, or their shapes, the CPU has to wait for.
 _WAITING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 

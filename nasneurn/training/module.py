@@ -111,16 +111,16 @@ class ClassificationModule(pl.LightningModule):
         if self._captured:
             if self._step is None:
                 optimizer = self.optimizers(use_pl_optimizer=False)
-                assert isinstance(optimizer, torch.optim.Optimizer)
+                assert isinstance(optimizer, Optimizer)
                 self._step = CapturedStep(self._loss, optimizer)
             return self._step(images, labels)
         given = {}
         if self._with_domains:
             given["domains"] = domains[0] if domains else torch.zeros_like(labels)
-        return self._algorithm.loss(self, images, labels, self._criterion, **given)
+        return self._loss(images, labels, **given)
 
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self._algorithm.loss(self, images, labels, self._criterion)
+    def _loss(self, images: Tensor, labels: Tensor, **given: Tensor) -> Tensor:
+        return self._algorithm.loss(self, images, labels, self._criterion, **given)
 
     def backward(self, loss: Tensor, *rest: Any, **options: Any) -> None:
         """Compute the gradients, unless a captured step has used them already."""
