@@ -22,6 +22,35 @@ def leading(weight: Tensor, *lengths: int) -> Tensor:
     return weight
 
 
+class LeadingLinear(nn.Linear):
+    """A linear layer that takes as many inputs as there are, and gives its first outputs."""
+
+    def forward(self, x: Tensor, outputs: int | None = None) -> Tensor:
+        """(..., inputs) -> (..., outputs), all outputs if not said."""
+        count = self.out_features if outputs is None else outputs
+        return F.linear(x, leading(self.weight, count, x.shape[-1]), leading(self.bias, count))
+
+
+class LeadingNorm(nn.LayerNorm):
+    """Layer norm of the last axis, however long it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x (..., dim)."""
+        dim = x.shape[-1]
+        return F.layer_norm(x, (dim,), leading(self.weight, dim), leading(self.bias, dim), self.eps)
+
+
+class LeadingConv2d(nn.Conv2d):
+    """A convolution that gives its first outputs."""
+
+    def forward(self, x: Tensor, outputs: int | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, outputs, H', W'), all outputs if not said."""
+        count = self.out_channels if outputs is None else outputs
+        assert self.bias is not None
+        weight, bias = leading(self.weight, count), leading(self.bias, count)
+        return cast(Tensor, self._conv_forward(x, weight, bias))
+
+
 class RelativePosition(nn.Module):
     """Learned vectors (tokens, tokens, head_dim) for the offsets between patches, and the class.
 
@@ -58,21 +87,21 @@ class TransformerLayer(nn.Module):
         super().__init__()
         self.heads, self.hidden, self.head_dim = heads, hidden, head_dim
         inner = heads * head_dim
-        self.norm_attention = nn.LayerNorm(dim)
+        self.norm_attention = LeadingNorm(dim)
         self.qkv_weight = nn.Parameter(torch.empty(3, inner, dim))
         self.qkv_bias = nn.Parameter(torch.empty(3, inner))
         self.position_keys = RelativePosition(side, head_dim)
         self.position_values = RelativePosition(side, head_dim)
-        self.projection = nn.Linear(inner, dim)
-        self.norm_mlp = nn.LayerNorm(dim)
-        self.widen = nn.Linear(dim, hidden)
-        self.narrow = nn.Linear(hidden, dim)
+        self.projection = LeadingLinear(inner, dim)
+        self.norm_mlp = LeadingNorm(dim)
+        self.widen = LeadingLinear(dim, hidden)
+        self.narrow = LeadingLinear(hidden, dim)
         self.drop_path = StochasticDepth(drop_path, "row") if drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, tokens, dim) -> (N, tokens, dim)."""
-        x = x + self.drop_path(self._attention(_norm(self.norm_attention, x)))
-        return cast(Tensor, x + self.drop_path(self._mlp(_norm(self.norm_mlp, x))))
+        x = x + self.drop_path(self._attention(self.norm_attention(x)))
+        return cast(Tensor, x + self.drop_path(self._mlp(self.norm_mlp(x))))
 
     def _attention(self, x: Tensor) -> Tensor:
         images, tokens, dim = x.shape
@@ -90,21 +119,10 @@ class TransformerLayer(nn.Module):
         seen = torch.bmm(attention, v.transpose(0, 1)).transpose(0, 1)
         seen = seen + torch.bmm(attention.transpose(0, 1), self.position_values())
         joined = seen.reshape(tokens, images, inner).transpose(0, 1)
-        return _linear(self.projection, joined, dim)
+        return cast(Tensor, self.projection(joined, dim))
 
     def _mlp(self, x: Tensor) -> Tensor:
-        return _linear(self.narrow, F.gelu(_linear(self.widen, x, self.hidden)), x.shape[-1])
-
-
-def _linear(layer: nn.Linear, x: Tensor, outputs: int) -> Tensor:
-    weight = leading(layer.weight, outputs, x.shape[-1])
-    return F.linear(x, weight, leading(layer.bias, outputs))
-
-
-def _norm(layer: nn.LayerNorm, x: Tensor) -> Tensor:
-    dim = x.shape[-1]
-    weight, bias = leading(layer.weight, dim), leading(layer.bias, dim)
-    return F.layer_norm(x, (dim,), weight, bias, layer.eps)
+        return cast(Tensor, self.narrow(F.gelu(self.widen(x, self.hidden)), x.shape[-1]))
 
 
 class Transformer(nn.Module):
@@ -137,7 +155,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.depth = dim, len(heads)
-        self.patches = nn.Conv2d(3, dim, patch, patch)
+        self.patches = LeadingConv2d(3, dim, patch, patch)
         self.class_token = nn.Parameter(torch.empty(dim))
         self.positions = nn.Parameter(torch.empty(dim, side * side + 1))
         last = max(1, len(heads) - 1)
@@ -147,16 +165,14 @@ class Transformer(nn.Module):
             )
             for index, (count, width) in enumerate(zip(heads, hidden, strict=True))
         )
-        self.norm = nn.LayerNorm(dim)
-        self.classifier = nn.Linear(dim, classes)
+        self.norm = LeadingNorm(dim)
+        self.classifier = LeadingLinear(dim, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> logits (N, classes)."""
-        weight, bias = leading(self.patches.weight, self.dim), leading(self.patches.bias, self.dim)  # type: ignore[arg-type]
-        x = F.conv2d(x, weight, bias, self.patches.stride).flatten(2).transpose(1, 2)
+        x = self.patches(x, self.dim).flatten(2).transpose(1, 2)
         first = leading(self.class_token, self.dim).expand(len(x), 1, -1)
         x = torch.cat((first, x), dim=1) + leading(self.positions, self.dim).T
         for layer in islice(self.layers, self.depth):
             x = layer(x)
-        x = _norm(self.norm, x)[:, 1:].mean(dim=1)
-        return _linear(self.classifier, x, self.classifier.out_features)
+        return cast(Tensor, self.classifier(self.norm(x)[:, 1:].mean(dim=1)))

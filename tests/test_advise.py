@@ -209,6 +209,7 @@ def test_a_study_is_predicted(predicted: tuple[Prediction, Path], study: Path) -
         table = pd.read_csv(out / f"{name}.csv")
         assert len(table) == len(getattr(found, name))
     assert Image.open(out / "predicted.png").width > 500
+    assert (out / "captions.txt").read_text().startswith("predicted.png: Gains that were predicted")
     assert (out / "predicted.pdf").read_bytes().startswith(b"%PDF")
     assert isinstance(found, ShownPrediction)
     check_shown(found)

@@ -1,7 +1,10 @@
 """``nasneurn correlate``: tests of distances against others' code, planted effects, and a study."""
 
+from itertools import combinations
 from itertools import permutations as all_orders
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +25,12 @@ from nasneurn.analysis.architecture_distances import (
     depth,
     log_differences,
 )
-from nasneurn.analysis.gain_correlation import NEIGHBOURS, correlate_studies, run_tests
+from nasneurn.analysis.gain_correlation import (
+    NEIGHBOURS,
+    GainCorrelation,
+    correlate_studies,
+    run_tests,
+)
 from nasneurn.analysis.gain_profiles import gain_profiles, profile_distances
 from nasneurn.analysis.mantel import METHODS, Mantel, correlations, orders_of, pairs_of
 from nasneurn.analysis.mantel_power import mantel_power, planted_distances
@@ -33,7 +41,7 @@ from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.as_layers import as_layers
 from nasneurn.networks.found import FoundArchitecture
 from nasneurn.networks.names import resolve_architectures
-from nasneurn.report.correlation_figures import places
+from nasneurn.report.correlation_figures import draw_map, places
 from nasneurn.report.correlation_report import summary, write_correlation
 from nasneurn.report.findings import ShownCorrelation
 from nasneurn.rows import ACCURACY
@@ -515,7 +523,7 @@ def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
     assert "where nothing was found, that means little; more architectures" in done.output
     assert {path.name for path in out.iterdir()} == {
         "tests.csv", "partial.csv", "power.csv", "profiles.csv", "distances.csv", "summary.txt",
-        "pairs.png", "map.png", "pairs.svg", "map.svg",
+        "captions.txt", "pairs.png", "gain_map.png", "pairs.svg", "gain_map.svg",
     }  # fmt: skip
     tests = pd.read_csv(out / "tests.csv").set_index(["distance", "test"])
     assert tests.loc[("params", "pearson"), "estimate"] > 0.8
@@ -584,3 +592,16 @@ def test_a_wrong_choice_of_rows_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["correlate", str(study), "--where", "algorithm"])
     assert isinstance(done.exception, InputError)
     assert "COLUMN=VALUE" in str(done.exception)
+
+
+def test_names_on_the_map_do_not_cover_each_other() -> None:
+    names = ("mobilenetv3_small_050", "test_byobnet", "spos, found on mnist, stem none, seed 2")
+    near = np.array([[0.0, 0.05, 1.0], [0.05, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    found = SimpleNamespace(
+        distances=SimpleNamespace(tables={"recommended": near}),
+        profiles=SimpleNamespace(mean=np.array([0.1, 0.0, -0.1])), words=names, stem="neurn",
+    )  # fmt: skip
+    figure = draw_map(cast(GainCorrelation, found))
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert [text.get_text() for text in figure.axes[0].texts] == list(names)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

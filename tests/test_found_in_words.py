@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grid_rows import grid_rows
+import yaml
+from grid_rows import grid_rows, history_rows
 from in_process import run_command
+from matplotlib.text import Text
 from tiny_search import tiny_config
 
 from nasneurn.analysis.chance import chance_note
 from nasneurn.choices import Choice
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.found import FoundArchitecture
+from nasneurn.programs.shown import ShownStudy
+from nasneurn.report.comparison_figures import draw_differences, draw_overall
+from nasneurn.report.figures import in_words
 from nasneurn.report.result import print_study, study_json
 from nasneurn.report.study_content import study_content
 from nasneurn.report.terminal import status_view
+from nasneurn.rows import ACCURACY
 from nasneurn.search.search_config import SearchConfig
 from nasneurn.studies.folder import Study
 from nasneurn.studies.standing import standing
@@ -141,3 +147,27 @@ def test_a_caution_names_the_space() -> None:
     ]
     told = chance_note(rows.assign(accuracy=0.11))
     assert told.endswith("4 of 4 trainings (mnist, none: 11.0%; mnist, neurn: 11.0%)")
+
+
+def test_figures_of_a_study_that_trains_found_networks_say_so_too(
+    config: SearchConfig, tmp_path: Path
+) -> None:
+    one = found_of(config)
+    network = Architecture(name=one.name, library="found", found=one).model_dump(mode="json")
+    study = ShownStudy(tmp_path / "bench")
+    study.folder.mkdir()
+    rows = grid_rows((one.name, "resnet18"), seeds=2).assign(training="x", protocol="x")
+    rows = rows.assign(applied_stem=rows["stem"], scaling="x", choices="x", n=100)
+    rows.reindex(columns=list(ACCURACY)).to_csv(study.table_path("accuracy"), index=False)
+    history = history_rows(rows).assign(training="x", seconds=1.0)
+    history.to_csv(study.table_path("history"), index=False)
+    study.config_path.write_text(yaml.safe_dump({"further": [{"architectures": [network]}, 3]}))
+    words = "spos, found on optdigits, stem neurn, seed 0"
+    assert study.words == {one.name: words}
+    drawn = [study.plot_gains(), study.plot_curves()]
+    named = in_words(rows, study.words)
+    drawn += [draw(named) for draw in (draw_differences, draw_overall)]
+    for figure in drawn:
+        told = [text.get_text() for text in figure.findobj(Text)]
+        assert any(words in text.replace("\n", " ") for text in told)
+        assert not any(RAW.search(text) for text in told)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from found_spaces import SPACES
 from in_process import run_command
 from one_thread import one_thread
 from safetensors.torch import load_file
@@ -44,20 +45,6 @@ for path in paths:
     model.to("meta")
 torch.save(logits, f"{folder}/logits.pt")
 """
-
-SPACES: dict[str, dict[str, Any]] = {
-    "spos": {
-        "settings": {"width": 0.25, "blocks": [1, 1, 1, 1]},
-        "choices": {"layer_1": "k3", "layer_2": "xcep", "layer_3": "k7", "layer_4": "k5"},
-    },
-    "autoformer": {
-        "settings": {"depths": [1, 2], "patch_size": 8},
-        "choices": {
-            "embed_dim": 64, "depth": 2, "mlp_ratio_0": 1.5, "mlp_ratio_1": 3.0,
-            "num_head_0": 2, "num_head_1": 4,
-        },
-    },
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

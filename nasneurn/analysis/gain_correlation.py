@@ -42,6 +42,7 @@ class GainCorrelation:
 
     Attributes:
         profiles: the gains.
+        words: what figures call the architectures, in the order of the profiles.
         distances: between the architectures.
         profile_distances: (N, N).
         kind: how profiles are compared.
@@ -55,6 +56,7 @@ class GainCorrelation:
     """
 
     profiles: GainProfiles
+    words: tuple[str, ...]
     distances: ArchitectureDistances
     profile_distances: Values
     kind: str
@@ -124,8 +126,9 @@ def correlate_studies(
     profiles = gain_profiles(studies.rows, stem, control, where)
     measured = profiles.distances(kind)
     check_neighbours(neighbours, len(profiles.architectures))
+    known = _known(studies, profiles)
     distances = architecture_distances(
-        _known(studies, profiles),
+        known,
         studies.image_size,
         _sizes(studies.rows, profiles),
         random_features=random_features,
@@ -144,6 +147,7 @@ def correlate_studies(
     power.insert(0, "distance", asked)
     return GainCorrelation(
         profiles=profiles,
+        words=tuple(one.words for one in known),
         distances=distances,
         profile_distances=measured,
         kind=kind,

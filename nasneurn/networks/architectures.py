@@ -50,6 +50,11 @@ class Architecture(Settings):
         return choices_name(self.found.choices) if self.found else "fixed"
 
     @property
+    def words(self) -> str:
+        """What people read in place of the name."""
+        return self.found.words if self.found else self.name
+
+    @property
     def of_library(self) -> bool:
         """Whether its design is a library's or of :mod:`alignment.designs`, and may be adapted."""
         return self.library in LIBRARIES

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network
 
@@ -50,7 +51,7 @@ def random_features(
         adapting: see :func:`nasneurn.networks.build.create_network`.
 
     Raises:
-        InputError: it cannot be built.
+        InputError: it cannot be built, or no layer of it is called as a module.
     """
     seen: list[torch.Tensor] = []
 
@@ -68,6 +69,11 @@ def random_features(
                 module.register_forward_pre_hook(keep)
         with torch.no_grad():
             network(images)
+    if not seen:
+        raise InputError(
+            f"{architecture.name} calls no linear layer or convolution, so that its features "
+            "cannot be compared; --no-random-features compares networks without them"
+        )
     last = seen[0].mean((2, 3)) if seen[0].ndim == 4 else seen[0].flatten(1)
     return last.double().numpy()
 

@@ -110,10 +110,11 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
+        from nasneurn.analysis.cells import designs
         from nasneurn.report.comparison_figures import draw_effects, draw_effects_on
-        from nasneurn.report.figures import with_notes
+        from nasneurn.report.figures import in_words, with_notes
 
-        rows = self.accuracy
+        rows = in_words(designs(self.accuracy), self.words)
         return (
             with_notes(partial(draw_effects, rows), rows)
             if ax is None
@@ -138,10 +139,12 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
+        from nasneurn.analysis.cells import designs
         from nasneurn.report.curve_figure import draw_curves, draw_curves_on
-        from nasneurn.report.figures import with_notes
+        from nasneurn.report.figures import in_words, with_notes
 
-        history, rows = self.history, self.accuracy
+        tables = (designs(one) for one in (self.accuracy, self.history))
+        rows, history = (in_words(one, self.words) for one in tables)
         if ax is not None:
             return draw_curves_on(history, rows, ax)
         return with_notes(partial(draw_curves, history), rows)

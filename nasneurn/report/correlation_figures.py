@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from nasneurn.analysis.architecture_distances import RIVAL
 from nasneurn.analysis.gain_correlation import ASKED, GainCorrelation
@@ -14,6 +15,10 @@ from nasneurn.report.style import GAINS, NEUTRAL, level_colours, reach_of
 
 #: How many architectures a map can name.
 NAMED = 60
+#: Where a name may stand: to the right (1) or left (-1) of its point, above it or below.
+BESIDE = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+#: Half the width of a point, in pixels.
+POINT = 6
 #: Points cover each other that are nearer than the map's width over this.
 COVERED = 60
 
@@ -95,12 +100,6 @@ def draw_map_on(found: GainCorrelation, axis: Axes) -> Axes:
         edgecolors="0.3",
         lw=0.6,
     )
-    if len(gains) <= NAMED:
-        for text, (x, y) in _labels(found.profiles.architectures, points):
-            axis.annotate(
-                text, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=7,
-                parse_math=False,
-            )  # fmt: skip
     axis.figure.colorbar(
         drawn, ax=axis, label=f"mean gain of {found.stem} (points)", shrink=0.8, extend=beyond
     )
@@ -110,7 +109,32 @@ def draw_map_on(found: GainCorrelation, axis: Axes) -> Axes:
     axis.set_title(
         f"Classical scaling of distances by {name}; the plane keeps {share:.0%} of their variance"
     )
+    if len(gains) <= NAMED:
+        _name(axis, _labels(found.words, points))
     return axis
+
+
+def _name(axis: Axes, labels: Sequence[tuple[str, Values]]) -> None:
+    """Write names beside their points, where they cover least of other names and points."""
+    axis.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
+    places = [axis.transData.transform(point) for _, point in labels]
+    taken = [Bbox([place - POINT, place + POINT]) for place in places]
+    for words, (x, y) in labels:
+        costs = {}
+        for side, height in BESIDE:
+            text = axis.annotate(
+                words, (x, y), xytext=(5 * side, 4 * height), textcoords="offset points",
+                ha="left" if side > 0 else "right", va="baseline" if height > 0 else "top",
+                fontsize=7, parse_math=False, in_layout=False,
+            )  # fmt: skip
+            box = text.get_window_extent()
+            outside = box.x0 < axis.bbox.x0 or box.x1 > axis.bbox.x1
+            costs[text] = box.count_overlaps(taken) + outside
+        best = min(costs, key=lambda text: costs[text])
+        taken.append(best.get_window_extent())
+        for text in costs:
+            if text is not best:
+                text.remove()
 
 
 def _labels(names: Sequence[str], points: Values) -> list[tuple[str, Values]]:

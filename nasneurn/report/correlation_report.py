@@ -12,6 +12,7 @@ from nasneurn.analysis.architecture_distances import ALIGNMENT, RIVAL
 from nasneurn.analysis.gain_correlation import LEVEL, NEIGHBOURS, GainCorrelation
 from nasneurn.files import written_atomically
 from nasneurn.report.correlation_figures import draw_map, draw_pairs
+from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.style import write_figure
 from nasneurn.report.table_files import write_csv_files
 
@@ -43,8 +44,9 @@ def write_correlation(
     with written_atomically(folder / "summary.txt") as draft:
         draft.write_text("\n".join(summary(found)) + "\n", encoding="utf-8")
     if figures:
-        for name, draw in {"pairs": draw_pairs, "map": draw_map}.items():
+        for name, draw in {"pairs": draw_pairs, "gain_map": draw_map}.items():
             write_figure(partial(draw, found), folder / f"{name}.png", figure_format)
+        write_captions(folder)
 
 
 def summary(found: GainCorrelation) -> list[str]:

@@ -39,6 +39,11 @@ CAPTIONS = {
     "rescued": "Share of images that are right with the stem alone, and without it alone.",
     "ablation": "What each form of NeuRN adds, against plain NeuRN and against none: a dot, "
     "with its interval where there are seeds for one.",
+    "pairs": "Pairs of architectures: how far apart they are, and how far apart what they gain; "
+    "the line is of means.",
+    "gain_map": "Architectures on a plane, near each other if aligned so; the colour is the mean "
+    "gain.",
+    "predicted": "Gains that were predicted beside those measured, by what the model had not seen.",
     "images": "Images that the stem rescues and loses, with what the network looks at where that "
     "was computed.",
     **ALIGNED,

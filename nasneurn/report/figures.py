@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -33,6 +34,7 @@ def write_figures(
     history: pd.DataFrame,
     folder: Path,
     *,
+    words: Mapping[str, str] = MappingProxyType({}),
     evolution: pd.DataFrame | None = None,
     found: Sequence[Mapping[str, Any]] = (),
     quality: pd.DataFrame | None = None,
@@ -50,6 +52,7 @@ def write_figures(
         rows: with the columns of ``accuracy.csv``.
         history: with those of ``history.csv``.
         folder: where to write.
+        words: what figures call architectures whose names are in it.
         evolution: with those of ``evolution.csv``.
         found: see :func:`~nasneurn.report.architecture_figure.draw_architectures`.
         quality: with the columns of ``quality.csv``.
@@ -62,14 +65,14 @@ def write_figures(
         The PNG files.
     """
     drawings: Drawings = {}
-    for own, part in split(designs(rows)) if len(rows) else ():
+    for own, part in split(in_words(designs(rows), words)) if len(rows) else ():
         suffix = _suffix(own)
         for name, draw in _comparisons(part).items():
             drawings[name + suffix] = partial(with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
         drawings["literature"] = partial(with_notes, partial(draw_literature, literature), rows)
-    for own, part in split(designs(history)) if len(history) else ():
+    for own, part in split(in_words(designs(history), words)) if len(history) else ():
         drawing = partial(draw_curves, part)
         drawings["curves" + _suffix(own)] = partial(with_notes, drawing, of_setting(rows, own))
     if evolution is not None and len(evolution):
@@ -91,6 +94,13 @@ def write_figures(
     return [
         write_figure(draw, folder / f"{name}.png", figure_format) for name, draw in drawings.items()
     ]
+
+
+def in_words(rows: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
+    """The rows with architectures called by other names, where there are such."""
+    if not words or "architecture" not in rows:
+        return rows
+    return rows.assign(architecture=rows["architecture"].replace(dict(words)))
 
 
 def _comparisons(rows: pd.DataFrame) -> Drawings:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nasneurn.prediction.model_file import ModelFile
 from nasneurn.prediction.predicting import Prediction
+from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.prediction_figure import draw_prediction
 from nasneurn.report.style import write_figure
 from nasneurn.report.table_files import write_csv_files
@@ -36,6 +37,7 @@ def write_prediction(
     write_csv_files(tables, out)
     draw = partial(draw_prediction, found.left_out, found.scores)
     write_figure(draw, out / "predicted.png", figure_format)
+    write_captions(out)
     model.write(out / "model.json")
 
 

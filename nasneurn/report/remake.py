@@ -62,6 +62,7 @@ def draw_study(
         study.history if study.has("history") else pd.DataFrame(),
         folder,
         evolution=study.evolution if study.has("evolution") else None,
+        words=study.words,
         found=[{**one.model_dump(), "stem": str(one.stem)} for one in study.found],
         quality=study.quality if study.has("quality") else None,
         control_search=study.control if study.has("control") else None,

@@ -107,7 +107,7 @@ def _values(rows: pd.DataFrame, column: str) -> list[str]:
 
 def _networks(study: Study, rows: pd.DataFrame) -> str:
     """The networks by name; those that the study found in words, of which there are commas."""
-    words = {one.name: one.words for one in study.found}
+    words = study.words
     named = [words.get(name, name) for name in _values(rows, "architecture")]
     if not words:
         return listed(named, NETWORKS)

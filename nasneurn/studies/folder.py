@@ -158,6 +158,16 @@ class Study:
             return []
         return read_found(self.found_path, trust_code=True)
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What people read in place of the names of found architectures, found or trained here."""
+        written = read_yaml(self.config_path) if self.config_path.is_file() else {}
+        grids = [written, *_records(written, "further")]
+        named = [one for grid in grids for one in _records(grid, "architectures")]
+        records = [one["found"] for one in named if isinstance(one.get("found"), dict)]
+        trained = [FoundArchitecture.checked(**record) for record in records]
+        return {one.name: one.words for one in (*trained, *self.found)}
+
     # --- from the store ---
 
     def gather(self, config: StudyConfig, outcomes: Outcomes) -> None:
@@ -232,3 +242,10 @@ def check_begun(study: Study) -> None:
         raise InputError(f"{study.folder} holds no study: it has no config.yaml")
     if read_yaml(study.config_path).get("kind") == ALIGNMENT:
         raise InputError(f"{study.folder} holds an alignment; nasneurn report makes a page of it")
+
+
+def _records(content: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    """The records that a field lists; others are refused where the configuration is read."""
+    value = content.get(field)
+    listed = value if isinstance(value, list) else []
+    return [one for one in listed if isinstance(one, dict)]
