@@ -19,7 +19,7 @@ _cores.bound_threads()  # which is read then, too
 if TYPE_CHECKING:
     from nasneurn import transforms as transforms
     from nasneurn.algorithms import create_algorithm, list_algorithms, register_algorithm
-    from nasneurn.api import ablate, align, bench, load_study, search
+    from nasneurn.api import ablate, align, bench, load_results, search
     from nasneurn.domains import load_suite
     from nasneurn.errors import InputError
     from nasneurn.models.exporting import export
@@ -62,7 +62,7 @@ _HOME = {
     "list_spaces": "nasneurn.networks",
     "list_stems": "nasneurn.stems",
     "load_model": "nasneurn.models.trained_model",
-    "load_study": "nasneurn.api",
+    "load_results": "nasneurn.api",
     "load_suite": "nasneurn.domains",
     "neurn": "nasneurn.stems",
     "predict": "nasneurn.questions",
@@ -102,7 +102,7 @@ __all__ = [
     "list_spaces",
     "list_stems",
     "load_model",
-    "load_study",
+    "load_results",
     "load_suite",
     "neurn",
     "predict",

@@ -8,7 +8,7 @@ from nasneurn.programs.ablating import ablate, ablation_run
 from nasneurn.programs.aligning import align
 from nasneurn.programs.benching import bench, bench_run
 from nasneurn.programs.given_words import Words
-from nasneurn.programs.opened import KINDS, finish, load_study, read_config, run_config
+from nasneurn.programs.opened import KINDS, finish, load_results, read_config, run_config
 from nasneurn.programs.searching import search, search_run
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "bench",
     "bench_run",
     "finish",
-    "load_study",
+    "load_results",
     "read_config",
     "run_config",
     "search",

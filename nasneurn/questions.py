@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasneurn.api import load_study, read_config
+from nasneurn.api import load_results, read_config
 from nasneurn.errors import InputError
 from nasneurn.files import real, results_file, results_folder
 from nasneurn.programs.given_words import words
@@ -56,7 +56,7 @@ def diagnose(
     from nasneurn.report.diagnosis_files import write_diagnosis
     from nasneurn.report.findings import ShownDiagnosis
 
-    loaded = load_study(study)
+    loaded = load_results(study)
     folder = results_folder(loaded.folder / "diagnosis" if out is None else out)
     config = read_config(loaded.config_path)
     refuse_code(loaded.config_path, config.code, trust_code)
@@ -300,7 +300,7 @@ def _content(folder: Path, trust_code: bool, figures: bool) -> "Content":
     config = folder / "config.yaml"
     if config.is_file() and read_yaml(config).get("kind") == KIND:
         return alignment_content(folder, figures=figures)
-    study = load_study(folder)
+    study = load_results(folder)
     return study_content(
         study, read_config(study.config_path), trust_code=trust_code, figures=figures
     )
@@ -310,7 +310,7 @@ def _opened(
     folders: Path | str | Sequence[Path | str],
 ) -> "list[tuple[ShownStudy, StudyConfig]]":
     """The studies of some folders, each once, with their configurations."""
-    loaded = map(load_study, _unique(folders))
+    loaded = map(load_results, _unique(folders))
     return [(study, read_config(study.config_path)) for study in loaded]
 
 

@@ -9,7 +9,7 @@ from grid_rows import grid_rows
 from in_process import run_command
 from shows_itself import check_shown, other_axes
 
-from nasneurn import InputError, load_study
+from nasneurn import InputError, load_results
 from nasneurn.questions import report
 from nasneurn.report import style
 from nasneurn.report.ablation_files import write_ablation
@@ -22,7 +22,7 @@ FEW = ["none", "neurn", "neurn:scope=batch", "neurn:mode=local"]
 
 
 def test_a_loaded_ablation_is_what_ablate_gives() -> None:
-    study = load_study(ABLATION)
+    study = load_results(ABLATION)
     found = study.ablation
     for table, name in ((found.overall, "ablation"), (found.pairs, "ablation_pairs")):
         written = pd.read_csv(ABLATION / "tables" / f"{name}.csv")
@@ -40,7 +40,7 @@ def _keys(table: pd.DataFrame) -> list[str]:
 
 
 def test_a_loaded_ablation_draws_its_forms() -> None:
-    study = load_study(ABLATION)
+    study = load_results(ABLATION)
     axes = other_axes()
     assert study.plot_variants(axes, against="plain NeuRN") is axes
     assert {text.get_text() for text in axes.get_yticklabels()} >= {"none", "c of the batch"}
@@ -50,11 +50,11 @@ def test_a_loaded_ablation_draws_its_forms() -> None:
 
 
 def test_a_study_without_forms_of_neurn_says_so(tmp_path: Path) -> None:
-    bench = load_study(RESULTS / "bench-digits")
+    bench = load_results(RESULTS / "bench-digits")
     shutil.copy(bench.config_path, tmp_path)
     rows = bench.accuracy
     rows[rows["stem"] != "neurn"].to_csv(tmp_path / "accuracy.csv", index=False)
-    study = load_study(tmp_path)
+    study = load_results(tmp_path)
     with pytest.raises(InputError, match="compares no forms of NeuRN on domains not trained on"):
         study.plot_variants()
 
@@ -78,7 +78,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copied.mkdir()
     for name in ("config.yaml", "responses.csv"):
         shutil.copy(ABLATION / name, copied)
-    rows = load_study(ABLATION).accuracy
+    rows = load_results(ABLATION).accuracy
     few = rows[rows["stem"].isin(FEW) & (rows["placement"] == "front")]
     few.to_csv(copied / "accuracy.csv", index=False)
     return copied
@@ -88,7 +88,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_figures_draws_an_ablation_again_with_its_tables_and_caption(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_ablation(load_study(folder).ablation)
+    write_ablation(load_results(folder).ablation)
     names = ("figures/ablation.png", "tables/ablation.csv", "tables/ablation_pairs.csv")
     before = {name: (folder / name).read_bytes() for name in names}
     responses = (folder / "responses.csv").read_bytes()

@@ -273,7 +273,7 @@ def test_a_study_of_several_sources_and_stems(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     for path in [*folder.rglob("*.yaml"), *folder.rglob("*.csv"), *folder.rglob("*.jsonl")]:
         path.write_text(re.sub(r"\bneurn\b", "randconv", path.read_text()))
-    old = nasneurn.load_study(folder)
+    old = nasneurn.load_results(folder)
     assert set(old.accuracy["stem"]) == {"none", "randconv"}
     assert remake(old)
 

@@ -15,7 +15,7 @@ from shows_itself import check_shown
 from tiny_bench import tiny_config
 from torch import nn
 
-from nasneurn.api import load_study, read_config
+from nasneurn.api import load_results, read_config
 from nasneurn.diagnosis import corruptions, saliency
 from nasneurn.diagnosis.activations import logits, seen
 from nasneurn.diagnosis.answered import read_answers
@@ -73,7 +73,7 @@ def plain(saved: Study) -> Study:
     """The same study as it is when nothing was saved."""
     folder = saved.folder.with_name("a study")
     shutil.copytree(saved.folder, folder, ignore=shutil.ignore_patterns("predictions", "weights"))
-    return load_study(folder)
+    return load_results(folder)
 
 
 def tables_of(study: Study, **options: Any) -> Diagnosis:

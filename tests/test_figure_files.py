@@ -8,7 +8,7 @@ import pytest
 from in_process import refusal, run_command
 from matplotlib.figure import Figure
 
-from nasneurn.api import bench, load_study
+from nasneurn.api import bench, load_results
 from nasneurn.errors import InputError
 from nasneurn.questions import correlate, diagnose, predict, report
 from nasneurn.report import style
@@ -107,7 +107,7 @@ def test_an_unknown_format_in_a_program(tmp_path: Path) -> None:
         bench(out=tmp_path / "out", execution=Execution(figure_format="eps"))
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match=r"figure format is 'sgv'.*did you mean 'svg'"):
-        remake(load_study(BENCH), "sgv")
+        remake(load_results(BENCH), "sgv")
     for ask in (diagnose, predict, correlate):
         with pytest.raises(InputError, match="figure format is 'eps', must be one of png, pdf"):
             ask(BENCH, out=tmp_path / "out", figure_format="eps")

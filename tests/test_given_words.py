@@ -129,7 +129,7 @@ def test_nothing_is_not_what_is_usual(call, empty, tmp_path):
 
 def test_no_folder_is_not_this_one():
     with pytest.raises(InputError, match="folder is empty"):
-        nasneurn.load_study("")
+        nasneurn.load_results("")
     for call in (nasneurn.correlate, nasneurn.predict, nasneurn.report):
         for empty in ([], [""], ""):
             with pytest.raises(InputError, match=r"no study|folder is empty|no config\.yaml"):

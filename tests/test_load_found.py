@@ -154,7 +154,7 @@ def test_a_search_in_the_shell_is_taken_home(
         )  # fmt: skip
     assert code == 0
     capsys.readouterr()
-    study = nasneurn.load_study(out)
+    study = nasneurn.load_results(out)
     (path,) = out.glob("weights/*.safetensors")
     assert path.stem == study.accuracy["training"].iloc[0]
     model = nasneurn.load_model(path)

@@ -40,7 +40,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.chdir(folder)
         for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
             exec(compile(block, str(PAGE), "exec"), names)
-        names["study"] = nasneurn.load_study(folder / "my-study")
+        names["study"] = nasneurn.load_results(folder / "my-study")
         names["path"] = folder / names["path"]
     return names
 

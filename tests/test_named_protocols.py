@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import resize
 
-from nasneurn.api import bench_run, load_study, read_config
+from nasneurn.api import bench_run, load_results, read_config
 from nasneurn.domains import load_suite, source_rows
 from nasneurn.errors import InputError
 from nasneurn.studies.bench_config import BenchConfig
@@ -100,5 +100,5 @@ def test_each_protocol_names_a_budget() -> None:
 def test_fields_that_came_later_leave_old_trainings_as_they_are(name: str) -> None:
     """The identities in a committed table are those that its configuration gives today."""
     folder = ROOT / "results" / name
-    units = read_config(folder / "config.yaml").units(load_study(folder).store.outcomes())
-    assert {unit.identity for unit in units} == {*load_study(folder).accuracy["training"]}
+    units = read_config(folder / "config.yaml").units(load_results(folder).store.outcomes())
+    assert {unit.identity for unit in units} == {*load_results(folder).accuracy["training"]}

@@ -23,7 +23,7 @@ def test_a_command_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("nasneurn.api.load_study", lambda _folder: fail())
+    monkeypatch.setattr("nasneurn.api.load_results", lambda _folder: fail())
     line = refusal(monkeypatch, capfd, "status", tmp_path)
     assert line.startswith("nasneurn: memory does not suffice: ")
     assert "allocate" in line

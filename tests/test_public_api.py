@@ -24,7 +24,7 @@ NAMES = [
     "Execution", "InputError", "NeuRN", "Study", "__version__", "ablate", "advise", "align",
     "bench", "correlate", "create_algorithm", "create_network", "create_space", "create_stem",
     "diagnose", "export",
-    "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_model", "load_study",
+    "list_algorithms", "list_networks", "list_spaces", "list_stems", "load_model", "load_results",
     "load_suite", "neurn", "predict",
     "read_found", "register_algorithm", "register_network", "register_space", "register_stem",
     "report", "search", "with_stem",
@@ -52,12 +52,12 @@ nasneurn.NeuRN(border="reflekt")
 nasneurn.search("spos", sourses="mnist")
 nasneurn.align("all", schema="layer")
 nasneurn.ablate("scope", seed=2)
-nasneurn.load_results("x")
+nasneurn.load_everything("x")
 stems.sobbel(torch.rand(1, 3, 8, 8))
 """
 #: What a checker must say of its last lines.
 FAULTS = [
-    "Literal['reflekt']", '"sourses"', '"schema"', '"seed"', '"load_results"', '"sobbel"',
+    "Literal['reflekt']", '"sourses"', '"schema"', '"seed"', '"load_everything"', '"sobbel"',
 ]  # fmt: skip
 TYPES = [
     "str",
@@ -111,11 +111,11 @@ def test_the_transforms_are_there_when_they_are_used() -> None:
         "import sys, nasneurn\n"
         "assert 'torchvision' not in sys.modules\n"
         "print(nasneurn.transforms.NeuRN(k=5))\n"
-        "nasneurn.load_results"
+        "nasneurn.load_everything"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.startswith("NeuRN(")
-    assert "AttributeError: module 'nasneurn' has no attribute 'load_results'" in done.stderr
+    assert "AttributeError: module 'nasneurn' has no attribute 'load_everything'" in done.stderr
 
 
 def test_completion_shows_what_a_call_takes() -> None:

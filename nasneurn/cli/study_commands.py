@@ -26,12 +26,12 @@ def status_command(
 ) -> None:
     """Show how far a study is, also while it runs: what is done, failed, in work and left."""
     _print_title(folder)
-    from nasneurn.api import load_study, read_config
+    from nasneurn.api import load_results, read_config
     from nasneurn.progress import plain_console
     from nasneurn.report.terminal import status_view
     from nasneurn.studies.standing import standing
 
-    study = load_study(folder)
+    study = load_results(folder)
     config = read_config(study.config_path)
     if config.code and not trust_code:
         outcomes = study.store.outcomes()
@@ -100,11 +100,11 @@ def figures_command(
 
     Code that the study names is not imported unless it is trusted; then accuracy.csv is as it was.
     """
-    from nasneurn.api import load_study, read_config
+    from nasneurn.api import load_results, read_config
     from nasneurn.choices import refuse_code
     from nasneurn.report.remake import remake
 
-    study = load_study(folder)
+    study = load_results(folder)
     outcomes = study.store.outcomes()
     config = read_config(study.config_path)
     # Also what a killed run finished, or one whose images have changed since.

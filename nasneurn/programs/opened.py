@@ -127,7 +127,7 @@ def plan_of(run: Callable[P, Any]) -> Callable[P, StudyRun]:
     return planned
 
 
-def load_study(folder: Path | str) -> ShownStudy:
+def load_results(folder: Path | str) -> ShownStudy:
     """The study of a folder, finished or not.
 
     Args:

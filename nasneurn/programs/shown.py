@@ -18,7 +18,7 @@ class ShownStudy(Study):
     """What a folder holds of a study, as files, as DataFrames, and as pictures.
 
     Args:
-        folder: it need not hold a study yet; :func:`nasneurn.load_study` sees that it does.
+        folder: it need not hold a study yet; :func:`nasneurn.load_results` sees that it does.
     """
 
     def __repr__(self) -> str:
