@@ -7,10 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasneurn.algorithms.watching import last_linear
+from nasneurn.analysis.architecture_distances import architecture_distances
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network
 from nasneurn.networks.found import FoundArchitecture
+from nasneurn.networks.names import resolve_architectures
 from nasneurn.networks.placement import first_convolution
 from nasneurn.networks.random_features import random_features, sample_images
 
@@ -55,7 +57,10 @@ class Functional(nn.Module):
         return F.linear(x.mean((2, 3)), self.weight)
 
 
-def test_a_network_whose_layers_are_not_called_is_told() -> None:
+def test_without_layers_that_are_called_there_are_no_features_and_a_note() -> None:
     one = Architecture(name="functional", library="own", model=f"{__name__}:Functional")
-    with pytest.raises(InputError, match=r"functional calls no linear layer.*--no-random-features"):
+    with pytest.raises(InputError, match="functional calls no linear layer"):
         random_features(one, 0, torch.rand(4, 3, 32, 32))
+    compared = architecture_distances([one, *resolve_architectures(["digits_convnet"])], 32)
+    assert "random-features" not in compared.tables
+    assert "no distance by random-features: functional calls" in "; ".join(compared.notes)

@@ -20,6 +20,7 @@ from alignment.run import compute
 from alignment.tokens import tokenize
 from alignment.unordered import bag_similarity, graph_similarity
 from nasneurn.analysis.mantel import Values, pairs_of
+from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.as_layers import as_graph, as_layers
 
@@ -68,7 +69,7 @@ class _Gathered:
     def noted(self, name: str) -> Iterator[None]:
         try:
             yield
-        except AlignmentError as error:
+        except (AlignmentError, InputError) as error:
             self.notes.append(f"no distance by {name}: {error}")
 
     def add(self, name: str, of: str, table: Values) -> None:
@@ -121,7 +122,9 @@ def architecture_distances(
         graphs = [as_graph(one, image_size) for one in _shown("graphs", architectures)]
         found.add("graph", RIVAL, 1 - graph_similarity(graphs))
     if random_features:
-        found.add("random-features", RIVAL, _random_features(architectures, image_size, adapting))
+        with found.noted("random-features"):
+            table = _random_features(architectures, image_size, adapting)
+            found.add("random-features", RIVAL, table)
     return ArchitectureDistances(found.tables, found.of, tuple(layers), tuple(found.notes))
 
 

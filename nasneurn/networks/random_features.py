@@ -70,10 +70,7 @@ def random_features(
         with torch.no_grad():
             network(images)
     if not seen:
-        raise InputError(
-            f"{architecture.name} calls no linear layer or convolution, so that its features "
-            "cannot be compared; --no-random-features compares networks without them"
-        )
+        raise InputError(f"{architecture.name} calls no linear layer or convolution as a module")
     last = seen[0].mean((2, 3)) if seen[0].ndim == 4 else seen[0].flatten(1)
     return last.double().numpy()
 
