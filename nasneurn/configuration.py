@@ -98,10 +98,30 @@ class Configuration(Settings):
         """What differs, one entry a field: ``field: own value -> other value``."""
         mine, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
         return [
-            f"{field}: {_worded(mine.get(field))} -> {_worded(theirs.get(field))}"
+            f"{field}: {_difference(mine.get(field), theirs.get(field))}"
             for field in {**mine, **theirs}
             if mine.get(field) != theirs.get(field)
         ]
+
+
+def _difference(mine: Any, theirs: Any) -> str:
+    """Both values, or what differs within them where a person would write both alike.
+
+    >>> _difference([{"name": "a", "version": 1}, 2], [{"name": "a", "version": 3}, 2])
+    'a: version 1 -> 3'
+    """
+    before, after = _worded(mine), _worded(theirs)
+    if before == after and isinstance(mine, list):
+        pairs = zip(mine, theirs, strict=True)
+        return ", ".join(_difference(one, other) for one, other in pairs if one != other)
+    if before == after and isinstance(mine, dict):
+        inner = [
+            f"{field} {_difference(mine.get(field), theirs.get(field))}"
+            for field in {**mine, **theirs}
+            if mine.get(field) != theirs.get(field)
+        ]
+        return f"{before}: {', '.join(inner)}"
+    return f"{before} -> {after}"
 
 
 def _worded(value: Any) -> str:

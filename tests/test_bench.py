@@ -405,6 +405,26 @@ def test_a_smaller_grid_that_runs_on_takes_nothing_back(finished: Study, tmp_pat
     assert list(dict.fromkeys(older.study.accuracy["stem"])) == [*stems, "grey"]
 
 
+def test_the_order_of_what_is_asked_for_makes_no_other_study(
+    finished: Study, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    config = tiny_config(stems=["neurn", "none"])
+    run = study_run(config, tmp_path / "out")
+    assert run.config.stems == tiny_config().stems
+    assert run.left(run.study.store.outcomes()) == []
+
+
+def test_another_version_of_a_library_is_told_as_such(finished: Study, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    config = tiny_config()
+    (one,) = config.architectures
+    other = config.model_copy(update={"architectures": (one.model_copy(update={"version": "9"}),)})
+    told = rf"holds another study \(architectures: {one.name}: version {one.version} -> 9\)"
+    with pytest.raises(InputError, match=told):
+        study_run(other, tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) -> None:
     config = tiny_config(stems=["none"], changes={"epochs": 1})

@@ -94,6 +94,16 @@ class StudyConfig(Configuration):
         }
         return self.model_copy(update={**grown, "content": {**self.content, **before.content}})
 
+    def in_order_of(self, before: Self) -> Self:
+        """This study with the order of another on each axis where both have the same values."""
+        pairs = {axis: (getattr(self, axis), getattr(before, axis)) for axis in self.AXES}
+        ordered = {
+            axis: theirs
+            for axis, (ours, theirs) in pairs.items()
+            if len(ours) == len(theirs) and all(one in ours for one in theirs)
+        }
+        return self.model_copy(update=ordered)
+
     def on_axes_of(self, before: Self) -> Self:
         """This study with the axes of another, to see whether they differ in anything else."""
         ours = {part: self.content.get(part, digest) for part, digest in before.content.items()}

@@ -136,7 +136,7 @@ class StudyRun:
             part: before.content.get(part, digest) if digest == UNKNOWN else digest
             for part, digest in config.content.items()
         }
-        config = config.model_copy(update={"content": known})
+        config = config.model_copy(update={"content": known}).in_order_of(before)
         ours = config.on_axes_of(before) if extend else config
         hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
         refuse_another(self.study.folder, before, ours, self.suite, hint)
