@@ -52,6 +52,6 @@ def draw_literature(table: pd.DataFrame) -> Figure:
     counts = f"{seeds.min()} to {seeds.max()}" if seeds.min() < seeds.max() else f"{seeds.max()}"
     spread = "one seed" if seeds.max() == 1 else f"bars: deviation over {counts} seeds"
     axis.set_xlabel(f"mean accuracy on {', '.join(COMPARED)} (%)")
-    axis.set_title(f"Trained on 10,000 digits of MNIST; {spread}")
+    figure.suptitle(f"Trained on 10,000 digits of MNIST; {spread}", fontsize=11)
     axis.legend(loc="lower right")
     return figure
