@@ -1,5 +1,6 @@
 """What a reader who made no study needs of a figure: scales, directions, names, a bounded size."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,13 @@ def test_names_that_begin_with_an_underscore_are_in_the_legends(
     assert legends["overall"] == ["_a", "b"]
     for name in ("effects", "curves", "hypervolume"):
         assert legends[name] == ["none", "_own:Stem"], name
+
+
+def test_titles_of_panels_do_not_cover_each_other() -> None:
+    sources = ("mnist+mnistm+svhn", "mnist+svhn+usps")
+    rows = grid_rows(("test_resnet", "spos, found on mnist, stem none, seed 2"), sources=sources)
+    figure = draw_curves(history_rows(rows))
+    figure.draw_without_rendering()
+    titles = [axis.title.get_window_extent() for axis in figure.axes]
+    assert not any(one.overlaps(other) for one, other in combinations(titles, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in titles)

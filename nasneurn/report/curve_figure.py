@@ -1,5 +1,6 @@
 """Held-out accuracy over the epochs of each training."""
 
+import textwrap
 from typing import Any
 
 import matplotlib as mpl
@@ -12,6 +13,8 @@ from nasneurn.analysis.cells import levels
 from nasneurn.report.captions import notes_of, seeds_of
 from nasneurn.report.style import draw_legend, level_colours, one_panel, pooled
 
+#: The width of a panel in inches, and how many letters of its title stand in a line.
+PANEL, LETTERS = 2.4, 24
 #: More sources than these are not shown.
 MOST_SOURCES = 12
 
@@ -27,7 +30,7 @@ def draw_curves(history: pd.DataFrame) -> Figure:
     found = levels(history)
     colours = level_colours(found)
     figure = Figure(
-        figsize=(1.2 + 2.4 * max(2, len(sources)), 1.2 + 2.1 * len(architectures)),
+        figsize=(1.2 + PANEL * max(2, len(sources)), 1.2 + 2.1 * len(architectures)),
         layout="constrained",
     )
     axes = figure.subplots(
@@ -39,11 +42,7 @@ def draw_curves(history: pd.DataFrame) -> Figure:
                 (history["architecture"] == architecture) & (history["source"] == source)
             ]
             _draw(axes[i, j], chosen, colours)
-            axes[i, j].set_title(
-                f"{architecture},\n{source}"
-                if len(architecture) > 14
-                else f"{architecture}, {source}"
-            )
+            axes[i, j].set_title(textwrap.fill(f"{architecture}, {source}", LETTERS))
         axes[i, 0].set_ylabel("held-out accuracy (%)")
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
