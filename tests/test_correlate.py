@@ -45,6 +45,7 @@ from nasneurn.report.correlation_figures import draw_map, places
 from nasneurn.report.correlation_report import summary, write_correlation
 from nasneurn.report.findings import ShownCorrelation
 from nasneurn.rows import ACCURACY
+from nasneurn.studies.joined import join_studies
 
 #: Small ones of several families, and one of this package; from 0.3 to 4.5 million weights.
 SMALL = (
@@ -605,3 +606,12 @@ def test_names_on_the_map_do_not_cover_each_other() -> None:
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert [text.get_text() for text in figure.axes[0].texts] == list(names)
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_networks_of_all_grids_of_a_study_are_known(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", SMALL[:2])
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    first, second = config["architectures"]
+    config |= {"architectures": [first], "further": [{"architectures": [second]}]}
+    (study / "config.yaml").write_text(yaml.safe_dump(config))
+    assert list(join_studies([study]).architectures) == [first["name"], second["name"]]

@@ -159,11 +159,16 @@ class Study:
         return read_found(self.found_path, trust_code=True)
 
     @property
-    def words(self) -> dict[str, str]:
-        """What people read in place of the names of found architectures, found or trained here."""
+    def architecture_records(self) -> list[dict[str, Any]]:
+        """What the configuration says of each architecture of its grids; nothing is imported."""
         written = read_yaml(self.config_path) if self.config_path.is_file() else {}
         grids = [written, *_records(written, "further")]
-        named = [one for grid in grids for one in _records(grid, "architectures")]
+        return [one for grid in grids for one in _records(grid, "architectures")]
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What people read in place of the names of found architectures, found or trained here."""
+        named = self.architecture_records
         records = [one["found"] for one in named if isinstance(one.get("found"), dict)]
         trained = [FoundArchitecture.checked(**record) for record in records]
         return {one.name: one.words for one in (*trained, *self.found)}

@@ -61,7 +61,7 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
         sizes[str(folder)] = int(written["image_size"])
         # Studies that were written before there was a choice have networks as published.
         adapted[str(folder)] = written.get("adaptation", "as-published")
-        for one in _architectures(study, written.get("architectures", []), trust_code):
+        for one in _architectures(study, trust_code):
             before = known.setdefault(one.name, one)
             if before.model_dump(exclude={"version"}) != one.model_dump(exclude={"version"}):
                 raise InputError(
@@ -80,9 +80,9 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
     return JoinedStudies(rows, known, next(iter(sizes.values())), next(iter(adapted.values())))
 
 
-def _architectures(study: Study, records: list[object], trust_code: bool) -> list[Architecture]:
+def _architectures(study: Study, trust_code: bool) -> list[Architecture]:
     """Those of the configuration, or those that a search found."""
-    named = [Architecture.checked(**record) for record in records if isinstance(record, dict)]
+    named = [Architecture.checked(**record) for record in study.architecture_records]
     if not named:
         named = [Architecture(name=one.name, library="found", found=one) for one in study.found]
     code = list(dict.fromkeys(one.code for one in named if one.code))
