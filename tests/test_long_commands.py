@@ -28,6 +28,7 @@ from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.standing import Standing
 from nasneurn.studies.timing import Pace
+from nasneurn.training.captured import CannotCapture
 from nasneurn.training.devices import LIGHTNING_PRECISION
 from nasneurn.training.fit import fit
 
@@ -225,6 +226,24 @@ def test_steps_are_timed_as_they_will_be(
     monkeypatch.setattr(timing, "fit", watched)
     expected_seconds(run, units(run))
     assert set(seen) == {(LIGHTNING_PRECISION[precision], domains)}
+
+
+def test_what_cannot_be_captured_is_timed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(models=["digits_convnet"], sources_named=["optdigits"], stems=["none"])
+    run = StudyRun(config, tmp_path / "out", CPU)
+    asked: list[bool] = []
+
+    def refusing(*given: Any, capture: bool, **options: Any) -> None:
+        asked.append(capture)
+        if capture:
+            raise CannotCapture("it waits for the device")
+        fit(*given, **options)
+
+    monkeypatch.setattr(timing, "fit", refusing)
+    assert all(0 < seconds < 60 for seconds in expected_seconds(run, units(run)).seconds.values())
+    assert asked == [False, True, False]
 
 
 @pytest.mark.slow

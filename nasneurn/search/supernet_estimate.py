@@ -34,7 +34,7 @@ def supernet_seconds(run: StudyRun, left: Sequence[Unit]) -> dict[str, float]:
         with undisturbed(run.execution.workers):
             if key not in paces:
                 path = space.network(draw_architecture(space.build(), 0))
-                paces[key] = pace_of(run, path, budget.batch_size)
+                paces[key] = pace_of(run, path, budget.batch_size, capture=False)
             if supernet.stem not in stems:
                 among = candidates_of(supernet.stem)
                 stems[supernet.stem] = mean(stem_seconds(run, one) for one in among)

@@ -18,6 +18,7 @@ from nasneurn.progress import meter
 from nasneurn.rows import sources
 from nasneurn.studies.inputs import standardized
 from nasneurn.studies.run import StudyRun
+from nasneurn.training.captured import WARM_UP, CannotCapture
 from nasneurn.training.devices import LIGHTNING_PRECISION
 from nasneurn.training.fit import fit
 from nasneurn.training.images import DeviceImages, ShuffledBatches
@@ -64,20 +65,23 @@ def undisturbed(workers: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def pace_of(run: StudyRun, network: nn.Module, batch_size: int | None = None) -> Pace:
+def pace_of(
+    run: StudyRun, network: nn.Module, batch_size: int | None = None, *, capture: bool = True
+) -> Pace:
     """How fast a network without a stem is trained plainly, and measured, where the study runs.
 
     Args:
         run: the study, whose precision and protocol count.
         network: images (N, 3, S, S) -> logits; a few steps change its weights.
         batch_size: images of a step; by default the protocol's.
+        capture: whether its steps will be CUDA graphs, where they can.
     """
     images_of_step = batch_size or run.config.protocol.batch_size
     network.to(run.device).to(memory_format=torch.channels_last)
     plain, few = create_algorithm("erm"), min(FEW_IMAGES, images_of_step)
-    long = _step_seconds(run, network, plain, few, steps=2) > LONG_STEP
+    long = _step_seconds(run, network, plain, few, steps=2, capture=False) > LONG_STEP
     count = few if long else images_of_step
-    training = _step_seconds(run, network, plain, count) / count
+    training = _step_seconds(run, network, plain, count, capture=capture) / count
     network.eval()
     return Pace(training, _forward_seconds(run, network, count))
 
@@ -97,10 +101,11 @@ def stem_seconds(run: StudyRun, stem: Choice) -> float:
 
 
 class _Clock(pl.Callback):
-    """Times the steps after the first, and ends a training that takes too long for that."""
+    """Times steps; where they take too long, the training ends after ``before`` and one more."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int) -> None:
         self.taken: list[float] = []
+        self._enough = before + 1
         self._begun = self._before = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -108,38 +113,54 @@ class _Clock(pl.Callback):
         now = time.perf_counter()
         self.taken.append(now - self._before)
         self._before = now
-        if len(self.taken) > 1 and now - self._begun > STEP_SECONDS:
+        if len(self.taken) >= self._enough and now - self._begun > STEP_SECONDS:
             trainer.should_stop = True
 
 
 def _step_seconds(
-    run: StudyRun, network: nn.Module, algorithm: Algorithm, count: int, steps: int = STEPS
+    run: StudyRun,
+    network: nn.Module,
+    algorithm: Algorithm,
+    count: int,
+    *,
+    steps: int = STEPS,
+    capture: bool = True,
 ) -> float:
     """Seconds of the quickest of some steps: others are those in which other work went first."""
-    clock, joined = _Clock(), max(len(sources(source)) for source in run.config.sources)
+    joined = max(len(sources(source)) for source in run.config.sources)
     sizes = [len(part) for part in np.array_split(np.arange(count), joined)]
     images = _images(run, count).mul(255).to(torch.uint8)
     labels = torch.arange(count, device=run.device) % len(run.suite.classes)
-    with meter("timing", steps + 1, shown=False) as unseen:
-        fit(
-            network.train(),
-            ShuffledBatches(
-                DeviceImages(images, labels),
-                count,
-                steps + 1,
-                seed=0,
-                sizes=sizes if joined > 1 else (),
-            ),
-            # On random images a rate may be too high that is none on those of the study.
-            replace(run.config.protocol.optimization, learning_rate=1e-6),
-            algorithm,
-            0,
-            run.device,
-            unseen,
-            callbacks=[clock],
-            precision=LIGHTNING_PRECISION[run.config.precision],
+    data = DeviceImages(images, labels)
+    # The first, and those after which one is captured.
+    before = 1 + (WARM_UP if capture and run.device.type == "cuda" else 0)
+    # On random images a rate may be too high that is none on those of the study.
+    optimization = replace(run.config.protocol.optimization, learning_rate=1e-6)
+
+    def timed(capture: bool) -> list[float]:
+        clock = _Clock(before)
+        batches = ShuffledBatches(
+            data, count, before + steps, seed=0, sizes=sizes if joined > 1 else ()
         )
-    return min(clock.taken[1:])
+        with meter("timing", before + steps, shown=False) as unseen:
+            fit(
+                network.train(),
+                batches,
+                optimization,
+                algorithm,
+                0,
+                run.device,
+                unseen,
+                callbacks=[clock],
+                capture=capture,
+                precision=LIGHTNING_PRECISION[run.config.precision],
+            )
+        return clock.taken[1:]
+
+    try:
+        return min(timed(capture))
+    except CannotCapture:
+        return min(timed(capture=False))
 
 
 @torch.inference_mode()
