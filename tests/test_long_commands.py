@@ -150,6 +150,27 @@ def test_what_is_not_timed_is_told_by_its_multiply_adds(
     assert first / second == pytest.approx(flops[0] / flops[1])
 
 
+def test_what_the_first_network_takes_to_get_ready_leaves_others_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(models=["digits_convnet,lcnet_050"], stems=["none"])
+    run = StudyRun(config, tmp_path, CPU)
+    timed: list[Pace] = []
+
+    def pace(run: StudyRun, network: nn.Module) -> Pace:
+        if not timed:
+            time.sleep(0.3)
+        timed.append(Pace(1e-3, 1e-4))
+        return timed[-1]
+
+    monkeypatch.setattr(estimate, "NETWORK_SECONDS", 0.2)
+    monkeypatch.setattr(estimate, "pace_of", pace)
+    monkeypatch.setattr(estimate, "stem_seconds", lambda run, stem: 0.0)
+    expected = expected_seconds(run, units(run)).seconds.values()
+    assert len(timed) == len(expected) == 2
+    assert len(set(expected)) == 1
+
+
 class SlowStem(nn.Module):
     """Takes a hundredth of a second for each batch."""
 

@@ -20,8 +20,8 @@ from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
 from nasneurn.training.protocol import Protocol
 
-#: Seconds that timing networks may take, and algorithms; what is left is told by multiply-adds,
-#: and as plain training.
+#: Seconds that timing networks after the first may take, and algorithms; what is left is told by
+#: multiply-adds, and as plain training.
 NETWORK_SECONDS = 6.0
 ALGORITHM_SECONDS = 4.0
 
@@ -111,7 +111,7 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> Expected:
 
 
 def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture, Pace]:
-    """The pace of each architecture; the smallest is timed first."""
+    """The pace of each architecture; the smallest, with which libraries get ready, is timed first."""
     classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
     costs = {
         one: max(1, describe(one, classes, size, way).flops)
@@ -123,6 +123,8 @@ def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture
         if timed and time.monotonic() - begun > NETWORK_SECONDS:
             break
         timed[one] = pace_of(run, create_network(one, classes, size, way)[0])
+        if len(timed) == 1:
+            begun = time.monotonic()
     usual = Pace(
         median(pace.training / costs[one] for one, pace in timed.items()),
         median(pace.measuring / costs[one] for one, pace in timed.items()),
