@@ -111,7 +111,7 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> Expected:
 
 
 def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture, Pace]:
-    """The pace of each architecture; the smallest, with which libraries get ready, is timed first."""
+    """The pace of each architecture; the smallest is timed first: with it libraries get ready."""
     classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
     costs = {
         one: max(1, describe(one, classes, size, way).flops)
