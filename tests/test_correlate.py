@@ -296,6 +296,9 @@ def test_half_of_the_seeds_say_how_sure_gains_are() -> None:
     assert reliable > 0.95
     assert abs(chance) < 0.5
     assert gain_profiles(grid_rows(NAMES, seeds=1)).reliability() is None
+    once = (sure["architecture"] == NAMES[0]) & (sure["seed"] > 0)
+    of_others = gain_profiles(sure[sure["architecture"] != NAMES[0]]).reliability()
+    assert gain_profiles(sure[~once]).reliability() == of_others is not None
 
 
 def test_seeds_and_pairs_that_are_missing_are_named() -> None:

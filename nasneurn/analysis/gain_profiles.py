@@ -37,7 +37,8 @@ class GainProfiles:
         pairs: (source, target).
         gains: (N, P), shares, 0.05 for five points.
         seeds: (N,), over how many each gain is, at least.
-        halves: the same of every second seed and of the others; None where some have one seed.
+        halves: the same of every second seed and of the others, for the architectures that have
+            two seeds or more; None where these are too few.
         notes: what was left out, and why.
     """
 
@@ -61,7 +62,8 @@ class GainProfiles:
         """The correlation of the distances that two halves of the seeds give.
 
         No distance between architectures can be expected to go with the profiles much better than
-        they go with themselves. None where some architectures have one seed.
+        they go with themselves. None where fewer than :data:`FEWEST`
+        architectures have two seeds.
         """
         if self.halves is None:
             return None
@@ -167,17 +169,18 @@ def gain_profiles(
             f"{listed(few, LISTED)}"
         )
 
-    def matrix(part: pd.DataFrame) -> Values:
+    def matrix(part: pd.DataFrame, of: list[str]) -> Values:
         means = part.pivot_table(index="architecture", columns=["source", "target"], values="gain")
-        return means.loc[names, list(pairs)].to_numpy(np.float64)
+        return means.loc[of, list(pairs)].to_numpy(np.float64)
 
-    halves = None
-    if seeds.min() >= 2:
-        halves = (matrix(kept[kept["rank"] % 2 == 1]), matrix(kept[kept["rank"] % 2 == 0]))
+    halves, repeated = None, [name for name in names if seeds[name] >= 2]
+    if len(repeated) >= FEWEST:
+        odd = kept["rank"] % 2 == 1
+        halves = (matrix(kept[odd], repeated), matrix(kept[~odd], repeated))
     return GainProfiles(
         tuple(map(str, names)),
         tuple(_named(pairs)),
-        matrix(kept),
+        matrix(kept, names),
         tuple(int(count) for count in seeds),
         halves,
         tuple(notes),

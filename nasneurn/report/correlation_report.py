@@ -152,10 +152,11 @@ def _reliability(found: GainCorrelation) -> list[str]:
     value = found.profiles.reliability(found.kind)
     if value is None:
         return [
-            "Some architectures have one seed, so how much of the gains is chance of the seed is "
-            "not known."
+            "Too few architectures have two seeds, so how much of the gains is chance of the seed "
+            "is not known."
         ]
+    repeated = sum(seeds > 1 for seeds in found.profiles.seeds)
     return [
         f"Distances of profiles from two halves of the seeds agree with r = {value:+.2f} "
-        "(Spearman); what no seed repeats, nothing can predict."
+        f"(Spearman, {repeated} architectures); what no seed repeats, nothing can predict."
     ]
