@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tiny_bench
 import torch
+from breaking_off import kill_at_step
 from in_process import run_command
 from killing import SEEDS, kill_two_at_random, kill_when, units_done
 from one_thread import one_thread
@@ -226,6 +227,29 @@ def test_out_of_memory_halves_the_batch_once(
     failed = study_run(config, tmp_path / "failed").run()
     assert failed.accuracy.empty
     assert "can't allocate memory" in failed.failures["error"][0]
+
+
+@pytest.mark.slow
+def test_a_training_of_halved_batches_is_gone_on_with_as_it_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, config = train.fit, tiny_config(stems=["none"])
+
+    def small_machine(network: torch.nn.Module, loader: Any, *rest: Any, **options: Any) -> None:
+        if options["accumulate_grad_batches"] == 1:
+            raise MemoryError
+        real(network, loader, *rest, **options)
+
+    monkeypatch.setattr(train, "fit", small_machine)
+    whole = study_run(config, tmp_path / "whole").run()
+    with monkeypatch.context() as patched:
+        kill_at_step(patched, 11)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            study_run(config, tmp_path / "again").run()
+    monkeypatch.setattr(train, "fit", real)  # there is memory now
+    again = study_run(config, tmp_path / "again").run()
+    assert set(again.accuracy["batch"]) == {"16 x 2"}
+    same_results(again, whole)
 
 
 def test_two_processes_share_one_folder(finished: Study, tmp_path: Path) -> None:

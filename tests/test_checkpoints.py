@@ -19,6 +19,7 @@ from nasneurn.studies import train
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.units import Result
+from nasneurn.training.captured import CannotCapture
 from nasneurn.training.fit import UnfitState
 from search_spaces.checkpointing import TimedCheckpoint, readable_state
 from search_spaces.supernet import load_weights, save_supernets
@@ -127,13 +128,19 @@ def test_what_does_not_fit_is_given_up_once(
     path.write_bytes(b"a state")
     given: Any = object()
 
-    def work(training: Any, place: Any) -> Result:
+    def work(training: Any, place: Any, capture: bool) -> Result:
         if path.exists():
             raise UnfitState(path, ValueError("of another version"))
+        if capture:
+            raise CannotCapture("it waits for the device")
         return Result({"accuracy": []})
 
     monkeypatch.setattr(train, "_within_memory", work)
     assert train.train_and_measure(given, given).tables == {"accuracy": []}
+    path.write_bytes(b"a state")
+    monkeypatch.setattr(train, "discard", lambda path, error: None)
+    with pytest.raises(UnfitState):
+        train.train_and_measure(given, given)
 
 
 def test_errors_of_input_and_output_pass() -> None:
@@ -151,7 +158,7 @@ def test_what_an_input_error_ended_is_tried_again(
     config = planned(make_pets(tmp_path / "pets"), sources_named=["photo"])
     errors: list[Exception] = [OSError(5, "Input/output error"), ValueError("for good")]
 
-    def work(training: Any, place: Any) -> Result:
+    def work(training: Any, place: Any, capture: bool) -> Result:
         raise errors.pop(0)
 
     monkeypatch.setattr(train, "_within_memory", work)

@@ -124,6 +124,24 @@ def test_what_is_printed_says_what_was_run_how_much_is_done_and_what_stems_do(
     assert second == "5 units of work done, 1 failed; the tables have 4 trainings"
 
 
+def test_means_of_stems_are_never_over_algorithms_or_placements(tmp_path: Path) -> None:
+    plain = grid_rows(("net",), ("none", "neurn"), seeds=2, sources=("mnist",))
+    plain = plain.assign(algorithm="erm", placement="front")
+    better = plain.assign(algorithm="randconv", accuracy=plain["accuracy"] + 0.1)
+    inside = plain[plain["stem"] == "neurn"].assign(placement="inside", accuracy=0.5)
+    study = study_of(tmp_path, pd.concat([plain, better, inside], ignore_index=True))
+    means, alone = study.stem_means(), study_of(tmp_path, plain).stem_means()
+    assert means.index.names == ["placement", "algorithm", "stem"]
+    pd.testing.assert_frame_equal(means.loc[("front", "erm")], alone)
+    pd.testing.assert_frame_equal(means.loc[("front", "randconv")], alone + 0.1)
+    assert means.loc[("inside", "erm", "neurn"), "other"] == pytest.approx(0.5)
+    assert means.loc[("inside", "erm", "none"), "other"] == alone.loc["none", "other"]
+    assert "<td>front, randconv, neurn</td>" in study._repr_html_()
+    labels = [label.get_text() for label in study.plot_stems().get_yticklabels()]
+    assert "inside, erm, neurn" in labels
+    assert len(labels) == len(means) == 6
+
+
 def test_what_is_printed_fits_wherever_it_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,15 +37,15 @@ class ShownStudy(Study):
         if not self.has("accuracy") or self.accuracy.empty:
             return f"<div>{head}</div>"
         from nasneurn.analysis.chance import chance_note
-        from nasneurn.report.stem_means import stem_means
+        from nasneurn.report.stem_means import label_of, stem_means
 
         if note := chance_note(self.accuracy):
             head += f"<p><b>Caution</b>, {escape(note)}.</p>"
         rows = "".join(
-            f"<tr><td>{escape(str(stem))}</td>"
+            f"<tr><td>{escape(label_of(row))}</td>"
             + "".join(f"<td>{'' if share != share else f'{100 * share:.1f}'}</td>" for share in own)
             + "</tr>"
-            for stem, *own in stem_means(self.accuracy).itertuples()
+            for row, *own in stem_means(self.accuracy).itertuples()
         )
         return (
             f"<div>{head}<table><thead><tr><th>stem</th><th>other domains (%)</th>"
@@ -53,7 +53,11 @@ class ShownStudy(Study):
         )
 
     def stem_means(self) -> "pd.DataFrame":
-        """Mean accuracy of each stem on other domains than its source, and on its own."""
+        """Mean accuracy of each stem on other domains than its source, and on its own.
+
+        Where algorithms, placements or weights differ, each has rows of its own, and is in the
+        index before the stem.
+        """
         from nasneurn.report.stem_means import stem_means
 
         return stem_means(self.accuracy)

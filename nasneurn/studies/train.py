@@ -51,23 +51,28 @@ def train_and_measure(training: Training, place: Place) -> Result:
     that does not fit the training, as of another version of a library, is given up. A network whose
     steps cannot be captured is trained without.
     """
-    try:
-        return _within_memory(training, place)
-    except UnfitState as unfit:
-        discard(unfit.path, unfit.error)
-        return _within_memory(training, place)
-    except CannotCapture:
-        return _within_memory(training, place, capture=False)
+    capture = True
+    while True:
+        try:
+            return _within_memory(training, place, capture=capture)
+        except UnfitState as unfit:
+            discard(unfit.path, unfit.error)
+            if unfit.path.exists():
+                raise
+        except CannotCapture:
+            capture = False
 
 
-def _within_memory(training: Training, place: Place, *, capture: bool = True) -> Result:
+def _within_memory(training: Training, place: Place, *, capture: bool) -> Result:
+    if _checkpoint(training, place, halves=2).is_file():  # it goes on as it was begun
+        return _Work(training, place, halves=2).result()
     try:
         return _Work(training, place, halves=1, capture=capture).result()
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
     torch.cuda.empty_cache()
-    _checkpoint(training, place).unlink(missing_ok=True)
+    _checkpoint(training, place, halves=1).unlink(missing_ok=True)
     size = training.protocol.batch_size
     print(
         f"nasneurn: {training.title}: out of memory with batches of {size}; "
@@ -77,9 +82,9 @@ def _within_memory(training: Training, place: Place, *, capture: bool = True) ->
     return _Work(training, place, halves=2).result()
 
 
-def _checkpoint(training: Training, place: Place) -> Path:
-    """The state of a training, while it lasts."""
-    return place.state / f"{training.identity}.ckpt"
+def _checkpoint(training: Training, place: Place, halves: int) -> Path:
+    """The state of a training, while it lasts; in it batches are counted, or halves of them."""
+    return place.state / f"{training.identity}{'.halved' if halves > 1 else ''}.ckpt"
 
 
 def inherited_path(place: Place, supernet: str) -> Path:
@@ -205,7 +210,7 @@ class _Work:
         )
         self._part = loader.part
         selection = self._selection(every)
-        checkpoint = _checkpoint(self._training, self._place)
+        checkpoint = _checkpoint(self._training, self._place, self._halves)
         place = self._place
         with meter(
             place.title, count, shown=place.shown, per_step=self._part, noted=place.noted
