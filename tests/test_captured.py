@@ -93,6 +93,11 @@ def network_of(seed: int = 0) -> nn.Module:
     )  # fmt: skip
 
 
+def test_steps_of_several_batches_are_not_captured(run_again: type[RunAgain]) -> None:
+    trained(network_of(), capture=True, accumulate_grad_batches=2)
+    assert run_again.replays == 0
+
+
 def test_whole_steps_give_the_weights_of_steps_in_parts(run_again: type[RunAgain]) -> None:
     plain = trained(network_of(), capture=False)
     whole = trained(network_of(), capture=True)
