@@ -334,8 +334,10 @@ class Registry(Generic[T]):
         chosen = self.choose(choice)
         try:
             return self.maker(chosen.name)(**chosen.options, **given)
-        except InputError:
-            raise
+        except InputError as error:
+            if chosen.name in str(error):
+                raise
+            raise InputError(f"{self.what} {str(chosen)!r}: {error}") from error
         except (TypeError, ValueError) as error:
             told = one_line(error)
             raise InputError(f"{self.what} {str(chosen)!r} cannot be made: {told}") from error

@@ -64,7 +64,7 @@ def test_what_is_passed_over_is_told_once(root: Path, capfd: pytest.CaptureFixtu
 def test_a_class_of_other_endings_says_what_it_holds(root: Path) -> None:
     for number, path in enumerate(sorted((root / "photo" / "cat").iterdir())):
         path.rename(path.with_name(f"{number}.heic"))
-    with pytest.raises(InputError, match=r"holds 0 images .*passed over 10 files.*\.heic 10"):
+    with pytest.raises(InputError, match=r"holds no images .*passed over 10 files.*\.heic 10"):
         fresh(root)
 
 

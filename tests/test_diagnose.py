@@ -230,7 +230,7 @@ def planted(folder: Path, right: dict[str, list[list[int]]]) -> pd.DataFrame:
                 {
                     "training": name, "architecture": "net", "stem": stem, "applied_stem": stem,
                     "source": "near", "target": "far", "seed": seed,
-                    "accuracy": float(np.mean(hits)),
+                    "accuracy": float(np.mean(hits)), "n": len(hits),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -249,6 +249,26 @@ def test_planted_images_are_found_rescued_and_lost(tmp_path: Path) -> None:
     assert images["lost"].tolist() == [7, 8, 9]
     cells = found.tables["confusions"].query("stem == 'neurn' and label == 'a'")
     assert cells.set_index("answer")["images"].to_dict() == {"a": 6, "b": 2, "c": 0}
+
+
+@pytest.mark.parametrize(
+    ("logits", "told"),
+    [
+        (np.zeros((3, 2)), "logits of 2 classes, and the study has 3"),
+        (np.full((3, 3), np.nan), "logits that are not finite"),
+        (np.zeros((2, 3)), "2 images, and 3 were measured"),
+    ],
+)
+def test_predictions_that_are_not_those_of_their_training_are_refused(
+    tmp_path: Path, logits: np.ndarray, told: str
+) -> None:
+    rows = planted(tmp_path, {"none": [[1, 1, 1]]})
+    path = predictions_path(tmp_path, "none0")
+    given = Answers(logits.astype(np.float32), np.arange(len(logits)))
+    save_predictions(path, {"far": given})
+    with pytest.raises(InputError) as raised:
+        read_answers(Study(tmp_path), choose(rows), ("a", "b", "c"))
+    assert str(raised.value).startswith(f"{path}, far: {told}; remove the file")
 
 
 def test_seeds_that_only_one_stem_has_are_no_pairs(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_parts_of_data_are_no_classes_and_no_domains(root, tmp_path):
 def test_too_few_images_domains_or_classes(root, tmp_path):
     for path in sorted((root / "photo" / "cat").iterdir())[1:]:
         path.unlink()
-    with pytest.raises(InputError, match=r"photo/cat: holds 1 images .* at least 2"):
+    with pytest.raises(InputError, match=r"photo/cat: holds one image .* at least 2"):
         load_suite(root)
     save(tmp_path / "one" / "photo" / "cat" / "0.png")
     with pytest.raises(InputError, match=r"one: holds 1 domains \(photo\); .* at least 2"):

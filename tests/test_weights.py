@@ -165,10 +165,10 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         save(state, whole)
         path = folder / f"cut{suffix}"
         path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-        found[f"cut{suffix}"] = path, "it may be cut off"
+        found[f"cut{suffix}"] = path, "it is cut off or"
         path = folder / f"picture{suffix}"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-        found[f"picture{suffix}"] = path, "is not read" if suffix == ".pth" else "another kind"
+        found[f"picture{suffix}"] = path, "is not read" if suffix == ".pth" else "neither a .safetensors"
     for name, content, told in (
         ("list", [1, 2], "holds a list, must hold a state dict"),
         ("numbers", {"epoch": 3, "best": 0.5}, "holds no state dict, but epoch, best"),

@@ -11,6 +11,7 @@ import pandas as pd
 from nasneurn.analysis.reliability import confusion, reliability
 from nasneurn.analysis.rescued import rescue_counts, rescued_images
 from nasneurn.diagnosis.chosen import CONTROL, Chosen
+from nasneurn.errors import InputError
 from nasneurn.progress import meter
 from nasneurn.studies.folder import Study
 from nasneurn.studies.saved import predictions_path
@@ -66,7 +67,7 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
     """Read the saved predictions of the chosen trainings, and make all tables of them.
 
     Raises:
-        InputError: a file of predictions cannot be read.
+        InputError: a file of predictions cannot be read, or is not of what its training measured.
     """
     found = Answered((*chosen.keys, "source", "target", "stem"))
     bins: list[pd.DataFrame] = []
@@ -81,7 +82,10 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
             for target, part in study.predictions(row["training"]).groupby("target", observed=True):
                 if target not in chosen.targets(row["source"]):
                     continue
-                logits, labels = np.stack(part["logits"].to_list()), part["label"].to_numpy()
+                path = predictions_path(study.folder, row["training"])
+                images = chosen.images(row["training"], str(target))
+                logits = _logits(part, len(classes), images, f"{path}, {target}")
+                labels = part["label"].to_numpy()
                 key = key_of(chosen, row, str(target))
                 bins.append(reliability(logits, labels).assign(**found.columns(key)))
                 counts = confusion(logits, labels)
@@ -95,6 +99,24 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
         )[[*found.names, "label", "answer", "images", "share"]]
         _add_rescued(found, classes)
     return found
+
+
+def _logits(part: pd.DataFrame, classes: int, images: int, where: str) -> npt.NDArray[np.floating]:
+    """(images, classes), as a training with that row must have left them."""
+    widths = {0 if one is None else len(one) for one in part["logits"]}
+    fault = ""
+    if widths != {classes}:
+        told = ", ".join(map(str, sorted(widths)))
+        fault = f"logits of {told} classes, and the study has {classes}"
+    elif len(part) != images:
+        fault = f"{len(part)} images, and {images} were measured"
+    elif not np.isfinite(logits := np.stack(part["logits"].to_list())).all():
+        fault = "logits that are not finite"
+    elif not part["label"].between(0, classes - 1).all():
+        fault = f"labels that are not 0 to {classes - 1}"
+    if fault:
+        raise InputError(f"{where}: {fault}; remove the file, and what was saved is left out")
+    return logits
 
 
 def _together(bins: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

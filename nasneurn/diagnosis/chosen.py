@@ -52,6 +52,11 @@ class Chosen:
         """A row for each training."""
         return self.rows.drop_duplicates("training")
 
+    def images(self, training: str, target: str) -> int:
+        """How many images of a target a training was measured on."""
+        there = (self.rows["training"] == training) & (self.rows["target"] == target)
+        return int(self.rows.loc[there, "n"].iloc[0])
+
     def kinds(self) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
         """The rows of each kind of training, and the values of its keys."""
         for values, part in self.rows.groupby(list(self.keys), sort=False, dropna=False):

@@ -221,9 +221,10 @@ def _images(folder: Path) -> ClassImages:
     found = images_below(folder)
     if len(found.images) < 2:
         beside = passed_over_line(found.passed_over)
+        there = "one image" if found.images else "no images"
         raise InputError(
-            f"{folder}: holds {len(found.images)} images ({' '.join(SUFFIXES)}); a class needs at "
-            f"least 2, one to train and one to test on{beside and f' ({beside})'}"
+            f"{folder}: holds {there} ({' '.join(SUFFIXES)}); a class needs at least 2, "
+            f"one to train and one to test on{beside and f' ({beside})'}"
         )
     return found
 

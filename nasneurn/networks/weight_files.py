@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def read_weights(path: Path, label: str | None = None) -> Weights:
     weights = _state_dict(_content(path), path)
     for name, value in weights.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise InputError(f"{path}: {name} holds values that are not finite")
+            raise InputError(f"{path}: {name} holds values that are not finite; choose another")
     return weights
 
 
@@ -81,7 +82,8 @@ def _content(path: Path) -> Any:
         if path.suffix.lower() == ".safetensors":
             with safe_open(path, "pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what is wrong is told once, below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
         what = f"code or objects ({code[1]})" if code else "something else than tensors"
@@ -89,7 +91,8 @@ def _content(path: Path) -> Any:
     except Exception as error:  # of damaged files, these libraries raise anything
         told = one_line(error)
         raise InputError(
-            f"{path}: cannot be read as weights, it may be cut off or another kind of file ({told})"
+            f"{path}: cannot be read as weights, it is cut off or neither a .safetensors nor a "
+            f"state dict that torch.save wrote ({told})"
         ) from None
 
 
