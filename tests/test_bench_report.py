@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from grid_rows import DOMAINS, grid_rows
@@ -137,6 +138,14 @@ def test_published_figures_stand_beside_the_same_pairs() -> None:
     assert "published" not in tables(builtin)
 
 
+def test_published_figures_stand_beside_all_pretrained_networks_together() -> None:
+    rows = grid_rows()
+    tagged = beside_published(rows.assign(weights="pretrained:" + rows["architecture"]))
+    pd.testing.assert_frame_equal(tagged, beside_published(rows))
+    inside = rows.assign(placement=np.where(rows["stem"] == "none", "front", "inside"))
+    pd.testing.assert_frame_equal(beside_published(inside), beside_published(rows))
+
+
 # ---------------------------------------------------------------- words
 
 
@@ -200,6 +209,8 @@ def test_the_plan_is_told() -> None:
     assert "6 trainings, at most 35 min 00 s with 2 at once; early stopping makes it less" in text
     text = told(lambda console: print_plan(plan, workers=2, stops_early=False, console=console))
     assert "6 trainings, about 35 min 00 s with 2 at once\n" in text
+    text = told(lambda console: print_plan(plan, workers=12, stops_early=False, console=console))
+    assert "6 trainings, about 11 min 40 s with 6 at once\n" in text
 
 
 def test_the_status_is_told_with_what_failed() -> None:

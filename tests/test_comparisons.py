@@ -1,11 +1,14 @@
 """Paired differences: against SciPy and statsmodels, and what must not matter."""
 
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
 from grid_rows import DOMAINS, grid_rows
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -13,6 +16,9 @@ from nasneurn.analysis.cells import cross_domain, designs, mean_over, same_domai
 from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.analysis.intervals import holm, t_interval
 from nasneurn.errors import InputError
+from nasneurn.report.headline import headline
+from nasneurn.report.tables import ReportTable, in_percent
+from nasneurn.report.terminal import overall_view
 
 shares = st.floats(0, 1, allow_subnormal=False)
 
@@ -54,13 +60,24 @@ def test_the_interval_and_the_test_are_scipys(pairs: list[tuple[float, float]]) 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
 def test_the_test_never_contradicts_the_interval(values: list[float]) -> None:
     found = t_interval(values)
-    if not np.isclose(found.p, 0.05):
+    if np.isfinite(found.p) and not np.isclose(found.p, 0.05):
         assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
 
 
-def test_equal_values_have_an_interval_without_width() -> None:
-    assert t_interval([0.0, 0.0, 0.0]) == (0, 0, 0, 1)
-    assert t_interval([0.1, 0.1, 0.1])[1:] == (pytest.approx(0.1), pytest.approx(0.1), 0)
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0, 0.0, 0.0],
+        [0.1, 0.1, 0.1],
+        [0.81 - 0.8, 0.41 - 0.4],  # differ by rounding alone
+    ],
+)
+def test_equal_values_have_no_interval(values: list[float]) -> None:
+    found = t_interval(values)
+    assert found.mean == pytest.approx(values[0])
+    assert np.isnan(found[1:]).all()
+    together = t_interval([values, [*values[1:], 0.7]])
+    assert np.isnan(together.p).tolist() == [True, False]
 
 
 def test_one_value_has_no_interval() -> None:
@@ -128,6 +145,42 @@ def test_one_cell_and_one_seed_have_no_interval() -> None:
     assert (table["random"] == "").all()
     assert table[["low", "high", "p", "p_holm"]].isna().all().all()
     assert table["difference"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("architectures", "seeds", "random"), [(1, 2, None), (3, 1, None), (3, 2, "architectures")]
+)
+def test_equal_differences_are_too_few_to_say(
+    architectures: int, seeds: int, random: str | None
+) -> None:
+    """Not a gain beyond doubt: nothing says what the next would be."""
+    names = tuple("abc"[:architectures])
+    rows = cross_domain(grid_rows(names, ("none", "neurn"), seeds, sources=("mnist",), noise=0.0))
+    (row,) = compare(rows, random=random).to_dict(orient="records")
+    assert row["difference"] == pytest.approx(0.05)
+    assert row["random"] == ""
+    assert np.isnan([row[name] for name in ("low", "high", "p", "p_holm")]).all()
+
+
+def test_equal_differences_are_no_clear_gain_in_words() -> None:
+    rows = cross_domain(grid_rows(("a",), ("none", "neurn"), 2, sources=("mnist",), noise=0.0))
+    (told, *_) = headline(rows, {"overall": ReportTable("", in_percent(compare(rows)))})
+    assert "5.0 points more" in told
+    assert told.endswith("too little was trained for an interval or a test.")
+    text = StringIO()
+    Console(width=80, file=text).print(overall_view(rows))
+    assert "too little for an interval" in text.getvalue()
+
+
+def test_accuracies_that_are_no_number_are_passed_over() -> None:
+    rows = grid_rows()
+    broken = rows["seed"] == 1
+    some = rows.assign(accuracy=rows["accuracy"].where(~broken | (rows["target"] != "usps")))
+    lacking = some.dropna(subset="accuracy")
+    assert len(lacking) < len(rows)
+    pd.testing.assert_frame_equal(compare(some), compare(lacking))
+    assert compare(some).drop(columns="random").notna().all().all()
+    assert compare(rows.assign(accuracy=np.nan)).empty
 
 
 def test_what_is_random_can_be_chosen() -> None:

@@ -371,6 +371,52 @@ def test_rows_of_several_settings_may_be_chosen_from() -> None:
     np.testing.assert_allclose(found.gains, gain_profiles(rows).gains)
 
 
+def test_tags_of_pretrained_weights_are_one_setting() -> None:
+    rows = grid_rows(NAMES[:6], ("none", "neurn"), seeds=1, sources=("mnist",))
+    tagged = rows.assign(weights="pretrained:" + rows["architecture"])
+    expected = gain_profiles(rows).gains
+    np.testing.assert_array_equal(gain_profiles(tagged).gains, expected)
+    both = pd.concat([tagged, rows.assign(accuracy=0.5)])
+    found = gain_profiles(both, where={"weights": "pretrained"})
+    np.testing.assert_array_equal(found.gains, expected)
+    with pytest.raises(InputError, match=r"have accuracies with neurn and with none \(net3\)"):
+        gain_profiles(tagged, where={"weights": "pretrained:net3"})
+
+
+@pytest.mark.parametrize("where", [{}, {"placement": "inside"}])
+def test_a_stem_inside_is_compared_with_none_in_front(where: dict[str, str]) -> None:
+    rows = grid_rows(NAMES[:6], ("none", "neurn"), seeds=1, sources=("mnist",))
+    inside = rows.assign(placement=np.where(rows["stem"] == "none", "front", "inside"))
+    expected = gain_profiles(rows).gains
+    np.testing.assert_array_equal(gain_profiles(inside, where=where).gains, expected)
+    in_front = inside[inside["stem"] == "neurn"].assign(placement="front", accuracy=0.5)
+    both = pd.concat([in_front, inside])
+    if where:
+        np.testing.assert_array_equal(gain_profiles(both, where=where).gains, expected)
+    else:
+        with pytest.raises(InputError, match=r"placement: front, inside.*--where placement=front"):
+            gain_profiles(both)
+
+
+def test_settings_without_a_control_have_no_gain() -> None:
+    rows = grid_rows(NAMES[:6], ("none", "neurn"), seeds=1, sources=("mnist",))
+    alone = rows[rows["stem"] == "neurn"].assign(algorithm="dann", accuracy=0.5)
+    found = gain_profiles(pd.concat([alone, rows]))
+    np.testing.assert_array_equal(found.gains, gain_profiles(rows).gains)
+    plain = rows[rows["stem"] == "none"]
+    with pytest.raises(InputError, match=r"no setting has .*neurn: algorithm=dann; none: .*=erm"):
+        gain_profiles(pd.concat([alone, plain]))
+
+
+def test_found_architectures_keep_their_names_beside_others() -> None:
+    rows = grid_rows(NAMES[:6], ("none", "neurn"), seeds=1, sources=("mnist",))
+    searched = grid_rows(("spos",), ("none", "neurn"), seeds=1, sources=("mnist",))
+    searched["architecture"] = "spos/mnist-" + searched["stem"] + "-0"
+    found = gain_profiles(pd.concat([rows, searched]))
+    assert found.architectures == NAMES[:6]
+    assert "spos/mnist-none-0 from mnist, seed 0" in " ".join(found.notes)
+
+
 def test_one_pair_is_enough_for_levels_and_not_for_shapes() -> None:
     rows = grid_rows(NAMES, sources=("mnist",)).query("target == 'svhn'")
     found = gain_profiles(rows)

@@ -27,6 +27,7 @@ from nasneurn.analysis.over_seeds import over_seeds
 from nasneurn.analysis.reliability import confusion, reliability
 from nasneurn.analysis.rescued import rescue_counts, rescued_images
 from nasneurn.analysis.separability import fisher_ratio
+from nasneurn.errors import InputError
 
 Values = npt.NDArray[np.float64]
 
@@ -287,6 +288,14 @@ def test_one_seed_mends_what_another_had_wrong() -> None:
     assert np.isnan(single["other_seed"])
     gain = treated[0].mean() - control[0].mean()
     assert single["rescued_share"] - single["lost_share"] == pytest.approx(gain)
+
+
+def test_seeds_that_one_way_lacks_are_said() -> None:
+    answers = np.ones((3, 4), dtype=bool)
+    with pytest.raises(InputError, match=r"control has 3 seed\(s\) and 4 images.* 2 seed\(s\)"):
+        rescue_counts(answers, answers[:2])
+    with pytest.raises(InputError, match=r"4 images.* 3 images; both must be of the same seeds"):
+        rescue_counts(answers, answers[:, :3])
 
 
 def test_means_over_seeds() -> None:

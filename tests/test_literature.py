@@ -1,5 +1,6 @@
 """Measured rows stand beside those that others published, and only rows of their protocol."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from grid_rows import grid_rows
@@ -83,6 +84,68 @@ def test_a_stem_that_stands_elsewhere_is_another_method() -> None:
         "erm, neurn", "erm, neurn concatenate",
         "randconv", "randconv, neurn", "randconv, neurn concatenate",
     }  # fmt: skip
+
+
+def test_settings_have_rows_of_their_own() -> None:
+    usual = rows(weights="scratch", selection="last", scaling="half", suite="digits")
+    changes = {
+        "erm (weights inherited)": {"weights": "inherited"},
+        "erm (oracle selection)": {"selection": "oracle"},
+        "erm (scaling none, weights inherited)": {"scaling": "none", "weights": "inherited"},
+    }
+    others = [usual.assign(**one, accuracy=usual["accuracy"] - 0.2) for one in changes.values()]
+    table = beside_literature(pd.concat([usual, *others])).query("by == 'here'")
+    found = table.set_index("method")
+    # Scaling has no usual value, so where there are two, both are said.
+    assert found["mean"]["erm (scaling half)"] == 55.0
+    assert found["mean"]["erm, neurn (scaling half, weights inherited)"] == 45.0
+    assert found["mean"]["erm (scaling half, oracle selection)"] == 35.0
+    assert found["mean"]["erm (scaling none, weights inherited)"] == 35.0
+    assert len(found) == 8
+    assert (found["seeds"] == 2).all()
+    two = beside_literature(pd.concat([usual, others[0]])).query("by == 'here'")
+    assert set(two["method"]) == {
+        "erm", "erm, neurn", "erm (weights inherited)", "erm, neurn (weights inherited)",
+    }  # fmt: skip
+    by_oracle = beside_literature(others[1]).query("by == 'here'")
+    assert set(by_oracle["method"]) == {"erm (oracle selection)", "erm, neurn (oracle selection)"}
+
+
+def test_rows_that_do_not_say_their_selection_are_as_others() -> None:
+    old, oracle = rows(selection=None), rows(selection="oracle", seed=7)
+    both = [old, rows(selection="last").assign(seed=lambda own: own["seed"] + 2), oracle]
+    table = beside_literature(pd.concat(both)).query("by == 'here'").set_index("method")
+    assert table["seeds"].to_dict() == {
+        "erm": 4, "erm, neurn": 4, "erm (oracle selection)": 1, "erm, neurn (oracle selection)": 1,
+    }  # fmt: skip
+
+
+def test_a_setting_in_brackets_makes_no_stem_of_a_method() -> None:
+    unusual = rows(weights="inherited", scaling="none").query("stem == 'none'")
+    both = pd.concat([rows(weights="scratch", scaling="half").query("stem == 'none'"), unusual])
+    figure = draw_literature(beside_literature(both))
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert labels == ["as published", "measured here"]
+
+
+@pytest.mark.parametrize("lost", [np.nan, None])
+def test_seeds_that_lack_a_compared_target_do_not_count(lost: float | None) -> None:
+    measured = rows()
+    gone = (measured["target"] == "svhn") & (measured["seed"] == 1)
+    gone &= measured["stem"] == "none"
+    fewer = measured[~gone] if lost is None else measured.assign(
+        accuracy=measured["accuracy"].where(~gone, lost)
+    )  # fmt: skip
+    table = beside_literature(fewer).query("by == 'here'").set_index("method")
+    assert table["seeds"].to_dict() == {"erm": 1, "erm, neurn": 2}
+    assert table["mean"]["erm"] == 54.0  # of the seed that has all three
+    means = table[["svhn", "mnistm", "usps"]].mean(axis=1)
+    assert table["mean"].tolist() == pytest.approx(means.tolist(), abs=0.06)
+    without = fewer[(fewer["stem"] != "none") | (fewer["seed"] == 1)]
+    table = beside_literature(without).query("by == 'here'")
+    assert table["method"].tolist() == ["erm, neurn"]
+    assert beside_literature(without[without["stem"] == "none"]).empty
+    assert beside_literature(measured.assign(accuracy=np.nan)).empty
 
 
 def test_methods_are_compared_with_plain_training() -> None:

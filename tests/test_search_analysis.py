@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from grid_rows import evolution_rows
 from scipy import stats
 
 from nasneurn.analysis import rank_correlation as module
@@ -89,3 +90,12 @@ def test_hypervolume_grows_and_is_comparable() -> None:
     assert table["a", 0] == pytest.approx(0.05 * 0.55)
     assert table["a", 1] == pytest.approx(0.05 * 1.05 + 1.05 * 0.05 - 0.05 * 0.05)
     assert table["b", 0] == pytest.approx(1.05 * 1.05)
+
+
+def test_hypervolumes_of_tables_that_were_concatenated() -> None:
+    one = evolution_rows()
+    other = one.assign(seed=one["seed"] + 2)
+    together = hypervolumes(pd.concat([one, other]))
+    expected = hypervolumes(pd.concat([one, other], ignore_index=True))
+    pd.testing.assert_frame_equal(together, expected)
+    assert len(together) == 2 * len(hypervolumes(one))

@@ -41,14 +41,15 @@ def differences(
     """A row for each case that a value of ``factor`` and the control both have.
 
     A case is one setting, architecture, source, target and seed. Columns are these, ``factor``,
-    those of ``by``, ``accuracy``, ``control`` (its accuracy) and ``difference``.
+    those of ``by``, ``accuracy``, ``control`` (its accuracy) and ``difference``. Rows whose
+    accuracy is NaN are passed over.
 
     Raises:
         InputError: no row has the control.
     """
     if control not in set(rows[factor]):
         check_known(f"{factor} to compare with", control, sorted(set(rows[factor])))
-    rows = designs(rows)
+    rows = designs(rows[rows["accuracy"].notna()])
     case = list(dict.fromkeys([*settings(rows, factor), *by, *CASE]))
     # Tables may be concatenated, and hold a case twice.
     means = rows.groupby([*case, factor], sort=False, dropna=False)["accuracy"].mean().reset_index()
@@ -71,7 +72,8 @@ def compare(
     Differences are taken by case, averaged over the targets of a training, and over the seeds of
     a cell. ``low`` and ``high`` bound the mean difference with 95% confidence, ``p`` is of the
     same Student's t over what the column ``random`` says, and ``p_holm`` is ``p`` by Holm's method
-    over all rows of the table. Wins, ties and losses count cells.
+    over all rows of the table. Wins, ties and losses count cells. Rows whose accuracy is NaN are
+    passed over, as if they lacked.
 
     Args:
         rows: with the columns of ``accuracy.csv``, or at least those of a case.
@@ -83,7 +85,7 @@ def compare(
 
     Returns:
         One row for each setting, group and value but the control. ``random`` is empty where there
-        is too little for an interval.
+        is too little for an interval: too few values, or equal ones.
 
     Raises:
         InputError: no row has the control, or ``random`` is none of those.
@@ -127,7 +129,9 @@ def _comparison(labels: Labels, values: Values, random: str | None) -> dict[str,
     for name in ("cells", "seeds") if random is None else (random,):
         drawn = _drawn(labels, values, name)
         if len(drawn) >= FEWEST[name]:
-            found, units, interval = name, drawn, t_interval(drawn[:, 0])
+            interval = t_interval(drawn[:, 0])
+            if not np.isnan(interval.p):  # else they are equal, which is too little too
+                found, units = name, drawn
             break
     # All means are over the same units, so that they agree with one another.
     difference, control, accuracy = units.mean(axis=0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasneurn.analysis.cells import CASE, cross_domain, varied
+from nasneurn.analysis.cells import CASE, cross_domain, designs, varied
 from nasneurn.analysis.chance import chance_note, learned
 from nasneurn.analysis.mantel import Values, pairs_of, unit
 from nasneurn.choices import check_known
@@ -188,13 +188,8 @@ def gain_profiles(
 
 
 def _chosen(rows: pd.DataFrame, stem: str, control: str, where: Mapping[str, str]) -> pd.DataFrame:
-    """The rows of one setting with the stem or the control."""
-    for column, value in where.items():
-        check_known("column to choose rows by", column, sorted(map(str, rows.columns)))
-        held = rows[column].astype(str)
-        if value not in set(held):
-            check_known(f"{column} to choose rows by", value, sorted(set(held)))
-        rows = rows[held == value]
+    """The rows of the one setting that has the stem and the control."""
+    rows = _where(rows, where)
     for what, name in (("stem", stem), ("control", control)):
         check_known(what, name, list(dict.fromkeys(rows["stem"])))
     if stem == control:
@@ -204,6 +199,7 @@ def _chosen(rows: pd.DataFrame, stem: str, control: str, where: Mapping[str, str
         raise InputError(
             "all rows are of domains that were trained on; gains are of others, so measure some"
         )
+    rows = _with_both(rows, stem, control)
     several = [name for name in varied(rows) if rows[name].nunique() > 1]
     if several:
         values = "; ".join(
@@ -215,6 +211,53 @@ def _chosen(rows: pd.DataFrame, stem: str, control: str, where: Mapping[str, str
             f"as with --where {example}"
         )
     return rows
+
+
+def _where(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
+    """The rows that count, as :func:`nasneurn.analysis.cells.designs` has them.
+
+    A value may be one of the rows as they are, such as the tag of pretrained weights, or as designs
+    have it. Where stems stand is only known of the latter, since no stem stands everywhere.
+    """
+    later = {}
+    for column, value in where.items():
+        check_known("column to choose rows by", column, sorted(map(str, rows.columns)))
+        held = rows[column].astype(str)
+        if column == "placement" or value not in set(held):
+            later[column] = value
+        else:
+            rows = rows[held == value]
+    # Found architectures keep their names: distances are between networks, not between spaces.
+    named = designs(rows.assign(named=rows["architecture"]))
+    rows = named.assign(architecture=named["named"]).drop(columns="named")
+    for column, value in later.items():
+        held = rows[column].astype(str)
+        if value not in set(held):
+            check_known(f"{column} to choose rows by", value, sorted(set(held)))
+        rows = rows[held == value]
+    return rows
+
+
+def _with_both(rows: pd.DataFrame, stem: str, control: str) -> pd.DataFrame:
+    """The rows of the settings that have the stem and the control: of others there is no gain."""
+    names = varied(rows)
+    if not names:
+        return rows
+    both = rows.groupby(names, dropna=False)["stem"].transform("nunique") == 2
+    if not both.any():
+        told = []
+        for name in (stem, control):
+            known = rows.loc[rows["stem"] == name, names].drop_duplicates()
+            each = [
+                " ".join(f"{key}={value}" for key, value in zip(names, one, strict=True))
+                for one in known.itertuples(index=False)
+            ]
+            told.append(f"{name}: {listed(each, LISTED)}")
+        raise InputError(
+            f"no setting has rows with {stem} and with {control} ({'; '.join(told)}); a gain is "
+            "within one setting"
+        )
+    return rows[both]
 
 
 def _unpaired(wide: pd.DataFrame, stem: str, control: str) -> list[str]:

@@ -15,6 +15,7 @@ def hypervolumes(evolution: pd.DataFrame, burden: str = "flops") -> pd.DataFrame
     and the reference is the greatest of both, 5% of the range beyond: so the hypervolumes of one
     source can be compared, and lie in [0, 1.1025].
     """
+    evolution = evolution.reset_index(drop=True)  # tables may be concatenated
     rows: list[dict[str, object]] = []
     for _, source in evolution.groupby(["space", "source"], sort=False):
         aims = np.stack([1 - source["held_out_accuracy"], source[burden].astype(float)], axis=1)

@@ -8,6 +8,9 @@ from scipy import stats
 
 Values = npt.NDArray[np.float64]
 
+#: Values that lie no further apart are equal: rounding alone parts shares by some 1e-16.
+ROUNDING = 1e-12
+
 
 class Interval(NamedTuple):
     """A mean, the ends of its confidence interval, and the p-value of its being 0.
@@ -29,20 +32,19 @@ def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
         confidence: share of intervals that hold the truth, where values are normal and alike.
 
     Returns:
-        What is found for each place of the axes before; values without spread have an interval
-        without width.
+        What is found for each place of the axes before. Values without spread say nothing of
+        what others would be: their ends and p are NaN.
     """
     given = np.asarray(values, dtype=np.float64)
     count = given.shape[-1]
     if count < 2:
         raise ValueError(f"an interval needs two values or more, not {count}")
     mean = given.mean(axis=-1)
-    alike = np.ptp(given, axis=-1) == 0  # rounding leaves equal values a spread of 1e-17
-    error = np.where(alike, 0.0, given.std(axis=-1, ddof=1) / np.sqrt(count))
+    alike = np.ptp(given, axis=-1) <= ROUNDING * np.maximum(1.0, np.abs(given).max(axis=-1))
+    error = np.where(alike, np.nan, given.std(axis=-1, ddof=1) / np.sqrt(count))
     reach = error * stats.t.ppf((1 + confidence) / 2, count - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(mean) / error, count - 1)
-    return Interval(mean, mean - reach, mean + reach, np.where((mean == 0) & alike, 1.0, p))
+    p = 2 * stats.t.sf(np.abs(mean) / error, count - 1)
+    return Interval(mean, mean - reach, mean + reach, p)
 
 
 def holm(p: npt.ArrayLike) -> Values:

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from nasneurn.analysis.cells import ORACLE, settings
 from nasneurn.analysis.methods import with_methods
 
 #: The protocol whose rows stand beside the literature's; others are of other trainings.
@@ -22,6 +23,10 @@ HERE = "here"
 
 #: Without these columns, rows do not say what they are of.
 _NEEDED = {"protocol", "architecture", "source", "target", "algorithm", "stem", "seed"}
+
+#: Settings of the literature's trainings, which are not said; of other settings, one that all rows
+#: have is not said either.
+_USUAL = {"weights": "scratch", "selection": ""}
 
 #: What a reader must know before comparing.
 DIFFERS = (
@@ -40,8 +45,10 @@ def literature() -> pd.DataFrame:
 def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     """Both, the least mean first: ``method``, ``by``, targets, ``mean`` of three, ``seeds``.
 
-    Means are over seeds. ``std`` is the deviation over seeds of the mean of the three; it is
-    missing for one seed, and for the literature.
+    Means are over the seeds that have all three targets; a method without such a seed is left out.
+    ``std`` is the deviation over seeds of the mean of the three; it is missing for one seed, and
+    for the literature. Each setting has a row of its own, and what tells it from the usual one
+    stands in brackets: ``erm (weights inherited)``.
 
     Args:
         rows: with the columns of ``accuracy.csv``. Those of other protocols, networks and sources
@@ -56,10 +63,15 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     if ours.empty or not set(COMPARED) <= set(ours["target"]):
         return pd.DataFrame()
-    methods = with_methods(ours)
+    methods = _with_settings(with_methods(ours))
     wide = 100 * methods.pivot_table(
         index=["method", "seed"], columns="target", values="accuracy", sort=False
     )
+    if not set(COMPARED) <= set(wide):  # of some target no accuracy is a number
+        return pd.DataFrame()
+    wide = wide.dropna(subset=list(COMPARED))
+    if wide.empty:
+        return pd.DataFrame()
     wide["mean"] = wide[list(COMPARED)].mean(axis=1)
     means, spread = wide.groupby("method").mean(), wide.groupby("method")["mean"]
     measured = means.assign(std=spread.std(), seeds=spread.count(), by=HERE).reset_index()
@@ -69,3 +81,22 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     columns = ["method", "by", *(name for name in TARGETS if name in table), "mean", "std", "seeds"]
     found = table[columns].round(1).reset_index(drop=True)
     return found.astype({"seeds": "Int64"})
+
+
+def _with_settings(methods: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what is not usual of their settings behind the name of their method."""
+    if "selection" in methods:  # but for an oracle's, rows of one protocol have one
+        oracle = methods["selection"] == ORACLE
+        methods = methods.assign(selection=methods["selection"].where(oracle, ""))
+    told: list[list[str]] = [[] for _ in range(len(methods))]
+    for name in settings(methods, "method"):
+        values = methods[name].fillna("not said").astype(str).tolist()
+        usual = _USUAL.get(name, values[0] if len(set(values)) == 1 else None)
+        for own, value in zip(told, values, strict=True):
+            if value != usual:
+                own.append(f"{value} {name}" if name == "selection" else f"{name} {value}")
+    names = [
+        f"{method} ({', '.join(own)})" if own else method
+        for method, own in zip(methods["method"], told, strict=True)
+    ]
+    return methods.assign(method=names)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasneurn.analysis.cells import CASE, mean_over, settings, split
+from nasneurn.analysis.cells import CASE, designs, mean_over, settings, split
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def beside_published(rows: pd.DataFrame) -> pd.DataFrame:
 
     Means are over the architectures and seeds of ``rows`` that have both stems, for each setting.
     """
+    rows = designs(rows)
     keys = [*settings(rows), *CASE]
     both = rows[rows["stem"].isin(["none", "neurn"])]
     measured = both.pivot_table(index=keys, columns="stem", values="accuracy").dropna()

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nasneurn.errors import InputError
+
 Right = npt.NDArray[np.bool_]
 
 RESCUED, LOST = "rescued", "lost"
@@ -41,7 +43,20 @@ def rescue_counts(control: Right, treated: Right) -> dict[str, Any]:
     share of images that one seed of the control gets wrong and another gets right, and
     ``other_stem``, the same share where the second is a seed of the other; both are means over all
     pairs of different seeds, and NaN for one seed.
+
+    Args:
+        control, treated: (seeds, N), whether the answer to an image is right; the same seeds in the
+            same order.
+
+    Raises:
+        InputError: they are of different numbers of seeds or images.
     """
+    if control.shape != treated.shape:
+        own, other = ("{} seed(s) and {} images".format(*one.shape) for one in (control, treated))
+        raise InputError(
+            f"the control has {own}, and what is compared with it {other}; both must be of the "
+            "same seeds and images"
+        )
     kinds = rescued_images(control, treated)["kind"]
     seeds, images = control.shape
     rescued, lost = (int((kinds == kind).sum()) for kind in (RESCUED, LOST))

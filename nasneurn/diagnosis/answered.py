@@ -84,7 +84,7 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
                     continue
                 path = predictions_path(study.folder, row["training"])
                 images = chosen.images(row["training"], str(target))
-                logits = _logits(part, len(classes), images, f"{path}, {target}")
+                logits = _logits(part, len(classes), images, f"{path}, {target!s}")
                 labels = part["label"].to_numpy()
                 key = key_of(chosen, row, str(target))
                 bins.append(reliability(logits, labels).assign(**found.columns(key)))

@@ -92,7 +92,7 @@ def _content(path: Path) -> Any:
         told = one_line(error)
         raise InputError(
             f"{path}: cannot be read as weights, it is cut off or neither a .safetensors nor a "
-            f"state dict that torch.save wrote ({told})"
+            f"state dict ({told})"
         ) from None
 
 

@@ -17,7 +17,8 @@ def draw_literature(table: pd.DataFrame) -> Figure:
         table: that of :func:`nasneurn.analysis.literature.beside_literature`.
     """
     own = (table["by"] == HERE).to_numpy()
-    stems = table["method"].str.contains(",").to_numpy()
+    # What is in brackets are settings, and options have no space after their commas.
+    stems = table["method"].str.partition(" (")[0].str.contains(", ", regex=False).to_numpy()
     # No colour: in other figures each is of a stem, and grey of the control.
     groups = [
         (~own, "white", "as published", "s"),
