@@ -13,22 +13,25 @@ def recalibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
     Each becomes the mean over the batches. A supernet's running statistics are averages over all
     paths, useless for any one of them (Guo et al., ECCV 2020, section 3.4); those of a pretrained
-    network are of the images that it was trained on. Leaves the network in evaluation mode.
+    network are of the images that it was trained on. Leaves the network in evaluation mode, also if
+    it fails on a batch.
     """
     network.eval()
     norms = batch_norms(network)
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average over the batches
-        norm.train()
-    for images in batches:
-        network(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative average over the batches
+            norm.train()
+        for images in batches:
+            network(images)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:

@@ -274,6 +274,15 @@ def test_batch_norms_have_the_statistics_of_source_images(
             assert not torch.equal(state["first.1.running_mean"], start["first.1.running_mean"])
 
 
+def test_momenta_come_back_where_a_batch_fails() -> None:
+    network = WithNorm()
+    momentum = network.first[1].momentum
+    with pytest.raises(RuntimeError):
+        recalibrate(network, [images(4, 3, 16, 16), images(4, 5, 16, 16)])
+    assert network.first[1].momentum == momentum is not None
+    assert not any(one.training for one in network.modules())
+
+
 def test_statistics_are_means_over_the_batches() -> None:
     torch.manual_seed(0)
     network = WithNorm()

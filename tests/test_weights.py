@@ -168,7 +168,8 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         found[f"cut{suffix}"] = path, "it is cut off or"
         path = folder / f"picture{suffix}"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-        found[f"picture{suffix}"] = path, "is not read" if suffix == ".pth" else "neither a .safetensors"
+        told = "is not read" if suffix == ".pth" else "neither a .safetensors"
+        found[f"picture{suffix}"] = path, told
     for name, content, told in (
         ("list", [1, 2], "holds a list, must hold a state dict"),
         ("numbers", {"epoch": 3, "best": 0.5}, "holds no state dict, but epoch, best"),

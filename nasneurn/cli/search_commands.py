@@ -149,6 +149,7 @@ def search_command(
             max_params=max_params,
             out=out,
             extend=extend,
+            trust_code=trust_code,
             execution=where,
             **_shared(
                 algorithms, suite, image_size, splits, targets, seeds, budget, changes, precision
@@ -217,6 +218,7 @@ def quality_command(
             select_under=select_under,
             out=out,
             extend=extend,
+            trust_code=trust_code,
             execution=where,
             **_shared(None, suite, image_size, splits, targets, seeds, budget, changes, precision),
         )

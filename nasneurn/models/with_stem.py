@@ -11,6 +11,7 @@ import copyreg
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import torch
@@ -193,6 +194,7 @@ def _names(method: Callable[..., Any]) -> tuple[str, ...]:
 
 def _entry(kind: type[nn.Module], name: str) -> Callable[..., Any]:
     original = getattr(kind, name)
+    first = _first(original)
 
     @wraps(original)  # torch.fx reads the arguments of what is wrapped
     def enter(self: nn.Module, *given: Any, **named: Any) -> Any:
@@ -200,10 +202,22 @@ def _entry(kind: type[nn.Module], name: str) -> Callable[..., Any]:
         assert front is not None
         if given:
             return original(self, front(given[0]), *given[1:], **named)
-        first = original.__code__.co_varnames[1]
+        if first not in named:
+            taken = f", or as {first}" if first else ""
+            raise TypeError(f"{kind.__name__}.{name}() needs images: give them first{taken}")
         return original(self, **{**named, first: front(named[first])})
 
     return enter
+
+
+def _first(method: Callable[..., Any]) -> str:
+    """What a method calls its first argument after itself; nothing if only by position."""
+    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    try:
+        taken = list(signature(method).parameters.values())[1:2]
+    except ValueError:  # of what is written in C
+        return ""
+    return next((one.name for one in taken if one.kind in kinds), "")
 
 
 def _reduce(kind: type[nn.Module]) -> Callable[..., Any]:

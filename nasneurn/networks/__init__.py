@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, get_args
 from nasneurn.choices import check_known
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.found import FoundArchitecture, read_found, write_found
-from nasneurn.networks.names import resolve_architectures
+from nasneurn.networks.names import names_like, resolve_architectures
 from nasneurn.networks.own import NETWORKS, register_network
 from nasneurn.networks.spaces import create_space, list_spaces, register_space
 
@@ -28,13 +28,26 @@ __all__ = [
 ]
 
 
-def list_networks() -> list[str]:
-    """Networks beyond those of timm and torchvision.
+def list_networks(filter: str | None = None) -> list[str]:
+    """Names of networks that :func:`create_network` takes, each of one network.
+
+    Args:
+        filter: a pattern, as of :func:`timm.list_models`: the names that match it, of registered
+            networks, the paper's 44 and Keras, timm, and torchvision. Those of torchvision have
+            ``torchvision:`` in front, which the pattern may leave out. Without it the names are
+            those of this package and the registered ones alone.
+
+    Returns:
+        The names; none where nothing matches. :func:`create_network` takes some beyond them:
+        ``package.module:Name`` of your own, any of these with options or weights after it,
+        ``design:NAME``, and an ``architecture.json#NAME`` that a search found.
 
     >>> list_networks()
     ['digits_convnet']
+    >>> list_networks("vgg11*")
+    ['vgg11', 'vgg11_bn', 'torchvision:vgg11', 'torchvision:vgg11_bn']
     """
-    return list(NETWORKS)
+    return list(NETWORKS) if filter is None else names_like(filter)
 
 
 def create_network(
@@ -43,8 +56,10 @@ def create_network(
     """The network (N, 3, S, S) -> (N, classes) of a name, with fresh weights.
 
     Args:
-        name: what ``--models`` takes for one network: ``resnet18``, ``torchvision:resnet18``,
-            ``package.module:Name``, or an ``architecture.json#NAME``.
+        name: what ``--models`` takes for one network: of :func:`list_networks` (``resnet18``,
+            ``torchvision:resnet18``, ``digits_convnet``) and beyond it ``package.module:Name`` of
+            your own, also with options (``my:Net:width=4``), ``design:NAME``, and an
+            ``architecture.json#NAME`` that a search found.
         classes: outputs of the classifier.
         image_size: side of the images, S.
         adaptation: ``fit`` takes the first strides of a library's network away where the images

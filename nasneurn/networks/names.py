@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from alignment.designs import DESIGNS
 from alignment.errors import AlignmentError
-from alignment.zoo import LIBRARIES, MAPS, Request, read_names, resolve
+from alignment.zoo import KERAS, LIBRARIES, MAPS, PUBLISHED, Request, read_names, resolve
 from nasneurn.choices import Choice, refuse_code, split_choices, suggestion
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
@@ -70,6 +71,25 @@ def resolve_with_tags(
             )
         names.add(name)
     return {architecture: tuple(tags[content]) for content, architecture in found.items()}
+
+
+def names_like(pattern: str) -> list[str]:
+    """The names that match a pattern, and name one network each that can be trained.
+
+    Registered ones come first, then those of the tables, of timm, and of torchvision with
+    ``torchvision:`` in front, which the pattern may have or not.
+    """
+    import timm
+    from torchvision import models
+
+    tables = [row.name for row in (*PUBLISHED, *KERAS) if row.family != MAPS]
+    known = dict.fromkeys([*NETWORKS, *tables, *map(str, timm.list_models())])
+    found = [name for name in known if fnmatchcase(name, pattern)]
+    for name in models.list_models(module=models):
+        whole = f"torchvision:{name}"
+        if fnmatchcase(name, pattern) or fnmatchcase(whole, pattern):
+            found.append(whole)
+    return found
 
 
 def lines_of(word: str, trust_code: bool) -> list[str]:

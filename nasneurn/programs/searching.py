@@ -33,6 +33,7 @@ def search(
     precision: str = "auto",
     out: Path | str | None = None,
     extend: bool = False,
+    trust_code: bool = False,
     execution: Execution | None = None,
     read_images: bool = True,
 ) -> StudyRun:
@@ -55,13 +56,15 @@ def search(
         quality: measure the search too, on so many architectures of each supernet.
         out: the folder of the results; by default named after the search, in ``results``.
         extend: add what is new to the search that the folder holds.
+        trust_code: also import the code that this search names.
         precision, execution, read_images: as in :func:`bench`.
 
     Returns:
         The study: its folder, with tables as DataFrames.
 
     Raises:
-        InputError: NNI is missing, the folder holds another study, or something cannot be used.
+        InputError: NNI is missing, the folder holds another study or names code without
+            ``trust_code``, or something cannot be used.
         SpaceError: the space cannot be searched.
     """
     from nasneurn.domains import load_suite
@@ -104,7 +107,7 @@ def search(
         else QualityConfig.checked(**{**fields, "architectures": quality})
     )
     folder = folder_named(out) if out is not None else Path("results") / config.folder_name
-    run = StudyRun(config, folder, execution, extend=extend)
+    run = StudyRun(config, folder, execution, extend=extend, trust_code=trust_code)
     assert isinstance(run.config, SearchConfig)
     refuse_idle(changes or {}, run.config)
     return run

@@ -48,11 +48,12 @@ def print_plan(
         cells = [one.architecture, one.adaptation, str(one.trainings), duration(one.seconds)]
         table.add_row(*cells, duration(one.trainings * one.seconds))
     console.print(table)
+    count = sum(one.trainings for one in plan)
     total = sum(one.trainings * one.seconds for one in plan)
+    at_once = max(1, min(workers, count))
     most, less = ("at most", "; early stopping makes it less") if stops_early else ("about", "")
     console.print(
-        f"{sum(one.trainings for one in plan)} trainings, {most} {duration(total / workers)} "
-        f"with {workers} at once{less}",
+        f"{count} trainings, {most} {duration(total / at_once)} with {at_once} at once{less}",
         highlight=False,
         soft_wrap=True,
     )

@@ -40,6 +40,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "control": CONTROL,
 }
 
+#: The kind of a search whose quality is measured.
+MEASURED = "search-quality"
+
 
 class Study:
     """What a folder holds of a study, as files and as DataFrames.
@@ -138,18 +141,42 @@ class Study:
 
     @property
     def evolution(self) -> "pd.DataFrame":
-        """Of a search, a row for each candidate."""
-        return read_rows(self.table_path("evolution"), EVOLUTION)
+        """Of a search, a row for each candidate.
+
+        Raises:
+            InputError: the study is no search, or has none yet.
+        """
+        return self._searched("evolution", EVOLUTION, "search")
 
     @property
     def quality(self) -> "pd.DataFrame":
-        """Of a measured search, a row for each architecture trained alone."""
-        return read_rows(self.table_path("quality"), QUALITY)
+        """Of a measured search, a row for each architecture trained alone.
+
+        Raises:
+            InputError: the study is no measured search, or has none yet.
+        """
+        return self._searched("quality", QUALITY, MEASURED)
 
     @property
     def control(self) -> "pd.DataFrame":
-        """Of a measured search, the best score after each evaluation."""
-        return read_rows(self.table_path("control"), CONTROL)
+        """Of a measured search, the best score after each evaluation.
+
+        Raises:
+            InputError: as :attr:`quality`.
+        """
+        return self._searched("control", CONTROL, MEASURED)
+
+    def _searched(self, name: str, columns: tuple[str, ...], wanted: str) -> "pd.DataFrame":
+        """A table that searches alone have, and of these perhaps those of one kind."""
+        if not self.has(name) and self.config_path.is_file():
+            kind = read_yaml(self.config_path).get("kind")
+            if kind not in (wanted, MEASURED):
+                least = "measured search" if wanted == MEASURED else "search"
+                raise InputError(f"{self.folder} holds a {kind}, no {least}: it has no {name}")
+            raise InputError(
+                f"{self.folder} has no {name}.csv yet; nasneurn status tells how far it is"
+            )
+        return read_rows(self.table_path(name), columns)
 
     @property
     def found(self) -> list[FoundArchitecture]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 
 from alignment.outputs import FIGURE_FORMATS
@@ -51,7 +52,8 @@ class Execution:
     """How a study is run; nothing of it is part of any identity.
 
     Attributes:
-        engine: "here", "local" or "ray"; None is this process for one worker, else "local".
+        engine: "here", for one worker, "local" or "ray"; None is this process for one worker, else
+            "local".
         workers: units at once.
         device: "auto", "cpu" or "cuda".
         data_dir: the folder of the files of "digits".
@@ -80,6 +82,28 @@ class Execution:
         """The engine by name."""
         return self.engine or ("here" if self.workers == 1 else "local")
 
+    def check(self) -> None:
+        """See that a study can be run so.
+
+        Raises:
+            InputError: it cannot, or an extra is missing.
+        """
+        check_known("engine", self.chosen_engine, engines.ENGINES)
+        given: object = self.workers
+        if not isinstance(given, Integral) or self.workers < 1:
+            raise InputError(f"workers is {given!r}, must be a whole number, 1 or more")
+        if self.chosen_engine == "here" and self.workers > 1:
+            raise InputError(
+                "--engine here does one thing at a time; leave --workers out, or say --engine local"
+            )
+        if self.machines.several and self.chosen_engine != "here":
+            raise InputError("several --devices train one supernet at a time: not with --workers")
+        check_known("figure format", self.figure_format, FIGURE_FORMATS)
+        if self.tensorboard:
+            from nasneurn.training.tensorboard_curves import need_tensorboard
+
+            need_tensorboard()
+
 
 #: What tells how long units will take: given a run and what is left of it, seconds by identity.
 Foresight = Callable[["StudyRun", Sequence[Unit]], Mapping[str, float]]
@@ -105,11 +129,7 @@ class StudyRun:
         trust_code: bool = False,
     ) -> None:
         check_folder_target(out)
-        check_known("figure format", execution.figure_format, FIGURE_FORMATS)
-        if execution.tensorboard:
-            from nasneurn.training.tensorboard_curves import need_tensorboard
-
-            need_tensorboard()
+        execution.check()
         self.study = Study(out)
         self.execution = execution
         self.suite = config.open_suite(execution.data_dir)
@@ -118,8 +138,6 @@ class StudyRun:
         refuse_code(self.study.config_path, foreign, trust_code)
         self._code = self._agreed_code()
         self.device = choose_device(execution.device)
-        if execution.machines.several and execution.chosen_engine != "here":
-            raise InputError("several --devices train one supernet at a time: not with --workers")
 
     def _agreed(self, config: StudyConfig, extend: bool) -> StudyConfig:
         path = self.study.config_path

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nasneurn.networks.adaptation import adaptation_of
-from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network, published
 from nasneurn.networks.pretrained import normalization, pretrained_weights
 from nasneurn.networks.weight_files import Weights, fitted, read_weights
@@ -32,7 +32,7 @@ def check_start(training: "Training", classes: int) -> None:
     """
     if _as_drawn(training) and training.protocol.recalibrate == "never":
         return
-    body = _on_meta(training.architecture, classes, training.image_size)
+    body = _on_meta(training.architecture, classes, training.image_size, training.adaptation)
     if training.protocol.recalibrate != "never":
         check_recalibration(training, body)
     check_fine_tuning(body, training.protocol.optimization, training.architecture.name)
@@ -45,8 +45,8 @@ def body_of(training: "Training", network: nn.Module, classes: int) -> Body:
     """A network as the training has built it, with the names of its heads where these are asked."""
     if _as_drawn(training):
         return Body(published(network))
-    heads = _on_meta(training.architecture, classes, training.image_size).heads
-    return Body(published(network), heads)
+    meta = _on_meta(training.architecture, classes, training.image_size, training.adaptation)
+    return Body(published(network), meta.heads)
 
 
 def start(training: "Training", body: Body, classes: int) -> str:
@@ -98,9 +98,9 @@ def _weights(training: "Training", body: Body, classes: int) -> tuple[Weights, t
 
 
 @lru_cache(maxsize=64)
-def _on_meta(architecture: Architecture, classes: int, image_size: int) -> Body:
-    """The network without weights."""
+def _on_meta(architecture: Architecture, classes: int, image_size: int, adapting: Adapting) -> Body:
+    """The network of a training without weights."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        whole, _ = create_network(architecture, classes, image_size)
+        whole, _ = create_network(architecture, classes, image_size, adapting)
         network = published(whole)
         return Body(network, head_names(whole, network, classes, image_size))
