@@ -27,7 +27,7 @@ from nasneurn.errors import InputError
 from nasneurn.networks import resolve_architectures
 from nasneurn.networks.names import resolve_with_tags
 from nasneurn.networks.pretrained import known_tag, normalization
-from nasneurn.networks.weight_files import fitted, read_weights
+from nasneurn.networks.weight_files import classes_in, fitted, read_weights
 from nasneurn.networks.weights import WeightsChoice, parse_weights
 from nasneurn.programs.opened import done
 from nasneurn.report.tables import tables
@@ -270,6 +270,19 @@ def test_a_network_that_gives_no_logits_is_refused_with_weights_too(
 
 
 # ---------------------------------------------------------------- a study from saved weights
+
+
+@pytest.mark.slow
+def test_a_head_of_other_classes_is_not_taken(pets: Path, tmp_path: Path) -> None:
+    paths = []
+    for names in (["cat", "dog"], ["dog", "cat"], ["bat", "cat"]):
+        paths.append(tmp_path / f"{'-'.join(names)}.safetensors")
+        about = {"model": json.dumps({"classes": names})}
+        save_file(SmallCNN(2).state_dict(), paths[-1], metadata=about)
+        assert classes_in(paths[-1]) == tuple(names)
+    rows = small_bench(pets, tmp_path / "out", weights=list(map(str, paths)), stems="none").accuracy
+    adapted = list(rows.groupby("weights", sort=False)["adaptation"].first())
+    assert adapted == ["as published", *["as published, new head"] * 2]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Files of weights: read without running anything that they hold, and put into a network."""
 
 import hashlib
+import json
 import pickle
 import re
 import warnings
@@ -112,8 +113,22 @@ def _state_dict(content: Any, path: Path) -> Weights:
     return weights
 
 
+def classes_in(path: Path) -> tuple[str, ...] | None:
+    """The classes of the logits, in order, where a file says them: one that a study has saved."""
+    try:
+        with safe_open(path, "pt") as file:
+            return tuple(map(str, json.loads((file.metadata() or {})["model"])["classes"]))
+    except Exception:  # other files say nothing of them, each in its own way
+        return None
+
+
 def fitted(
-    weights: Mapping[str, Tensor], network: nn.Module, heads: Sequence[str], told: str
+    weights: Mapping[str, Tensor],
+    network: nn.Module,
+    heads: Sequence[str],
+    told: str,
+    *,
+    new_heads: bool = False,
 ) -> tuple[Weights, tuple[str, ...]]:
     """Those of the weights that a network takes, which must have all its names and shapes.
 
@@ -121,6 +136,7 @@ def fitted(
         heads: the layers that give the logits. The weights need have none, or one for another
             number of classes.
         told: how a message begins: ``FILE: not weights of NETWORK``.
+        new_heads: the classes are others, so that those of the weights are of no use.
 
     Returns:
         The weights by the network's names, and the heads that these leave as they are.
@@ -130,7 +146,7 @@ def fitted(
     """
     wanted = {name: value for name, value in network.state_dict().items() if _is_tensor(value)}
     given = _without_prefix(dict(weights), wanted)
-    fresh = tuple(head for head in heads if _other_classes(given, wanted, head))
+    fresh = tuple(head for head in heads if new_heads or _other_classes(given, wanted, head))
     apart = {name for head in fresh for name in (*given, *wanted) if _is_in(name, head)}
     given = {name: value for name, value in given.items() if name not in apart}
     # Old files lack what counts the batches of a batch norm.

@@ -1,5 +1,6 @@
 """What a training starts from: weights put into its network, and the scaling that goes with it."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from nasneurn.networks.adaptation import adaptation_of
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network, published
 from nasneurn.networks.pretrained import normalization, pretrained_weights
-from nasneurn.networks.weight_files import Weights, fitted, read_weights
+from nasneurn.networks.weight_files import Weights, classes_in, fitted, read_weights
 from nasneurn.networks.weights import INHERITED, SCRATCH, pretrained_tag
 from nasneurn.studies.recalibration import check_recalibration
 from nasneurn.training.fine_tuning import Body, check_fine_tuning, head_names
@@ -49,8 +50,12 @@ def body_of(training: "Training", network: nn.Module, classes: int) -> Body:
     return Body(published(network), meta.heads)
 
 
-def start(training: "Training", body: Body, classes: int) -> str:
+def start(training: "Training", body: Body, classes: Sequence[object]) -> str:
     """Put the weights into a network in which others were drawn.
+
+    Args:
+        classes: of the images, in order. Where a file says that its own are others, or stand in
+            another order, its head is of no use.
 
     Returns:
         What tables say of it, if anything: that its head is a new one.
@@ -58,7 +63,9 @@ def start(training: "Training", body: Body, classes: int) -> str:
     Raises:
         InputError: they cannot be had any more.
     """
-    weights, fresh = _weights(training, body, classes)
+    theirs = classes_in(Path(training.weights_file)) if training.weights_file else None
+    others = theirs is not None and theirs != tuple(map(str, classes))
+    weights, fresh = _weights(training, body, len(classes), new_heads=others)
     body.network.load_state_dict(weights, strict=False)
     return NEW_HEAD if fresh else ""
 
@@ -83,7 +90,9 @@ def _tag(training: "Training") -> str | None:
     return None if training.weights_file else pretrained_tag(training.weights)
 
 
-def _weights(training: "Training", body: Body, classes: int) -> tuple[Weights, tuple[str, ...]]:
+def _weights(
+    training: "Training", body: Body, classes: int, *, new_heads: bool = False
+) -> tuple[Weights, tuple[str, ...]]:
     architecture, tag = training.architecture, _tag(training)
     if training.weights_file:
         path = Path(training.weights_file)
@@ -94,7 +103,8 @@ def _weights(training: "Training", body: Body, classes: int) -> tuple[Weights, t
         told = f"{training.weights} are not"
     else:
         return {}, ()
-    return fitted(given, body.network, body.heads, f"{told} weights of {architecture.name}")
+    told = f"{told} weights of {architecture.name}"
+    return fitted(given, body.network, body.heads, told, new_heads=new_heads)
 
 
 @lru_cache(maxsize=64)

@@ -167,7 +167,7 @@ class _Work:
         if training.weights == "inherited":
             self._inherit(body)
         self._body = body_of(training, body, len(self._suite.classes))
-        if told := start(training, self._body, len(self._suite.classes)):
+        if told := start(training, self._body, self._suite.classes):
             adaptation = f"{adaptation}, {told}"
         network = assembled(training, inputs, body, len(self._suite.classes))
         network = network.to(memory_format=torch.channels_last).to(self._device)
