@@ -31,7 +31,7 @@ HISTORY = (
     "held_out_accuracy", "seconds",
 )  # fmt: skip
 #: ``classes.csv``: a row for each training, target and class: the class accuracy, or recall.
-CLASSES = ("training", "target", "class", "n", "accuracy")
+CLASSES = ("training", "target", "class", "n", "accuracy", "selection")
 #: ``failures.csv``: a row for each training that failed.
 FAILURES = (
     "training", "architecture", "weights", "stem", "algorithm", "source", "seed", "error",

@@ -1,5 +1,6 @@
 """Which pass is measured by each rule of selection, what looks at targets, and who says so."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from nasneurn.api import bench_run, search_run
 from nasneurn.domains import Split, Suite, load_suite
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
+from nasneurn.questions import diagnose
 from nasneurn.report.captions import ORACLE_SELECTION
+from nasneurn.report.diagnosis_summary import summary
 from nasneurn.report.figures import write_figures
+from nasneurn.report.remake import remake
 from nasneurn.report.tables import tables
 from nasneurn.report.terminal import overall_view
 from nasneurn.studies import inputs, train
@@ -350,6 +354,21 @@ def test_every_table_of_an_oracle_says_so(tmp_path: Path) -> None:
     for table in tables(selected("held_out")).values():
         assert "oracle" not in table.caption
         assert "selection" not in table.frame
+
+
+@pytest.mark.slow
+def test_classes_captions_and_a_diagnosis_of_an_oracle_say_so(
+    finished: Study, tmp_path: Path
+) -> None:
+    assert set(finished.classes["selection"]) == {"oracle"}
+    found = diagnose(finished.folder, images=20, corrupted=0, out=tmp_path)
+    assert any(ORACLE_SELECTION in line for line in summary(found))
+    shutil.copytree(finished.folder, tmp_path / "study")
+    remake(Study(tmp_path / "study"))
+    for folder in (tmp_path, tmp_path / "study"):
+        captions = (folder / "figures" / "captions.txt").read_text().splitlines()
+        assert captions
+        assert all(ORACLE_SELECTION in line for line in captions)
 
 
 @pytest.mark.slow

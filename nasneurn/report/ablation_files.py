@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from nasneurn.analysis.chance import chance_note
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError
 from nasneurn.report.ablation_figure import (
@@ -18,7 +17,7 @@ from nasneurn.report.ablation_figure import (
     draw_variants_on,
     write_comparisons,
 )
-from nasneurn.report.captions import seeds_of
+from nasneurn.report.captions import cautions, seeds_of
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import with_notes
 from nasneurn.report.findings import Findings
@@ -113,7 +112,7 @@ def write_ablation(found: Ablation, figure_format: str = "png") -> None:
         draw = partial(draw_ablation, found.overall, seeds_of(rows))
         path = folder / "figures" / "ablation.png"
         write_figure(partial(with_notes, draw, rows), path, figure_format)
-        write_captions(path.parent, chance_note(rows))
+        write_captions(path.parent, cautions(rows))
 
 
 def _told(row: Mapping[Hashable, Any]) -> str:

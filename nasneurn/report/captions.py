@@ -42,6 +42,11 @@ def selection_of(rows: pd.DataFrame) -> str:
     return ORACLE_SELECTION if by_oracle(rows) else ""
 
 
+def cautions(rows: pd.DataFrame) -> str:
+    """What must be known of rows wherever they are told: selection, and trainings near chance."""
+    return "; ".join(filter(None, [selection_of(rows), chance_note(rows)]))
+
+
 def notes_of(rows: pd.DataFrame, width: float) -> list[str]:
     """What must stand in a figure of rows: the selection, and trainings near chance.
 

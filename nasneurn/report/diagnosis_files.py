@@ -11,8 +11,10 @@ from nasneurn.analysis.cells import of_setting
 from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
+from nasneurn.report.captions import cautions
 from nasneurn.report.diagnosis_figures import image_drawings, reliability_drawing, shift_drawings
 from nasneurn.report.figure_captions import write_captions
+from nasneurn.report.figures import with_notes
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
 from nasneurn.report.style import write_figure
@@ -41,7 +43,7 @@ def write_diagnosis(found: Diagnosis, folder: Path, figure_format: str = "png") 
         for name, draw in drawings.items():
             write_figure(draw, folder / "figures" / f"{name}.png", figure_format)
             progress.advance()
-    write_captions(folder / "figures")
+    write_captions(folder / "figures", cautions(found.chosen.rows))
 
 
 def _drawings(found: Diagnosis) -> Drawings:
@@ -50,9 +52,8 @@ def _drawings(found: Diagnosis) -> Drawings:
     for own, rows in kinds[:DRAWN]:
         several = len(kinds) > 1
         for name, draw in _of_kind(found, own, rows).items():
-            drawings[name + (_suffix(own) if several else "")] = (
-                partial(_titled, draw, ", ".join(own.values())) if several else draw
-            )
+            titled = partial(_titled, draw, ", ".join(own.values())) if several else draw
+            drawings[name + (_suffix(own) if several else "")] = partial(with_notes, titled, rows)
     for sheet in found.sheets:
         own = {name: sheet.columns[name] for name in found.chosen.keys}
         names = {name: sheet.columns[name] for name in ("source", "target", "stem")}

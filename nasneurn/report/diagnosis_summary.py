@@ -7,6 +7,7 @@ import pandas as pd
 from nasneurn.analysis.cells import cross_domain, of_setting
 from nasneurn.diagnosis.chosen import CONTROL
 from nasneurn.diagnosis.diagnose import Diagnosis
+from nasneurn.report.captions import cautions
 
 #: What distances are called.
 DISTANCES = {
@@ -25,7 +26,8 @@ def summary(found: Diagnosis) -> list[str]:
             lines.append(", ".join(own.values()) + ":")
         for stem in found.chosen.others:
             lines += [f"{stem}: {line}" for line in _of_stem(found, own, stem)]
-    return lines + found.notes
+    told = cautions(found.chosen.rows)
+    return [*lines, *([f"Caution, {told}."] if told else []), *found.notes]
 
 
 def _of_stem(found: Diagnosis, own: dict[str, str], stem: str) -> Iterator[str]:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 
 from alignment.outputs import FIGURE_FORMATS
-from nasneurn.analysis.chance import chance_note
 from nasneurn.choices import check_known
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.report.ablation_figure import compare_variants, is_ablation, write_comparisons
+from nasneurn.report.captions import cautions
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import write_figures
 from nasneurn.report.style import files_of
@@ -40,7 +40,7 @@ def remake(study: Study, figure_format: str = "png") -> list[Path]:
         written += write_comparisons(compare_variants(rows), pairs, study.folder)
     for path in draw_study(study, rows, folder, figure_format):
         written += files_of(path)
-    return [*written, *write_captions(folder, chance_note(rows))]
+    return [*written, *write_captions(folder, cautions(rows))]
 
 
 def draw_study(

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from nasneurn.analysis.chance import chance_note
+from nasneurn.report.captions import cautions
 from nasneurn.report.content import MOST_SHOWN, Content, ShownFigure, ShownTable, picture, pictures
 from nasneurn.report.figure_captions import title_of
 from nasneurn.report.headline import headline
@@ -62,7 +62,7 @@ def study_content(
 
 def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     """Those that the rows give, drawn anew, and what else lies in the folder's figures."""
-    command, note = f"nasneurn figures {quote(str(study.folder))}", chance_note(rows)
+    command, note = f"nasneurn figures {quote(str(study.folder))}", cautions(rows)
     with TemporaryDirectory() as folder:
         paths = draw_study(study, rows, Path(folder))
         yield from (picture(path, command, note) for path in paths)

@@ -298,7 +298,8 @@ class _Work:
         for target, found in measured.items():
             for name, one in zip(self._suite.classes, found.classes, strict=True):
                 key = {"training": self._training.identity, "target": target, "class": name}
-                yield {**key, "n": one.n, "accuracy": one.accuracy}
+                selection = self._training.protocol.selection
+                yield {**key, "n": one.n, "accuracy": one.accuracy, "selection": selection}
 
     def _rows(
         self,
