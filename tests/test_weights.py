@@ -563,12 +563,14 @@ def test_without_network_one_line_says_what_to_bring(
     for model, name, home in (
         (LCNET, f"{LCNET}.{TAG}", "HF_HOME"),
         ("torchvision:squeezenet1_1", "squeezenet1_1.IMAGENET1K_V1", "TORCH_HOME"),
-        ("hf_hub:someone/mine", "hf_hub:someone/mine", "HF_HOME"),
+        ("hf_hub:someone/mine", "hf_hub:someone/mine is (its config.json)", "HF_HOME"),
     ):
         told = refused(pets, out, models=model, weights="pretrained", image_size=32)
-        assert f"{name} are not in the cache and cannot be fetched" in told
+        assert "not in the cache and cannot be fetched: " in told
+        assert f"{name} (" in told
         assert home in told
-        assert "--weights FILE" in told
+        # A file of weights does not tell what network of the hub it is of.
+        assert ("--weights FILE" in told) == ("hf_hub" not in model)
     assert constants.HF_HUB_OFFLINE is False
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as of HF_HUB_OFFLINE=1
     assert "cannot be fetched" in refused(

@@ -140,7 +140,7 @@ def _described(word: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:
                 raise
             raise InputError(f"{word}: its config.json describes no network of timm") from None
 
-    return _from_hub(word, read)
+    return _from_hub(f"what {word} is (its config.json)", read, instead="")
 
 
 def pretrained_weights(
@@ -170,7 +170,7 @@ def pretrained_weights(
         )
         return dict(network.state_dict())
 
-    return _from_hub(name, create)
+    return _from_hub(f"the pretrained weights {name}", create)
 
 
 def _of_torchvision(architecture: Architecture, tag: str) -> dict[str, Tensor]:
@@ -178,9 +178,9 @@ def _of_torchvision(architecture: Architecture, tag: str) -> dict[str, Tensor]:
     from torchvision import models
 
     weights: Any = models.get_model_weights(architecture.model)[tag]
-    name = f"torchvision's {architecture.model}.{tag}"
+    name = f"the pretrained weights torchvision's {architecture.model}.{tag}"
     kept = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(weights.url))
-    with _told(name, "TORCH_HOME"):
+    with _told(name, "TORCH_HOME", A_FILE):
         if not os.path.exists(kept):
             _reach(weights.url)
         # By its own builder, which renames what old files call otherwise.
@@ -189,11 +189,15 @@ def _of_torchvision(architecture: Architecture, tag: str) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if not key.startswith(_SIDE)}
 
 
-def _from_hub(name: str, get: Callable[[], T]) -> T:
+#: What else one can do where weights cannot be fetched.
+A_FILE = ", or say --weights FILE"
+
+
+def _from_hub(what: str, get: Callable[[], T], instead: str = A_FILE) -> T:
     """What ``get`` reads by way of the hub's library: what is in its cache, else fetched."""
     from huggingface_hub import constants
 
-    with _told(name, "HF_HOME"):
+    with _told(what, "HF_HOME", instead):
         if constants.HF_HUB_OFFLINE:
             return get()
         try:
@@ -220,7 +224,7 @@ _TENSORS_ALONE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_
 
 
 @contextmanager
-def _told(name: str, home: str) -> Iterator[None]:
+def _told(what: str, home: str, instead: str) -> Iterator[None]:
     """Whatever is raised while weights are fetched and read, as one line.
 
     No code in a file is run meanwhile: PyTorch's own hub would run that of a cached file.
@@ -235,11 +239,9 @@ def _told(name: str, home: str) -> Iterator[None]:
         below = type(error).__module__.partition(".")[0]
         if isinstance(error, OSError) or below in ("httpx", "http", "urllib", "requests"):
             raise InputError(
-                f"the pretrained weights {name} are not in the cache and cannot be fetched "
-                f"({reason}); bring the cache of a machine that has them ({home}), or say "
-                "--weights FILE"
+                f"not in the cache and cannot be fetched: {what} ({reason}); bring the cache of a "
+                f"machine that has it ({home}){instead}"
             ) from None
         raise InputError(
-            f"the pretrained weights {name} cannot be used, the cached file may be damaged "
-            f"({reason})"
+            f"cannot be used, the cached file may be damaged: {what} ({reason})"
         ) from None
