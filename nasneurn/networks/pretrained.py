@@ -224,7 +224,7 @@ _TENSORS_ALONE = {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1", "TORCH_FORCE_NO_WEIGHTS_
 
 
 @contextmanager
-def _told(what: str, home: str, instead: str) -> Iterator[None]:
+def _told(what: str, home: str, instead: str = "") -> Iterator[None]:
     """Whatever is raised while weights are fetched and read, as one line.
 
     No code in a file is run meanwhile: PyTorch's own hub would run that of a cached file.
