@@ -222,20 +222,22 @@ def _where(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
     later = {}
     for column, value in where.items():
         check_known("column to choose rows by", column, sorted(map(str, rows.columns)))
-        held = rows[column].astype(str)
-        if column == "placement" or value not in set(held):
+        if column == "placement" or value not in set(rows[column].astype(str)):
             later[column] = value
         else:
-            rows = rows[held == value]
+            rows = _holding(rows, column, value)
     # Found architectures keep their names: distances are between networks, not between spaces.
     named = designs(rows.assign(named=rows["architecture"]))
     rows = named.assign(architecture=named["named"]).drop(columns="named")
     for column, value in later.items():
-        held = rows[column].astype(str)
-        if value not in set(held):
-            check_known(f"{column} to choose rows by", value, sorted(set(held)))
-        rows = rows[held == value]
+        rows = _holding(rows, column, value)
     return rows
+
+
+def _holding(rows: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    held = rows[column].astype(str)
+    check_known(f"{column} to choose rows by", value, sorted(set(held)))
+    return rows[held == value]
 
 
 def _with_both(rows: pd.DataFrame, stem: str, control: str) -> pd.DataFrame:

@@ -76,13 +76,13 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
     with meter("saved predictions", len(trainings)) as progress:
         for row in trainings.to_dict(orient="records"):
             progress.advance()
-            if not predictions_path(study.folder, row["training"]).is_file():
+            path = predictions_path(study.folder, row["training"])
+            if not path.is_file():
                 found.lacking += 1
                 continue
             for target, part in study.predictions(row["training"]).groupby("target", observed=True):
                 if target not in chosen.targets(row["source"]):
                     continue
-                path = predictions_path(study.folder, row["training"])
                 images = chosen.images(row["training"], str(target))
                 logits = _logits(part, len(classes), images, f"{path}, {target!s}")
                 labels = part["label"].to_numpy()

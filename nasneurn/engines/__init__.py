@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from numbers import Integral
 from typing import Any, Protocol, TypeVar
 
 from nasneurn.choices import check_known
@@ -11,7 +12,7 @@ from nasneurn.engines.on_ray import ray_workers
 from nasneurn.engines.threads import available_cores, threads_each
 from nasneurn.errors import InputError
 
-__all__ = ["ENGINES", "Do", "Failure", "available_cores", "run", "threads_each", "working"]
+__all__ = ["ENGINES", "Do", "Failure", "available_cores", "check", "run", "threads_each", "working"]
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -57,10 +58,19 @@ def working(engine: str, work: Callable[[Any], Any], workers: int) -> AbstractCo
 
     Args and errors are those of :func:`run`.
     """
-    check_known("engine", engine, ENGINES)
-    if workers < 1:
-        raise InputError(f"workers is {workers}, must be 1 or more")
+    check(engine, workers)
     return ENGINES[engine](work, workers)
+
+
+def check(engine: str, workers: object) -> None:
+    """See that there is such an engine, and that workers are a number of them.
+
+    Raises:
+        InputError: they are not.
+    """
+    check_known("engine", engine, ENGINES)
+    if not isinstance(workers, Integral) or workers < 1:
+        raise InputError(f"workers is {workers!r}, must be a whole number, 1 or more")
 
 
 @contextmanager

@@ -178,9 +178,9 @@ def _of_torchvision(architecture: Architecture, tag: str) -> dict[str, Tensor]:
     from torchvision import models
 
     weights: Any = models.get_model_weights(architecture.model)[tag]
-    name = f"the pretrained weights torchvision's {architecture.model}.{tag}"
+    what = f"torchvision's pretrained weights {architecture.model}.{tag}"
     kept = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(weights.url))
-    with _told(name, "TORCH_HOME", A_FILE):
+    with _told(what, "TORCH_HOME", A_FILE):
         if not os.path.exists(kept):
             _reach(weights.url)
         # By its own builder, which renames what old files call otherwise.

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 
 from alignment.outputs import FIGURE_FORMATS
@@ -88,10 +87,7 @@ class Execution:
         Raises:
             InputError: it cannot, or an extra is missing.
         """
-        check_known("engine", self.chosen_engine, engines.ENGINES)
-        given: object = self.workers
-        if not isinstance(given, Integral) or self.workers < 1:
-            raise InputError(f"workers is {given!r}, must be a whole number, 1 or more")
+        engines.check(self.chosen_engine, self.workers)
         if self.chosen_engine == "here" and self.workers > 1:
             raise InputError(
                 "--engine here does one thing at a time; leave --workers out, or say --engine local"
