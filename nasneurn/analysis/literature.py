@@ -29,9 +29,9 @@ _NEEDED = {"protocol", "architecture", "source", "target", "algorithm", "stem", 
 _USUAL = {"weights": "scratch", "selection": ""}
 
 #: What a reader must know before comparing.
-DIFFERS = (
+_DIFFERS = (
     "here SVHN is tested on the images of the suite's own test split, which may be others than the "
-    "official 26,032; SYN is missing"
+    "official 26,032"
 )
 
 
@@ -81,6 +81,13 @@ def beside_literature(rows: pd.DataFrame) -> pd.DataFrame:
     columns = ["method", "by", *(name for name in TARGETS if name in table), "mean", "std", "seeds"]
     found = table[columns].round(1).reset_index(drop=True)
     return found.astype({"seeds": "Int64"})
+
+
+def differences_told(table: pd.DataFrame) -> str:
+    """What a reader of a table of :func:`beside_literature` must know before comparing."""
+    here = table["by"] == HERE
+    has_syn = "syn" in table and bool(table.loc[here, "syn"].notna().all())
+    return _DIFFERS if has_syn else f"{_DIFFERS}; SYN is missing"
 
 
 def _with_settings(methods: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,18 @@ app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare th
 
 def prepare_command(
     names: Annotated[
-        list[str], typer.Argument(help="mnist, mnistm, svhn or usps; one or several.")
+        list[str], typer.Argument(help="mnist, mnistm, svhn, usps or syn; one or several.")
     ],
     photos: Annotated[
         Path | None,
         typer.Option(help="Folder of BSDS500's training photos, of which mnistm is made."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of SYN, for syn: its two .mat files, or train and test with folders 0 to "
+            "9 of images."
+        ),
     ] = None,
     data_dir: DataDir = None,
     force: Annotated[
@@ -51,7 +58,9 @@ def prepare_command(
         if not _allowed(f"Download {total}?"):
             typer.echo("nothing is downloaded", err=True)
             raise typer.Exit(1)
-    written = prepare(names, data_dir=data_dir, photos=photos, force=force, seed=seed)
+    written = prepare(
+        names, data_dir=data_dir, photos=photos, images=images, force=force, seed=seed
+    )
     for path in written:
         typer.echo(path)
     if not written:

@@ -33,14 +33,17 @@ DataDir = Annotated[
 ]
 Suite = Annotated[
     str,
-    typer.Option(help="builtin, digits, digits-resized or a folder of <domain>/<class>/<images>."),
+    typer.Option(
+        help="builtin, digits, digits-resized (these with +syn too) or a folder of "
+        "<domain>/<class>/<images>."
+    ),
 ]
 SuiteOrUsual = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        help="builtin, digits, digits-resized or a folder of <domain>/<class>/<images>; +shifts "
-        "after it adds shifted test images as targets.",
+        help="builtin, digits, digits-resized (these with +syn too) or a folder of "
+        "<domain>/<class>/<images>; +shifts after it adds shifted test images as targets.",
     ),
 ]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the images in pixels.")]

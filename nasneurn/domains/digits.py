@@ -1,11 +1,11 @@
-"""The suite of real digits: MNIST, MNIST-M, SVHN and USPS, from prepared npz files.
+"""The suites of real digits: MNIST, MNIST-M, SVHN, USPS and SYN, from prepared npz files.
 
 A domain is two files, ``<name>_train.npz`` and ``<name>_test.npz``, each with ``images``, uint8 of
 shape (N, H, W) or (N, H, W, 3), and ``labels``, whole numbers of shape (N,), 0 to 9.
 ``nasneurn data prepare`` writes them. They are read without pickle: a file cannot run code.
 
-Sources: LeCun et al. (1998) for MNIST, Ganin et al. (2016) for MNIST-M, Netzer et al. (2011) for
-SVHN, Hull (1994) for USPS.
+Sources: LeCun et al. (1998) for MNIST, Ganin et al. (2016) for MNIST-M and SYN, Netzer et al.
+(2011) for SVHN, Hull (1994) for USPS.
 """
 
 import hashlib
@@ -31,6 +31,15 @@ SIZE = 32
 CLASSES = tuple("0123456789")
 
 DOMAINS = ("mnist", "mnistm", "svhn", "usps")
+#: Synthetic digits, which only few have: a domain of the suites whose name says so.
+SYN = "syn"
+#: The suites, with their domains.
+SUITES = {
+    NAME: DOMAINS,
+    RESIZED: DOMAINS,
+    f"{NAME}+{SYN}": (*DOMAINS, SYN),
+    f"{RESIZED}+{SYN}": (*DOMAINS, SYN),
+}
 SPLITS = ("train", "test")
 
 
@@ -47,6 +56,20 @@ def pack_file(folder: Path, domain: str, split: str) -> Path:
     return folder / f"{domain}_{split}.npz"
 
 
+def is_padded(suite: str) -> bool:
+    """Whether a suite gives MNIST a margin; else it is stretched."""
+    return not suite.startswith(RESIZED)
+
+
+def how_to_prepare(domain: str) -> str:
+    """The command that makes the files of a domain.
+
+    >>> how_to_prepare("usps")
+    'nasneurn data prepare usps'
+    """
+    return f"nasneurn data prepare {domain}" + (" --images FOLDER" if domain == SYN else "")
+
+
 def read_headers(path: Path) -> dict[str, Header]:
     """Read the shapes of ``images`` and ``labels``, and check that they fit each other.
 
@@ -57,9 +80,9 @@ def read_headers(path: Path) -> dict[str, Header]:
         known = path.stem.rpartition("_")[0]
         hint = (
             "; name the folder that has it by --data-dir or NASNEURN_DATA, or make it by: "
-            f"nasneurn data prepare {known}"
+            f"{how_to_prepare(known)}"
         )
-        hint = hint if known in DOMAINS else ""
+        hint = hint if known in (*DOMAINS, SYN) else ""
         raise InputError(f"{path}: no such file{hint}")
     try:
         headers = _npz_headers(path)
@@ -238,7 +261,7 @@ def _key(path: Path) -> Keys:
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of the files that are there: changes when a domain is replaced."""
     stats: list[tuple[str, int, int]] = []
-    for domain in DOMAINS:
+    for domain in (*DOMAINS, SYN):
         for split in SPLITS:
             path = pack_file(folder, domain, split)
             if path.is_file():

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasneurn.domains import (
-    SUITES,
     Part,
     Suite,
     builtin,
@@ -59,14 +58,17 @@ def take_inventory(suite: str | None = None, data_dir: Path | None = None) -> li
         InputError: no such suite or folder.
     """
     if suite is None:
-        # The resized digits are the same files.
-        suites = [name for name in SUITES if name != digits.RESIZED]
-        return [entry for name in suites for entry in take_inventory(name, data_dir)]
+        # The other suites of digits are the same files.
+        return [
+            *take_inventory(builtin.NAME, data_dir),
+            *take_inventory(digits.NAME, data_dir),
+            *_syn_if_there(default_data_dir(data_dir)),
+        ]
     if suite == builtin.NAME:
         return [_builtin_entry(domain) for domain in builtin.RECIPES]
-    if suite in (digits.NAME, digits.RESIZED):
+    if suite in digits.SUITES:
         folder = default_data_dir(data_dir)
-        return [_digits_entry(domain, folder) for domain in digits.DOMAINS]
+        return [_digits_entry(domain, folder) for domain in digits.SUITES[suite]]
     found = load_suite(suite, data_dir=data_dir)
     if found.handle.shifted:
         base = take_inventory(suite.removesuffix(graded_shifts.ENDING), data_dir)
@@ -82,16 +84,23 @@ def _builtin_entry(domain: str) -> Entry:
     return Entry(builtin.NAME, domain, len(whole.train), len(whole.test), shape, size)
 
 
+def _syn_if_there(folder: Path) -> list[Entry]:
+    """SYN's entry; nothing where it was never prepared, as most have none."""
+    there = any(digits.pack_file(folder, digits.SYN, split).exists() for split in digits.SPLITS)
+    return [_digits_entry(digits.SYN, folder)] if there else []
+
+
 def _digits_entry(domain: str, folder: Path) -> Entry:
+    suite = digits.NAME if domain in digits.DOMAINS else f"{digits.NAME}+{domain}"
     paths = [digits.pack_file(folder, domain, split) for split in digits.SPLITS]
     if not all(path.exists() for path in paths):
-        return Entry(digits.NAME, domain, problem=f"missing: nasneurn data prepare {domain}")
+        return Entry(suite, domain, problem=f"missing: {digits.how_to_prepare(domain)}")
     try:
         train, test = (digits.read_headers(path)["images"].shape for path in paths)
     except InputError as error:
-        return Entry(digits.NAME, domain, problem=str(error))
+        return Entry(suite, domain, problem=str(error))
     size = sum(path.stat().st_size for path in paths)
-    return Entry(digits.NAME, domain, train[0], test[0], train[1:], size)
+    return Entry(suite, domain, train[0], test[0], train[1:], size)
 
 
 def _shifted_entries(suite: Suite, base: list[Entry]) -> list[Entry]:

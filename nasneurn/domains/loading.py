@@ -15,7 +15,7 @@ from nasneurn.paths import cache_dir
 from nasneurn.paths import data_dir as default_data_dir
 
 #: The suites that have a name; any other is a folder.
-SUITES = (builtin.NAME, digits.NAME, digits.RESIZED)
+SUITES = (builtin.NAME, *digits.SUITES)
 SIZES = range(8, 1025)
 
 #: The suite of each request, with the state of the files it was made from.
@@ -83,9 +83,9 @@ def load_suite(
 
     Args:
         name_or_folder: "builtin"; "digits", or "digits-resized", in which MNIST is stretched to
-            size and not padded; or a folder ``ROOT/<domain>/<class>/<image files>``. With
-            ``+shifts`` after it, its test images under shifts are further domains
-            (:mod:`nasneurn.domains.graded_shifts`).
+            size and not padded, both also with ``+syn``, which adds the domain SYN; or a folder
+            ``ROOT/<domain>/<class>/<image files>``. With ``+shifts`` after it, its test images
+            under shifts are further domains (:mod:`nasneurn.domains.graded_shifts`).
         data_dir: the folder of the npz files of "digits"; by default ``$NASNEURN_DATA``, else
             one in the cache.
         size: side of the images in pixels; by default 32, and 224 for a folder.
@@ -164,9 +164,8 @@ def _named(name: str, data_dir: Path | None, size: int | None) -> Suite:
         folder = real(default_data_dir(data_dir))
         handle = SuiteHandle(name, folder, size or digits.SIZE)
         request, state = (handle, cache_dir()), digits.fingerprint(folder)
-        padded = name == digits.NAME
-        reader = digits.DigitsReader(folder, handle.size, padded=padded)
-        kind = (digits.CLASSES, digits.DOMAINS)
+        reader = digits.DigitsReader(folder, handle.size, padded=digits.is_padded(name))
+        kind = (digits.CLASSES, digits.SUITES[name])
     # A request whose files have not changed gets the suite that has them in memory already.
     if request not in _suites or _suites[request][0] != state:
         _suites[request] = (state, Suite(name, *kind, handle.size, handle, reader))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nasneurn.domains.digits import DOMAINS, SPLITS, pack_file
+from nasneurn.domains.digits import DOMAINS, SPLITS, SYN, pack_file
 from nasneurn.domains.prepare import SOURCES
 from nasneurn.paths import data_dir as default_data_dir
 
@@ -53,7 +53,7 @@ def planned_downloads(
     folder = default_data_dir(data_dir)
     raw = folder / "raw"
     found: list[Download] = []
-    if not set(names) <= set(DOMAINS):  # which will be refused
+    if not set(names) <= {*DOMAINS, SYN}:  # which will be refused
         return found
     for name in DOMAINS:
         if name not in names or name not in SOURCES:

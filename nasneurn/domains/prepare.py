@@ -1,7 +1,8 @@
 """Making the npz files of the real digit domains: ``nasneurn data prepare``.
 
 MNIST, SVHN and USPS are read by torchvision, from files that are fetched here and have the MD5 sums
-of its tables; MNIST-M is made here, from the prepared MNIST and a folder of photos.
+of its tables; MNIST-M is made here, from the prepared MNIST and a folder of photos; SYN is packed
+from a folder that a person has.
 """
 
 import os
@@ -24,6 +25,7 @@ from nasneurn.domains.digits import (
     PADDED_SIDE,
     SIZE,
     SPLITS,
+    SYN,
     pack_file,
     read_pack,
 )
@@ -31,6 +33,7 @@ from nasneurn.domains.downloading import NotFetched, RemoteFile, fetch
 from nasneurn.domains.mnistm import invert_by_digits, random_patches
 from nasneurn.domains.resizing import zero_pad
 from nasneurn.domains.suite import Split
+from nasneurn.domains.syn import FILES, read_syn
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import check_folder_target, opened, written_atomically
 from nasneurn.paths import data_dir as default_data_dir
@@ -122,6 +125,7 @@ def prepare(
     *,
     data_dir: Path | None = None,
     photos: Path | None = None,
+    images: Path | None = None,
     force: bool = False,
     seed: int = 0,
 ) -> list[Path]:
@@ -132,9 +136,10 @@ def prepare(
     kept, and gone on with.
 
     Args:
-        names: of "mnist", "mnistm", "svhn" and "usps", in any order.
+        names: of "mnist", "mnistm", "svhn", "usps" and "syn", in any order.
         data_dir: the folder of prepared data; see :func:`nasneurn.paths.data_dir`.
         photos: a folder of BSDS500's photos, for "mnistm".
+        images: the folder of SYN, for "syn"; see :func:`nasneurn.domains.syn.read_syn`.
         force: make the files again that are there.
         seed: chooses the photo crops of "mnistm".
 
@@ -142,25 +147,27 @@ def prepare(
         The files written.
 
     Raises:
-        InputError: an unknown name, no network, or photos missing or unusable.
+        InputError: an unknown name, no network, or photos or images missing or unusable.
     """
+    known = (*DOMAINS, SYN)
     for name in names:
-        if name not in DOMAINS:
-            raise InputError(f"cannot prepare {name!r}; it must be one of {', '.join(DOMAINS)}")
+        if name not in known:
+            raise InputError(f"cannot prepare {name!r}; it must be one of {', '.join(known)}")
     folder = default_data_dir(data_dir)
     check_folder_target(folder)
     written: list[Path] = []
-    for name in DOMAINS:  # mnist comes before mnistm, which is made from it
+    for name in known:  # mnist comes before mnistm, which is made from it
         if name not in names:
             continue
         wanted = [split for split in SPLITS if force or not pack_file(folder, name, split).exists()]
         if not wanted:
             continue
-        made = (
-            _from_photos(folder, photos, wanted, seed)
-            if name == "mnistm"
-            else _from_network(name, folder, wanted)
-        )
+        if name == "mnistm":
+            made = _from_photos(folder, photos, wanted, seed)
+        elif name == SYN:
+            made = _from_images(images, wanted)
+        else:
+            made = _from_network(name, folder, wanted)
         for split, content in made:
             path = pack_file(folder, name, split)
             with written_atomically(path) as draft:
@@ -203,6 +210,16 @@ def _read(source: Source, split: str, files: list[Path], folder: Path) -> Split:
                 shutil.copy(file, place / file.name)
         with redirect_stdout(sys.stderr):  # torchvision's remarks
             return source.read(Path(root), split)
+
+
+def _from_images(folder: Path | None, splits: list[str]) -> Iterator[tuple[str, Split]]:
+    if folder is None:
+        raise InputError(
+            "syn is not downloaded: name the folder that has it with --images; it holds "
+            f"{' and '.join(FILES.values())}, or train and test with folders 0 to 9 of images"
+        )
+    for split in splits:
+        yield split, read_syn(folder, split)
 
 
 def _from_photos(

@@ -16,7 +16,7 @@ from nasneurn.analysis.cells import (
 )
 from nasneurn.analysis.chance import chance_note
 from nasneurn.analysis.comparisons import RANDOM, comparable, compare
-from nasneurn.analysis.literature import DIFFERS, beside_literature
+from nasneurn.analysis.literature import beside_literature, differences_told
 from nasneurn.analysis.methods import PLAIN, with_methods
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank
@@ -111,7 +111,9 @@ def tables(rows: pd.DataFrame) -> dict[str, ReportTable]:
     literature = beside_literature(rows)
     if len(literature):
         found["literature"] = ReportTable(
-            f"Single-source digits (%), with the literature's; {DIFFERS}; {about}.", literature
+            "Single-source digits (%), with the literature's; "
+            f"{differences_told(literature)}; {about}.",
+            literature,
         )
     published = beside_published(rows)
     if len(published):

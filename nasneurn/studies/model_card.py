@@ -29,6 +29,7 @@ LICENCES = {
     "for non-commercial research and education)",
     "svhn": "SVHN (for non-commercial use alone)",
     "usps": "USPS (licence unknown)",
+    "syn": "SYN (licence unknown)",
 }
 
 
