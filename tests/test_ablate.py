@@ -240,9 +240,10 @@ def test_what_cannot_be_placed_is_told_before_the_first_training(
     config = tiny_config(**{"stems": ["neurn"], "placements": "after_first", **options})
     suite = load_suite("builtin")
     if "Flat" in str(options["models"]):
-        tiny_config(**{**options, "stems": ["neurn"], "placements": "mix"}).check(suite)
+        mixed = tiny_config(**{**options, "stems": ["neurn"], "placements": "mix"})
+        mixed.check(suite, mixed.units(Outcomes()))
     with pytest.raises(InputError, match=told):
-        config.check(suite)
+        config.check(suite, config.units(Outcomes()))
 
 
 def test_placements_by_name() -> None:

@@ -449,6 +449,37 @@ def test_another_version_of_a_library_is_told_as_such(finished: Study, tmp_path:
         study_run(other, tmp_path / "out")
 
 
+def test_what_an_older_library_finished_stands_beside_what_is_added(
+    finished: Study, tmp_path: Path
+) -> None:
+    """The networks that are left must be those of the installed library, and no others."""
+    shutil.copytree(finished.folder, tmp_path / "out")
+    study, config = Study(tmp_path / "out"), tiny_config()
+    (one,) = config.architectures
+    old = config.model_copy(update={"architectures": (one.model_copy(update={"version": "9"}),)})
+    done = study.store.outcomes()
+    identities = {
+        now.identity: before.identity
+        for now, before in zip(config.units(done), old.units(done), strict=True)
+    }
+    for path in (study.folder / "store").glob("*.jsonl"):
+        text = path.read_text()
+        for now, before in identities.items():
+            text = text.replace(now, before)
+        path.write_text(text)
+    old.write(study.config_path, {})
+
+    grid = study_run(tiny_config(models=["mobilenetv3_small_050"]), study.folder, extend=True)
+    left = grid.left(grid.study.store.outcomes())
+    assert {unit.title.partition(",")[0] for unit in left} == {"mobilenetv3_small_050"}
+    grid.check(left)
+    told = rf"{one.name} is another network than in the study \(version 9 -> {one.version}\)"
+    with pytest.raises(InputError, match=told):
+        study_run(tiny_config(seeds=["2"]), study.folder, extend=True)
+    with pytest.raises(InputError, match=rf"{one.name} is planned as that of timm 9, and "):
+        grid.check(old.units(done))
+
+
 @pytest.mark.slow
 def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) -> None:
     config = tiny_config(stems=["none"], changes={"epochs": 1})

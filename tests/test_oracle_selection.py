@@ -322,7 +322,7 @@ def test_a_target_with_too_few_images_is_refused(tmp_path: Path) -> None:
     changes = {"drawn": "first", "train_images": 100}
     run = planned(Path("builtin"), tmp_path / "out", "oracle", image_size=None,
                   sources="optdigits", targets="optdigits", changes=changes)  # fmt: skip
-    run.config.check(run.suite)
+    run.config.check(run.suite, [])
     changes["train_images"] = 1200
     run = planned(Path("builtin"), tmp_path / "out", "oracle", image_size=None,
                   sources="print", targets="optdigits", changes=changes)  # fmt: skip

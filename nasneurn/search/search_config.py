@@ -122,7 +122,7 @@ class SearchConfig(StudyConfig):
                     ]
         return trainings
 
-    def check(self, suite: Suite) -> None:
+    def check(self, suite: Suite, left: Sequence[Unit]) -> None:
         """See :meth:`StudyConfig.check`."""
         from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.search.search_checks import check_supernet

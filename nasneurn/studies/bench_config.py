@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from nasneurn.choices import Choice
 from nasneurn.domains import Suite
+from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture, as_older_files_mean
 from nasneurn.networks.names import resolve_with_tags
 from nasneurn.networks.places import FRONT, Placement, parse_placements
@@ -17,6 +18,7 @@ from nasneurn.stems import STEMS
 from nasneurn.studies.config import StudyConfig, study_fields, training_of
 from nasneurn.studies.grids import GRID_AXES, Grid, grown
 from nasneurn.studies.store import Outcomes
+from nasneurn.studies.training_unit import Training
 from nasneurn.studies.units import Unit
 from nasneurn.training.protocol import protocol_named
 
@@ -96,7 +98,11 @@ class BenchConfig(StudyConfig):
         """Both studies as one, with the trainings of either and no others.
 
         Of a file of weights that was moved, this study knows the path.
+
+        Raises:
+            InputError: a network of this study is another one in ``before``, by the same name.
         """
+        self._refuse_namesakes(before)
         now = {one: one for one in self.all_of("weights")}
         whole = [
             grid.model_copy(update={"weights": tuple(now.get(one, one) for one in grid.weights)})
@@ -109,6 +115,18 @@ class BenchConfig(StudyConfig):
         content = {**self.content, **before.content}
         fields = {"further": tuple(whole[1:]), "tags": tags, "content": content}
         return before.model_copy(update={**whole[0].axes, **fields}).tagged()
+
+    def _refuse_namesakes(self, before: Self) -> None:
+        known: dict[str, Architecture] = {one.name: one for one in before.all_of("architectures")}
+        for one in self.all_of("architectures"):
+            old = known.get(one.name, one)
+            if old != one:
+                versions = f" (version {old.version} -> {one.version})"
+                raise InputError(
+                    f"{one.name} is another network than in the study"
+                    f"{versions if old.version != one.version else ''}; leave it out, or choose "
+                    "another --out"
+                )
 
     def on_axes_of(self, before: Self) -> Self:
         """See :meth:`StudyConfig.on_axes_of`."""
@@ -131,7 +149,7 @@ class BenchConfig(StudyConfig):
         tags = known_tags(tuple(dict.fromkeys(asked)), self.tags) if asked else {}
         return self.model_copy(update={"tags": tags})
 
-    def check(self, suite: Suite) -> None:
+    def check(self, suite: Suite, left: Sequence[Unit]) -> None:
         """See :meth:`StudyConfig.check`."""
         from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.networks.placement import describe_placed
@@ -145,13 +163,14 @@ class BenchConfig(StudyConfig):
             check_stem(stem, (3, self.image_size, self.image_size))
         for algorithm in self.all_of("algorithms"):
             check_algorithm(algorithm, len(suite.classes), self.image_size)
-        networks = self.all_of("architectures")
+        needed = {unit.architecture for unit in left if isinstance(unit, Training)}
+        networks = [one for one in self.all_of("architectures") if one in needed]
         with meter("checking networks", len(networks), shown=len(networks) > MANY) as progress:
             for architecture in networks:
                 check_architecture(architecture, suite, self.adaptation)
                 progress.advance()
         for grid in self.grids:
-            for architecture in grid.architectures:
+            for architecture in needed.intersection(grid.architectures):
                 for stem in grid.stems:
                     for placement in places(stem, grid.placements):
                         describe_placed(

@@ -66,8 +66,12 @@ class StudyConfig(Configuration):
         """Tables that are made from those of several units, by name."""
         return {}
 
-    def check(self, suite: Suite) -> None:
+    def check(self, suite: Suite, left: Sequence[Unit]) -> None:
         """Refuse what cannot run, before the first training.
+
+        Args:
+            suite: the domains.
+            left: the units that are to be done; what only others need is not asked for.
 
         Raises:
             InputError: the first thing that cannot.

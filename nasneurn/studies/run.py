@@ -192,7 +192,7 @@ class StudyRun:
         """
         if left:
             check_images_of(self.study.folder, self.config, self.suite)
-            self.config.check(self.suite)
+            self.config.check(self.suite, left)
 
     def run(self, foresee: Foresight | None = None) -> Study:
         """Do the units that are not done, and write the tables.
