@@ -77,6 +77,7 @@ class Meter:
         shown: bool = True,
         per_step: int = 0,
         noted: Path | None = None,
+        left: Callable[[], float | None] | None = None,
     ) -> None:
         self._description = description
         self._total = total
@@ -86,6 +87,7 @@ class Meter:
         self._per_step = per_step
         self._task = bar.add_task(description, total=total, told="") if bar else None
         self._noted = noted
+        self._left = left
         self._beside: dict[Path, TaskID] = {}
         self._begun = self._last_line = self._last_note = time.monotonic()
 
@@ -153,8 +155,10 @@ class Meter:
         if steps > 0 and seconds > 0.5:  # a rate of less says nothing
             if self._per_step:
                 told.append(f"{steps * self._per_step / seconds:,.0f} images/s")
-            if self._done < self._total:
+            if self._done < self._total and not self._left:
                 told.append(time_left((self._total - self._done) * seconds / steps))
+        if self._left and self._done < self._total and (rest := self._left()) is not None:
+            told.append(time_left(rest))
         return [*told, note] if note else told
 
 
@@ -166,19 +170,21 @@ def meter(
     shown: bool = True,
     per_step: int = 0,
     noted: Path | None = None,
+    left: Callable[[], float | None] | None = None,
 ) -> Iterator[Meter]:
     """Show the progress of ``total`` steps of work while the context lasts.
 
     Not ``shown`` is the work of one of several processes, whose parent shows how they get on, by
     what they write to the file ``noted``. Where a step is of ``per_step`` images, images per second
-    are shown.
+    are shown. What ``left`` tells is how many seconds the rest will take, where steps differ; else
+    they are taken to be alike.
 
     >>> with meter("reading", 2) as progress:
     ...     for _ in range(2):
     ...         progress.advance()
     """
     if not shown or not console.is_terminal:
-        yield Meter(description, total, None, shown, per_step, noted)
+        yield Meter(description, total, None, shown, per_step, noted, left)
         return
     columns: list[ProgressColumn] = [
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -191,7 +197,7 @@ def meter(
     else:
         console.print(description, highlight=False)
     with Progress(*columns, console=console) as bar:
-        yield Meter(description, total, bar, True, per_step, noted)
+        yield Meter(description, total, bar, True, per_step, noted, left)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from shows_itself import check_shown, other_axes
 from nasneurn import InputError, load_results
 from nasneurn.questions import report
 from nasneurn.report import style
+from nasneurn.report.ablation_figure import compare_variants, draw_ablation, lines_of
 from nasneurn.report.ablation_files import write_ablation
 from nasneurn.report.tables import in_percent
 from nasneurn.studies.ablations import rows_of_variants
@@ -65,6 +66,19 @@ def test_rows_of_before_stand_in_front() -> None:
     assert told == ["none", "plain NeuRN", "k = 5"]
     gaps = rows.assign(placement="", applied_stem=rows["stem"])
     pd.testing.assert_frame_equal(rows_of_variants(gaps), rows_of_variants(rows))
+
+
+def test_forms_trained_in_several_ways_have_a_line_for_each() -> None:
+    plain = grid_rows(("net",), ("none", "neurn", "neurn:k=5"), seeds=2, sources=("mnist",))
+    rows = pd.concat([plain.assign(algorithm=name) for name in ("erm", "ema")])
+    overall = compare_variants(rows)
+    names = ["none", "plain NeuRN", "k = 5"]
+    lines = [f"{name} ({way})" for name in names for way in ("erm", "ema")]
+    assert list(dict.fromkeys(lines_of(overall)["variant"])) == lines
+    drawn = draw_ablation(overall, "two seeds").axes[0]
+    assert [text.get_text() for text in drawn.get_yticklabels()] == lines
+    one = compare_variants(plain)
+    pd.testing.assert_frame_equal(lines_of(one), one)
 
 
 # ---------------------------------------------------------------- nasneurn figures

@@ -16,8 +16,9 @@ from nasneurn.cli.usual_values import STUDY, USUAL
 
 #: Options that, not given, do nothing at all.
 OFF = {
-    "splits", "changes", "protocol", "config_file", "photos", "pair", "compare", "shuffles",
-    "max_params", "max_flops", "where", "version", "install_completion", "show_completion", "help",
+    "splits", "changes", "protocol", "config_file", "photos", "images", "pair", "compare",
+    "shuffles", "max_params", "max_flops", "where", "version", "install_completion",
+    "show_completion", "help",
 }  # fmt: skip
 #: Options whose help is Typer's.
 GIVEN = {"install_completion", "show_completion", "help"}
@@ -97,6 +98,14 @@ def test_usual_values_are_those_of_the_code() -> None:
         assert told[name] == parameters[name].default
     assert USUAL["ablate"]["seeds"] == str(SMALL.seeds)
     assert USUAL["ablate"]["sources"].startswith(SMALL.sources)
+
+
+def test_what_goes_on_with_a_study_may_be_told_to_trust_its_code() -> None:
+    """Its folder may be from elsewhere."""
+    parameters = {name: {one.name for one in command.params} for name, command in commands()}
+    going_on = {name for name, there in parameters.items() if {"out", "retry_failed"} <= there}
+    assert going_on == {"bench", "experiment", "search", "search-quality", "ablate"}
+    assert not [name for name in going_on if "trust_code" not in parameters[name]]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

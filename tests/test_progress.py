@@ -122,6 +122,26 @@ def test_what_is_left_follows_what_was_done(clock: Clock) -> None:
     assert blind.seconds(["b", "c"]) == pytest.approx(8)
 
 
+def test_what_others_do_and_what_takes_longer_counts_for_what_is_left(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of four units another process has one, and the last takes three times as long."""
+    expected = {"first": 10.0, "second": 10.0, "long": 30.0}
+    left, ahead = Remaining(expected, workers=1), dict(expected)
+    with meter("units of work", 4, left=lambda: left.seconds(ahead)) as shown:
+        clock.now += 11
+        shown.advance(1)  # which another process has
+        clock.now += 9
+        left.done("first")
+        del ahead["first"]
+        clock.now += 11
+        shown.advance(1, "first")
+    assert capsys.readouterr().err.splitlines() == [
+        "units of work: 1/4  50 s left",
+        "units of work: 2/4  2 min 04 s left  first",
+    ]
+
+
 def test_a_worker_notes_how_far_it_is_and_shows_nothing(
     clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,22 +5,28 @@ from typing import Annotated, Any
 
 import typer
 
-from nasneurn.cli.bench_commands import DryRun, Models
+from nasneurn.cli.bench_commands import DryRun, Models, StartingWeights
 from nasneurn.cli.options import (
+    Algorithms,
     BudgetOrUsual,
     Changes,
     DataDir,
     Device,
     Engine,
     FigureFormat,
+    ImageSize,
     PrecisionName,
     ProtocolName,
     RetryFailed,
+    SavePredictions,
+    SaveWeights,
     Seeds,
     Sources,
+    Splits,
     SuiteOrUsual,
     Targets,
     Tensorboard,
+    TrustCode,
     Workers,
     changes_of,
     execution,
@@ -38,7 +44,11 @@ def ablate_command(
     ] = None,
     models: Models = None,
     protocol: ProtocolName = None,
+    weights: StartingWeights = None,
+    algorithms: Algorithms = None,
     suite: SuiteOrUsual = None,
+    image_size: ImageSize = None,
+    splits: Splits = None,
     sources: Sources = None,
     targets: Targets = None,
     seeds: Seeds = None,
@@ -48,8 +58,11 @@ def ablate_command(
     workers: Workers = 1,
     engine: Engine = None,
     retry_failed: RetryFailed = False,
+    save_predictions: SavePredictions = False,
+    save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
     figure_format: FigureFormat = "png",
+    trust_code: TrustCode = False,
     dry_run: DryRun = False,
     out: Annotated[Path, typer.Option(help="Folder of the results.", callback=out_folder)] = Path(
         "results/ablate"
@@ -70,13 +83,19 @@ def ablate_command(
         device=device,
         data_dir=data_dir,
         retry_failed=retry_failed,
+        save_predictions=save_predictions,
+        save_weights=save_weights,
         tensorboard=tensorboard,
         figure_format=figure_format,
     )
     options: dict[str, Any] = {
         "models": models,
         "protocol": protocol,
+        "weights": weights or "scratch",
+        "algorithms": algorithms or "erm",
         "suite": suite,
+        "image_size": image_size,
+        "splits": splits,
         "sources": sources,
         "targets": targets or "all",
         "seeds": ",".join(seeds) if seeds else None,
@@ -84,6 +103,7 @@ def ablate_command(
         "changes": changes_of(changes),
         "precision": precision,
         "out": out,
+        "trust_code": trust_code,
         "execution": where,
     }
     if dry_run:

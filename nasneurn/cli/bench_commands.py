@@ -212,6 +212,7 @@ def experiment_command(
     save_predictions: SavePredictions = False,
     save_weights: SaveWeights = False,
     tensorboard: Tensorboard = False,
+    trust_code: TrustCode = False,
     figure_format: FigureFormat = "png",
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results.", callback=out_folder)
@@ -237,6 +238,7 @@ def experiment_command(
         precision=precision,
         out=out or Path("results") / name,
         extend=extend,
+        trust_code=trust_code,
         execution=execution(
             workers=workers,
             engine=engine,

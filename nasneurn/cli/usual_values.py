@@ -62,6 +62,7 @@ USUAL: dict[str, dict[str, str]] = {
         **STUDY,
         "groups": "all",
         "models": "digits_convnet",
+        "weights": "scratch",
         "suite": "builtin",
         "sources": "optdigits; of another suite all",
         "seeds": "3",

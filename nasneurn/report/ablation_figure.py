@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasneurn.analysis.cells import cross_domain
+from nasneurn.analysis.cells import SETTINGS, cross_domain
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
 from nasneurn.report.style import NEUTRAL, level_colours
@@ -78,8 +78,22 @@ def write_comparisons(overall: pd.DataFrame, pairs: pd.DataFrame, folder: Path) 
     return [folder / name for name in tables]
 
 
+def lines_of(overall: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons with a name of its own for each line: ``k = 5 (ema)``, of several settings.
+
+    Args:
+        overall: of :func:`compare_variants`; it has a column for each setting of several values.
+    """
+    told = [name for name in SETTINGS if name in overall]
+    if not told:
+        return overall
+    own = overall[told].astype(str).agg(", ".join, axis=1)
+    return overall.assign(variant=overall["variant"] + " (" + own + ")")
+
+
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
     """A dot with its interval for each variant, by group; a panel for each control."""
+    overall = lines_of(overall)
     controls = [one for one in CONTROLS if one in set(overall["against"])]
     heights = _heights(_in_order(overall))
     figure = Figure(figsize=(10.0, 1.6 + 0.27 * -min(heights.values())), layout="constrained")
@@ -96,6 +110,7 @@ def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:
 
 def draw_variants_on(axis: Axes, overall: pd.DataFrame, control: str) -> None:
     """The panel of one control in axes of someone else's; ``overall`` is against that alone."""
+    overall = lines_of(overall)
     heights = _heights(_in_order(overall))
     _draw_against(axis, overall, control, heights)
     _name_variants(axis, heights)

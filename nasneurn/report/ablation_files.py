@@ -15,6 +15,7 @@ from nasneurn.report.ablation_figure import (
     compare_variants,
     draw_ablation,
     draw_variants_on,
+    lines_of,
     write_comparisons,
 )
 from nasneurn.report.captions import cautions, seeds_of
@@ -47,10 +48,11 @@ class Ablation(Findings):
     responses: pd.DataFrame
 
     def summary(self) -> Sequence[str]:
-        """A line for each variant: its difference from both controls."""
+        """A line for each variant, of several settings for each: its difference from controls."""
+        lines = lines_of(self.overall)
         return [
             f"{group}: {variant}: " + ", ".join(map(_told, own.to_dict(orient="records")))
-            for (group, variant), own in self.overall.groupby(["group", "variant"], sort=False)
+            for (group, variant), own in lines.groupby(["group", "variant"], sort=False)
         ]
 
     def main_table(self) -> pd.DataFrame:

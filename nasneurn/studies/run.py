@@ -268,13 +268,15 @@ class StudyRun:
         shared_out = engine != "here" and len(todo) == 1 and todo[0].shares_out
         apart = engine != "here" and not shared_out
         in_work: dict[str, Path] = {}
+        ahead = dict.fromkeys(unit.identity for unit in todo)
 
         def assignments() -> Iterator[Assignment]:
             for number, unit in enumerate(todo, start=1):
-                if not self._take(unit):
+                if not self._take(unit):  # another process has it
+                    del ahead[unit.identity]
                     progress.advance(1)
                     continue
-                seconds = self._remaining.seconds(one.identity for one in todo[number - 1 :])
+                seconds = self._remaining.seconds(ahead)
                 left = "" if seconds is None or len(todo) == 1 else f" ({time_left(seconds)})"
                 place = self._place(unit, shown=not apart)
                 if apart:
@@ -286,7 +288,12 @@ class StudyRun:
                 yield Assignment(unit, place)
 
         with (
-            meter("units of work", len(todo), shown=apart) as progress,
+            meter(
+                "units of work",
+                len(todo),
+                shown=apart,
+                left=lambda: self._remaining.seconds(tuple(ahead)),
+            ) as progress,
             following(progress, lambda: list(in_work.values())) if apart else nullcontext(),
         ):
             try:
@@ -298,6 +305,7 @@ class StudyRun:
                     self._keep(unit, result)
                     self.study.locks.release(unit.identity)
                     self._remaining.done(unit.identity)
+                    del ahead[unit.identity]
                     progress.advance(1, unit.title if apart else "")
             finally:
                 self.study.locks.release_all()
