@@ -60,6 +60,34 @@ def check_algorithm(name: str | Choice, classes: int = 10, image_size: int = 32)
         raise InputError(f"algorithm {name!r}: fails with {kind_and_line(error)}") from error
 
 
+def check_network_of(name: str | Choice, network: nn.Module, images: Tensor, classes: int) -> None:
+    """Refuse a network that an algorithm cannot train, as far as its ``prepare`` tells.
+
+    So ``mixstyle`` finds no stages of maps in a transformer. Anything but an InputError is left to
+    the training.
+
+    Args:
+        name: the algorithm.
+        network: images -> logits; it may be on the meta device.
+        images: two, on the same device.
+        classes: outputs of the network.
+
+    Raises:
+        InputError: names the algorithm.
+    """
+    prepare = hook(ALGORITHMS.create(name), "prepare")
+    if prepare is None:
+        return
+    labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            prepare(network, Task(_Few(images, labels), classes, sources=2, steps=1))
+    except InputError as error:
+        raise InputError(f"algorithm {str(name)!r}: {error}") from None
+    except Exception:  # of code that reads its images, which have no content on that device
+        return
+
+
 class _Broken(Exception):
     """What an algorithm does not keep."""
 

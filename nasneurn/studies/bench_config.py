@@ -154,7 +154,7 @@ class BenchConfig(StudyConfig):
         from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.networks.placement import describe_placed
         from nasneurn.stems import check_stem
-        from nasneurn.studies.checks import check_architecture, check_images
+        from nasneurn.studies.checks import check_algorithms_of, check_architecture, check_images
         from nasneurn.studies.starting_weights import check_start
 
         for grid in self.grids:
@@ -163,14 +163,19 @@ class BenchConfig(StudyConfig):
             check_stem(stem, (3, self.image_size, self.image_size))
         for algorithm in self.all_of("algorithms"):
             check_algorithm(algorithm, len(suite.classes), self.image_size)
-        needed = {unit.architecture for unit in left if isinstance(unit, Training)}
+        needed: dict[Architecture, list[Training]] = {}
+        for unit in left:
+            if isinstance(unit, Training):
+                needed.setdefault(unit.architecture, []).append(unit)
         networks = [one for one in self.all_of("architectures") if one in needed]
         with meter("checking networks", len(networks), shown=len(networks) > MANY) as progress:
             for architecture in networks:
                 check_architecture(architecture, suite, self.adaptation)
+                ways = dict.fromkeys(one.algorithm for one in needed[architecture])
+                check_algorithms_of(architecture, ways, suite, self.adaptation)
                 progress.advance()
         for grid in self.grids:
-            for architecture in needed.intersection(grid.architectures):
+            for architecture in filter(needed.__contains__, grid.architectures):
                 for stem in grid.stems:
                     for placement in places(stem, grid.placements):
                         describe_placed(

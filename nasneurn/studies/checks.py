@@ -1,12 +1,15 @@
 """What is told before the first training: that it cannot run as planned."""
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasneurn.algorithms import ALGORITHMS
+from nasneurn.algorithms.interface import hook
 from nasneurn.algorithms.requirements import check_data
+from nasneurn.choices import Choice
 from nasneurn.domains import Suite
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Adapting, Architecture
@@ -102,3 +105,32 @@ def check_architecture(architecture: Architecture, suite: Suite, adaptation: Ada
             "install the former, or choose another --out"
         )
     describe(architecture, len(suite.classes), suite.size, adaptation)
+
+
+def check_algorithms_of(
+    architecture: Architecture,
+    algorithms: Iterable[Choice],
+    suite: Suite,
+    adaptation: Adapting,
+) -> None:
+    """See that a network is one that the algorithms which are to train it can train.
+
+    Raises:
+        InputError: names the first that cannot.
+    """
+    import torch
+
+    from nasneurn.algorithms.conformance import check_network_of
+    from nasneurn.networks.build import create_network
+
+    classes = len(suite.classes)
+    for algorithm in algorithms:
+        if hook(ALGORITHMS.create(algorithm), "prepare") is None:
+            continue
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            network, _ = create_network(architecture, classes, suite.size, adaptation)
+            images = torch.empty(2, 3, suite.size, suite.size)
+        try:
+            check_network_of(algorithm, network, images, classes)
+        except InputError as error:
+            raise InputError(f"{architecture.name}: {error}") from None
