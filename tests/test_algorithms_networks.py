@@ -51,7 +51,12 @@ class FlatAverage(nn.Module):
 @pytest.mark.parametrize("name", list_algorithms())
 def test_the_network_of_the_literature_can_be_trained_by_all(name: str) -> None:
     state = torch.random.get_rng_state()
-    check(models=["digits_convnet"], algorithms=[name], stems=["none"], sources_named=["optdigits+print"])
+    check(
+        models=["digits_convnet"],
+        algorithms=[name],
+        stems=["none"],
+        sources_named=["optdigits+print"],
+    )
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

@@ -285,6 +285,21 @@ def test_a_head_of_other_classes_is_not_taken(pets: Path, tmp_path: Path) -> Non
     assert adapted == ["as published", *["as published, new head"] * 2]
 
 
+def test_weights_that_another_stem_gave_are_told(
+    pets: Path, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    behind = tmp_path / "behind.safetensors"
+    about = {"training": json.dumps({"stem": {"name": "neurn", "options": {"k": 5}}})}
+    save_file(SmallCNN(2).state_dict(), behind, metadata=about)
+    told = f"nasneurn: {behind}: these weights were trained behind neurn:k=5; here trainings behind"
+    for stems, others in (("neurn:k=5", ""), ("none,neurn:k=5,neurn", "none, neurn start so")):
+        options = planned(pets, tmp_path / "out", weights=[str(saved), str(behind)], stems=stems)
+        run = bench_run(**options)
+        run.check(run.left(run.study.store.outcomes()))
+        errors = [line for line in capsys.readouterr().err.splitlines() if "behind" in line]
+        assert errors == ([f"{told} {others}"] if others else [])
+
+
 @pytest.mark.slow
 def test_a_study_from_saved_weights(pets: Path, saved: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "other.pth"

@@ -1,6 +1,8 @@
 """Networks after stems on sources, by algorithms and seeds: the plainest study."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -155,7 +157,7 @@ class BenchConfig(StudyConfig):
         from nasneurn.networks.placement import describe_placed
         from nasneurn.stems import check_stem
         from nasneurn.studies.checks import check_algorithms_of, check_architecture, check_images
-        from nasneurn.studies.starting_weights import check_start
+        from nasneurn.studies.starting_weights import check_start, stems_told
 
         for grid in self.grids:
             check_images(self.model_copy(update=grid.axes), suite)
@@ -190,6 +192,9 @@ class BenchConfig(StudyConfig):
                     first = (grid.stems[0], grid.algorithms[0], grid.sources[0], grid.seeds[0])
                     training = training_of(self, architecture, *first, **start)
                     check_start(training, len(suite.classes))
+            for file in [one.file for one in grid.weights if one.file]:
+                if told := stems_told(Path(file), grid.stems):
+                    print(f"nasneurn: {told}", file=sys.stderr)
 
 
 def places(stem: Choice, placements: Sequence[Placement]) -> tuple[Placement, ...]:

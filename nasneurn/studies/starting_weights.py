@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from nasneurn.choices import Choice
 from nasneurn.networks.adaptation import adaptation_of
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network, published
 from nasneurn.networks.pretrained import normalization, pretrained_weights
-from nasneurn.networks.weight_files import Weights, classes_in, fitted, read_weights
+from nasneurn.networks.weight_files import Weights, classes_in, fitted, read_weights, stem_in
 from nasneurn.networks.weights import INHERITED, SCRATCH, pretrained_tag
 from nasneurn.studies.recalibration import check_recalibration
 from nasneurn.training.fine_tuning import Body, check_fine_tuning, head_names
@@ -40,6 +41,20 @@ def check_start(training: "Training", classes: int) -> None:
     _weights(training, body, classes)
     if training.protocol.scaling == "weights":
         statistics_of(training)
+
+
+def stems_told(file: Path, stems: Sequence[Choice]) -> str:
+    """What to say where weights start trainings behind another stem than their own; else nothing.
+
+    Args:
+        file: that has the weights.
+        stems: of the trainings.
+    """
+    own = stem_in(file)
+    others = ", ".join(str(stem) for stem in stems if stem != own)
+    if own is None or not others:
+        return ""
+    return f"{file}: these weights were trained behind {own}; here trainings behind {others} start so"
 
 
 def body_of(training: "Training", network: nn.Module, classes: int) -> Body:
