@@ -490,6 +490,15 @@ def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) 
     assert BenchConfig.read(first.study.config_path) == config
 
 
+def test_a_missing_extra_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'nasneurn\[ray\]'"):
+        study_run(tiny_config(), tmp_path / "out", engine="ray", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_grid_grows_by_no_other_way_of_training(finished: Study) -> None:
     other = tiny_config(seeds=["2"], changes={"epochs": 8})
     with pytest.raises(InputError, match=r"protocol.epochs: 3 -> 8") as told:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from nasneurn.choices import check_known
 from nasneurn.engines.answers import Failure
 from nasneurn.engines.local import local_workers
-from nasneurn.engines.on_ray import ray_workers
+from nasneurn.engines.on_ray import need_ray, ray_workers
 from nasneurn.engines.threads import available_cores, threads_each
 from nasneurn.errors import InputError
 
@@ -63,12 +63,14 @@ def working(engine: str, work: Callable[[Any], Any], workers: int) -> AbstractCo
 
 
 def check(engine: str, workers: object) -> None:
-    """See that there is such an engine, and that workers are a number of them.
+    """See that there is such an engine, installed, and that workers are a number of them.
 
     Raises:
         InputError: they are not.
     """
     check_known("engine", engine, ENGINES)
+    if engine == "ray":
+        need_ray()
     if not isinstance(workers, Integral) or workers < 1:
         raise InputError(f"workers is {workers!r}, must be a whole number, 1 or more")
 

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from nasneurn.engines.answers import Failure, answered, handed_out, unpacked
@@ -18,6 +19,16 @@ RETRIES = 3
 LONGEST_TEMP = 20
 
 
+def need_ray() -> None:
+    """See that the extra is there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if find_spec("ray") is None:
+        raise InputError("--engine ray needs an extra: pip install 'nasneurn[ray]'")
+
+
 @contextmanager
 def ray_workers(work: Callable[[Any], Any], workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """See :func:`nasneurn.engines.working`.
@@ -28,10 +39,9 @@ def ray_workers(work: Callable[[Any], Any], workers: int) -> Iterator[Callable[.
     Raises:
         InputError: Ray is not installed, or the cluster does not answer.
     """
-    try:
-        import ray
-    except ImportError:
-        raise InputError("the Ray engine needs an extra: pip install 'nasneurn[ray]'") from None
+    need_ray()
+    import ray
+
     threads = threads_each(workers)
     started = not ray.is_initialized()
     room = _room_for_sockets() if started and not os.environ.get("RAY_ADDRESS") else None
