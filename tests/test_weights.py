@@ -291,8 +291,8 @@ def test_weights_that_another_stem_gave_are_told(
     behind = tmp_path / "behind.safetensors"
     about = {"training": json.dumps({"stem": {"name": "neurn", "options": {"k": 5}}})}
     save_file(SmallCNN(2).state_dict(), behind, metadata=about)
-    told = f"nasneurn: {behind}: these weights were trained behind neurn:k=5; here trainings behind"
-    for stems, others in (("neurn:k=5", ""), ("none,neurn:k=5,neurn", "none, neurn start so")):
+    told = f"nasneurn: {behind}: trained behind neurn:k=5; here it starts trainings behind"
+    for stems, others in (("neurn:k=5", ""), ("none,neurn:k=5,neurn", "none, neurn")):
         options = planned(pets, tmp_path / "out", weights=[str(saved), str(behind)], stems=stems)
         run = bench_run(**options)
         run.check(run.left(run.study.store.outcomes()))

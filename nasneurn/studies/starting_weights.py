@@ -54,9 +54,7 @@ def stems_told(file: Path, stems: Sequence[Choice]) -> str:
     others = ", ".join(str(stem) for stem in stems if stem != own)
     if own is None or not others:
         return ""
-    return (
-        f"{file}: these weights were trained behind {own}; here trainings behind {others} start so"
-    )
+    return f"{file}: trained behind {own}; here it starts trainings behind {others}"
 
 
 def body_of(training: "Training", network: nn.Module, classes: int) -> Body:
