@@ -288,10 +288,10 @@ def test_differences_are_paired_by_seed(finished: Ablation) -> None:
 
 
 def test_saved_weights_give_the_same_answers_wherever_the_stem_stood(finished: Ablation) -> None:
-    study, handle = finished.study, load_suite("builtin").handle
+    study, suite = finished.study, load_suite("builtin")
     rows = study.accuracy
     rows = rows[(rows["target"] == "print") & (rows["seed"] == 1)]
-    test = handle.open().images("print", "test")
+    test = suite.images("print", "test")
     pixels = torch.from_numpy(np.ascontiguousarray(test.images.transpose(0, 3, 1, 2))) / 255
     assert set(rows["placement"]) == PLACED
     for training in rows["training"]:
@@ -299,7 +299,7 @@ def test_saved_weights_give_the_same_answers_wherever_the_stem_stood(finished: A
         assert path is not None
         saved = study.predictions(training)
         logits = np.stack(list(saved[saved["target"] == "print"]["logits"]))
-        answers = restored(path, handle, CPU)(pixels)
+        answers = restored(path, suite, CPU)(pixels)
         torch.testing.assert_close(answers, torch.from_numpy(logits), rtol=1e-4, atol=1e-5)
 
 

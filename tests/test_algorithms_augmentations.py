@@ -272,6 +272,8 @@ def test_augmix_is_that_of_torchvision_and_its_loss_that_of_the_paper() -> None:
     want = cross_entropy(answers[0], y) + 12 * divergence(answers)
     assert loss == pytest.approx(want, rel=1e-4)
     torch.manual_seed(1)
+    with pytest.raises(InputError, match="all_ops is 'nope'; it must be true or false"):
+        create_algorithm("augmix:all_ops=nope")
     loss = create_algorithm("augmix", consistency=0).loss(network, x, y, F.cross_entropy).item()
     assert loss == pytest.approx(cross_entropy(answers[1], y), rel=1e-4)
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -488,6 +489,26 @@ def test_of_two_studies_that_begin_in_one_folder_one_is_refused(tmp_path: Path) 
     with pytest.raises(InputError, match=r"holds another study \(protocol.epochs: 1 -> 3\)"):
         second.run()
     assert BenchConfig.read(first.study.config_path) == config
+
+
+def test_of_two_that_extend_a_study_at_once_each_finds_what_the_other_added(
+    finished: Study, tmp_path: Path
+) -> None:
+    """The second looks at the folder only once the first has written."""
+    shutil.copytree(finished.folder, tmp_path / "out")
+    first, second = (
+        study_run(tiny_config(stems=[stem]), tmp_path / "out", extend=True)
+        for stem in ("sobel", "grey")
+    )
+    with first.study.alone("config"):
+        waiting = threading.Thread(target=second._write_config)
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        first.config.write(first.study.config_path, {})
+    waiting.join()
+    stems = [str(stem) for stem in BenchConfig.read(first.study.config_path).stems]
+    assert stems == ["none", "neurn", "sobel", "grey"]
 
 
 def test_a_missing_extra_is_told_before_anything_is_written(

@@ -202,6 +202,14 @@ def test_a_loss_of_ones_own_does_not_inherit_the_word_of_another() -> None:
     assert not capturable(Own())
     assert capturable(Said())
 
+    class OfDomains(Said):
+        def loss(self, network, images, labels, criterion, *, domains=None):  # type: ignore[no-untyped-def, override]
+            return criterion(network(images), labels)
+
+        capturable = True
+
+    assert not capturable(OfDomains())
+
 
 # ---------------------------------------------------------------- on a GPU
 

@@ -6,19 +6,23 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pets
 import pytest
+import torch
 from tiny_bench import USUAL
 
 from nasneurn.cli.study_commands import figures_command
-from nasneurn.domains import listing
+from nasneurn.domains import digits, listing, load_suite
 from nasneurn.errors import InputError
 from nasneurn.report import remake
+from nasneurn.studies import inputs
 from nasneurn.studies.bench_config import BenchConfig, plan_bench
 from nasneurn.studies.folder import Study
 from nasneurn.studies.run import Execution, StudyRun
 from nasneurn.studies.store import Outcomes
 from nasneurn.studies.training_unit import Training
+from nasneurn.training.protocol import BUDGETS
 
 CHANGES = {"epochs": 1, "batch_size": 8, "train_images": None}
 
@@ -179,3 +183,24 @@ def test_rows_of_no_planned_training_stay_in_sight(
     assert study.accuracy.empty
     assert len((study.folder / "unplanned.csv").read_text().splitlines()) == 10
     assert "3 finished trainings are not of this study as it is now" in capsys.readouterr().err
+
+
+def test_digits_that_were_replaced_are_what_the_next_study_of_a_process_sees(
+    tmp_path: Path,
+) -> None:
+    suite = None
+    for shade in (10, 200):
+        for domain in digits.DOMAINS:
+            for split in digits.SPLITS:
+                arrays = {
+                    "images": np.full((40, 8, 8), shade, np.uint8), "labels": np.arange(40) % 10,
+                }  # fmt: skip
+                np.savez(digits.pack_file(tmp_path, domain, split), **arrays)
+        before, suite = suite, load_suite("digits", data_dir=tmp_path)
+        assert suite is not before
+        cpu, protocol = torch.device("cpu"), BUDGETS["quick"]
+        seen = [
+            inputs.test_images(suite, "usps", "test", cpu),
+            inputs.source_images(suite, ("mnist",), protocol, cpu).fit,
+        ]
+        assert [round(float(one.pixels(np.arange(1)).max()) * 255) for one in seen] == [shade] * 2

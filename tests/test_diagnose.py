@@ -173,7 +173,7 @@ def test_a_restored_network_answers_as_the_training_did(saved: Study) -> None:
     for training in saved.accuracy["training"].unique():
         path = saved_weights(saved.folder, training, "street")
         assert path is not None
-        network = restored(path, suite.handle, CPU)
+        network = restored(path, suite, CPU)
         before = saved.predictions(training).query("target == 'street' and image < 30")
         answers = logits(network, images, CPU)
         assert answers == pytest.approx(np.stack(before["logits"]), abs=1e-4)
@@ -199,7 +199,7 @@ def test_severity_0_is_the_accuracy_of_the_same_images(saved: Study) -> None:
         for training in own["training"]:
             path = saved_weights(saved.folder, training, "optdigits")
             assert path is not None
-            network = restored(path, load_suite("builtin").handle, CPU)
+            network = restored(path, load_suite("builtin"), CPU)
             answers = logits(network, np.asarray(split.images), CPU).argmax(axis=1)
             right.append((answers == split.labels).mean())
         clean = table.query(f"stem == {stem!r} and severity == 0")
@@ -416,7 +416,7 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path, content: bytes) 
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="no saved weights can be read"):
-        restored(path, load_suite("builtin").handle, CPU)
+        restored(path, load_suite("builtin"), CPU)
 
 
 def test_the_summary_says_what_is_missing(plain: Study) -> None:

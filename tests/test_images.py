@@ -203,6 +203,12 @@ def test_several_sources_are_one_without_being_read(
     np.testing.assert_array_equal(images.mul(255).round().byte().numpy(), wanted)
 
 
+def test_no_rows_of_a_kept_file_are_no_images(tmp_path):
+    kept = Kept(tmp_path / "images.npy", 3, 4)
+    kept.write(kept.path, np.zeros((3, 4, 4, 3), np.uint8))
+    assert kept(np.array([], dtype=np.int64)).shape == (0, 4, 4, 3)
+
+
 EPOCH = """
 import resource, sys
 import numpy as np, torch

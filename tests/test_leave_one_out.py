@@ -214,7 +214,7 @@ def test_each_left_out_domain_is_a_target_of_all_its_images(finished: Study) -> 
 def test_a_fifth_of_each_source_is_held_out_and_pooled(zoo: Path) -> None:
     protocol = BUDGETS["quick"].changed({"hold_out": 0.2, "balanced": True}, "protocol")
     suite = load_suite(zoo, size=16)
-    images = source_images(suite.handle, ("photo", "sketch"), protocol, CPU)
+    images = source_images(suite, ("photo", "sketch"), protocol, CPU)
     # Eight of ten images of a class are training images, and the nearest to a fifth is two.
     assert images.sizes == (12, 12)
     assert len(images.held_out) == 8

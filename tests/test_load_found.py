@@ -77,7 +77,7 @@ def as_trained(path: Path, images: torch.Tensor) -> torch.Tensor:
     training, _, _ = read_saved(path)
     body, _ = create_network(training.architecture, 10, 32)
     body.load_state_dict(load_file(path))
-    inputs = inputs_of(training, load_suite("builtin").handle, torch.device("cpu"))
+    inputs = inputs_of(training, load_suite("builtin"), torch.device("cpu"))
     network = assembled(training, inputs, body, 10).to(memory_format=torch.channels_last)
     with torch.no_grad():
         logits: torch.Tensor = network.eval()(images)

@@ -91,7 +91,7 @@ def test_a_loaded_model_gives_the_rows(page: dict[str, Any]) -> None:
         done = model.training_unit
         for row in rows[rows["training"] == path.stem].to_dict(orient="records"):
             part = part_of(suite, row["target"], done.sources, done.protocol)
-            images = inputs.test_images(suite.handle, row["target"], part, CPU)
+            images = inputs.test_images(suite, row["target"], part, CPU)
             assert accuracy(model, images) == pytest.approx(row["accuracy"], abs=1 / len(images))
 
 

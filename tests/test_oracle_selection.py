@@ -246,13 +246,13 @@ def test_each_target_is_measured_with_the_weights_of_its_pass(finished: Study, z
         )
         stem = inputs.standardized_stem(
             training.stem,
-            run.suite.handle,
+            run.suite,
             ("photo", "sketch"),
             run.config.protocol,
             CPU,  # type: ignore[attr-defined]
         )
         network = nn.Sequential(stem, body).eval()
-        images = inputs.test_images(run.suite.handle, row["target"], "test", CPU)
+        images = inputs.test_images(run.suite, row["target"], "test", CPU)
         assert accuracy(network, images) == row["accuracy"]
 
 
@@ -273,7 +273,7 @@ def test_killed_it_ends_in_the_same_rows(
 
 def test_the_images_that_an_oracle_sees_are_held_out_as_those_of_sources(zoo: Path) -> None:
     handle, protocol = load_suite(zoo, size=16).handle, planned_protocol(zoo)
-    seen = inputs.oracle_images(handle, "photo", protocol, CPU)
+    seen = inputs.oracle_images(handle.open(), "photo", protocol, CPU)
     _, wanted = inputs.rows_of(handle.open(), "photo", protocol)
     split = handle.open().images("photo", "train").take(wanted)
     assert torch.equal(seen.labels, torch.from_numpy(split.labels))

@@ -92,7 +92,7 @@ def test_the_classes_add_up_to_the_accuracy(saved: Study) -> None:
 
 
 def test_the_weights_give_the_rows_again(saved: Study) -> None:
-    handle = load_suite("builtin").handle
+    suite = load_suite("builtin")
     for training, rows in saved.accuracy.groupby("training"):
         path = weights_path(saved.folder, str(training))
         with safe_open(path, "pt") as file:
@@ -101,11 +101,11 @@ def test_the_weights_give_the_rows_again(saved: Study) -> None:
         body, _ = create_network(done.architecture, 10, done.image_size)
         body.load_state_dict(load_file(path))
         cpu = torch.device("cpu")
-        stem = inputs.standardized_stem(done.applied_stem, handle, done.sources, done.protocol, cpu)
+        stem = inputs.standardized_stem(done.applied_stem, suite, done.sources, done.protocol, cpu)
         network = nn.Sequential(stem, body).eval().to(memory_format=torch.channels_last)
         for row in rows.to_dict(orient="records"):
             part = load_suite("builtin").tested(row["target"], done.sources)
-            images = inputs.test_images(handle, row["target"], part, cpu)
+            images = inputs.test_images(suite, row["target"], part, cpu)
             assert accuracy(network, images) == pytest.approx(row["accuracy"], abs=2 / len(images))
 
 

@@ -199,10 +199,10 @@ def test_inherited_weights_are_those_of_the_supernet(finished: Study) -> None:
     network, _ = create_network(architecture, 10, 32)
     network.load_state_dict(load_file(finished.folder / "found" / f"{found.supernet}.safetensors"))
     config = tiny_config()
-    handle, cpu = load_suite("builtin").handle, torch.device("cpu")
-    stem = standardized_stem(found.stem, handle, ("optdigits",), config.protocol, cpu)
+    suite, cpu = load_suite("builtin"), torch.device("cpu")
+    stem = standardized_stem(found.stem, suite, ("optdigits",), config.protocol, cpu)
     whole = torch.nn.Sequential(stem, network).eval()
-    street = accuracy(whole, test_images(handle, "street", "test", cpu))
+    street = accuracy(whole, test_images(suite, "street", "test", cpu))
     assert street == finished.accuracy.set_index("target").loc["street", "accuracy"]
 
 

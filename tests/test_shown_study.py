@@ -142,6 +142,32 @@ def test_means_of_stems_are_never_over_algorithms_or_placements(tmp_path: Path) 
     assert len(labels) == len(means) == 6
 
 
+def test_plots_of_several_algorithms_have_panels_of_their_own(tmp_path: Path) -> None:
+    """No stem's accuracy is drawn as a mean over algorithms, nor beside the control of another."""
+    plain = grid_rows(("net",), ("none", "neurn"), seeds=2, sources=("mnist",))
+    plain = plain.assign(algorithm="erm", training=plain["stem"] + plain["seed"].astype(str))
+    better = plain.assign(algorithm="randconv", accuracy=plain["accuracy"] + 0.3)
+    alone = plain[plain["stem"] == "none"].assign(algorithm="ada", accuracy=0.9)
+    study = study_of(tmp_path, pd.concat([plain, better, alone], ignore_index=True))
+    panels = {axes.get_title(): lines_of(axes) for axes in study.plot_gains().axes}
+    assert list(panels) == ["net (erm)", "net (randconv)"]
+    (whole,) = study_of(tmp_path, plain).plot_gains().axes
+    assert panels["net (erm)"] == lines_of(whole)
+    titles = [" ".join(axes.get_title().split()) for axes in study.plot_curves().axes]
+    assert titles == [f"net ({name}), mnist" for name in ("erm", "randconv", "ada")]
+    with pytest.raises(InputError, match="2 panels"):
+        study.plot_gains(ax=other_axes())
+
+
+def test_a_line_of_gains_is_as_long_as_the_paired_difference(tmp_path: Path) -> None:
+    rows = grid_rows(("net",), ("none", "neurn"), seeds=3, sources=("mnist",))
+    rows["accuracy"] = 0.3 + 0.2 * rows["seed"] + 0.1 * (rows["stem"] == "neurn")
+    fewer = rows[(rows["stem"] == "none") | (rows["seed"] == 2)]
+    (axes,) = study_of(tmp_path, fewer).plot_gains().axes
+    lengths = [end[0] - start[0] for start, end in (p for p in lines_of(axes) if len(p) == 2)]
+    assert [length for length in lengths if length] == pytest.approx([10.0] * 3)
+
+
 def test_what_is_printed_fits_wherever_it_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -289,8 +289,11 @@ def test_weights_that_another_stem_gave_are_told(
     pets: Path, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     behind = tmp_path / "behind.safetensors"
-    about = {"training": json.dumps({"stem": {"name": "neurn", "options": {"k": 5}}})}
-    save_file(SmallCNN(2).state_dict(), behind, metadata=about)
+    run = bench_run(**planned(pets, tmp_path / "first", stems="neurn:k=5", placements="mix"))
+    (training,) = run.config.units(run.study.store.outcomes())
+    about = {"training": training.model_dump_json()}
+    mixed = {**SmallCNN(2).state_dict(), "placement.logit": torch.zeros(())}
+    save_file(mixed, behind, metadata=about)
     told = f"nasneurn: {behind}: trained behind neurn:k=5; here it starts trainings behind"
     for stems, others in (("neurn:k=5", ""), ("none,neurn:k=5,neurn", "none, neurn")):
         options = planned(pets, tmp_path / "out", weights=[str(saved), str(behind)], stems=stems)
@@ -356,6 +359,22 @@ def test_a_study_grows_by_weights(pets: Path, saved: Path, tmp_path: Path) -> No
     assert len(three[["architecture", "weights"]].drop_duplicates()) == 3
 
 
+def test_weights_that_only_finished_trainings_need_are_not_asked_for(
+    pets: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "gone.safetensors"
+    save_file(SmallCNN(2).state_dict(), path)
+    first = bench_run(**planned(pets, tmp_path / "out", weights=str(path)))
+    first._write_config()
+    for unit in first.config.units(first.study.store.outcomes()):
+        first.study.store.finish(unit.identity, {}, {})
+    path.unlink()
+    more = bench_run(**planned(pets, tmp_path / "out", weights="scratch"), extend=True)
+    left = more.left(more.study.store.outcomes())
+    assert len(left) == 1
+    more.check(left)
+
+
 def test_fine_tuning_starts_at_the_accuracy_of_the_weights(pets: Path, tmp_path: Path) -> None:
     before = small_bench(pets, tmp_path / "first", save_weights=True)
     rows = before.accuracy
@@ -367,7 +386,7 @@ def test_fine_tuning_starts_at_the_accuracy_of_the_weights(pets: Path, tmp_path:
     assert adaptation == "as published"
     for _, row in rows.iterrows():
         part = "test" if row["target"] == "photo" else "all"
-        images = images_of(place.suite, row["target"], part, torch.device("cpu"))
+        images = images_of(place.suite.open(), row["target"], part, torch.device("cpu"))
         assert accuracy(network.eval(), images) == row["accuracy"]
 
 

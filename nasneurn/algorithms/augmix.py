@@ -8,6 +8,7 @@ from nasneurn.algorithms.auto_augment import of_bytes
 from nasneurn.algorithms.divergence import jensen_shannon
 from nasneurn.algorithms.full_precision import augmenting
 from nasneurn.algorithms.interface import Criterion
+from nasneurn.errors import InputError
 from nasneurn.stems.stem_checks import check_number
 
 
@@ -47,13 +48,15 @@ class AugMix:
         check_number("width", width, lambda x: x >= 1 and x == int(x), "a whole number from 1 up")
         check_number("depth", depth, lambda x: x in (-1, 1, 2, 3), "-1, 1, 2 or 3")
         check_number("alpha", alpha, lambda x: x > 0, "above 0")
+        if not isinstance(all_ops, bool):
+            raise InputError(f"all_ops is {all_ops!r}; it must be true or false")
         self.consistency = consistency
         self._mixture = v2.AugMix(
             severity=int(severity),
             mixture_width=int(width),
             chain_depth=int(depth),
             alpha=float(alpha),
-            all_ops=bool(all_ops),
+            all_ops=all_ops,
             interpolation=v2.InterpolationMode.NEAREST,
         )
 

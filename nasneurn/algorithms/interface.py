@@ -121,8 +121,11 @@ def hook(algorithm: Algorithm, name: str) -> Callable[..., Any] | None:
 def capturable(algorithm: Algorithm) -> bool:
     """Whether the class that has its ``loss`` says that this can be captured.
 
-    A class that takes over another's word with a loss of its own says nothing.
+    A class that takes over another's word with a loss of its own says nothing. A loss of images,
+    labels and domains is not captured, whatever it says: what is captured has images and labels.
     """
+    if takes_domains(algorithm):
+        return False
     for one in type(algorithm).__mro__:
         if "loss" in vars(one):
             return bool(vars(one).get("capturable", False))

@@ -26,8 +26,9 @@ class MixStyle:
     by image and given the mixed statistics s std(x) + (1 - s) std(x'), and likewise for the means,
     x' being another image of the batch and s from Beta(``alpha``, ``alpha``) for each image. The
     statistics carry no gradients. A batch is mixed with the probability ``probability``, at each
-    of the places by itself. In a ResNet the first two stages are those of the paper; where they
-    end in other networks is said by :func:`nasneurn.algorithms.stages.stage_ends`.
+    of the places by itself. In a ResNet the authors mix after two stages for Office-Home and after
+    three for PACS; where stages end in other networks is said by
+    :func:`nasneurn.algorithms.stages.stage_ends`.
 
     Args:
         probability: with which a batch is mixed.

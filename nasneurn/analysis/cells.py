@@ -8,7 +8,7 @@ The selection is one where it is an oracle's. All other rows of one protocol hav
 old rows do not name it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -138,6 +138,19 @@ def varied(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
     """
     names = settings(rows, factor)
     return [name for name in names if name == "selection" or rows[name].nunique() > 1]
+
+
+def with_settings(rows: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
+    """The rows with their values of some settings behind those of a column.
+
+    >>> rows = pd.DataFrame({"variant": ["k = 5"], "algorithm": ["ema"]})
+    >>> with_settings(rows, "variant", ["algorithm"])["variant"].tolist()
+    ['k = 5 (ema)']
+    """
+    if not names:
+        return rows
+    told = rows[list(names)].fillna("").astype(str).agg(", ".join, axis=1)
+    return rows.assign(**{column: rows[column].astype(str) + " (" + told + ")"})
 
 
 def split(rows: pd.DataFrame, factor: str = "stem") -> list[tuple[dict[str, str], pd.DataFrame]]:

@@ -119,7 +119,7 @@ def robustness(
                 step = {"n": len(order), "corruption": name, "severity": severity}
                 seen = images if name == CLEAN else _all_corrupted(images, name, severity)
                 for key, path in listed:
-                    network = restored(path, samples.suite.handle, device)
+                    network = restored(path, samples.suite, device)
                     right = logits(network, seen, device).argmax(axis=1) == labels
                     rows.append({**key, **step, "value": float(right.mean())})
                 progress.advance()

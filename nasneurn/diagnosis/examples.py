@@ -123,7 +123,7 @@ def _sheet(
             if path is None or not has_captum():
                 seen.append(None)
                 continue
-            network = restored(path, samples.suite.handle, device)
+            network = restored(path, samples.suite, device)
             seen.append(saliency(network, images, labels[places], device))
         captions = tuple(
             f"{classes[labels[place]]}: {classes[_most(before[:, place])]} → "

@@ -99,14 +99,15 @@ def _shown(
     folder: Path, row: dict[Any, Any], chosen: Chosen, samples: Samples, device: torch.device
 ) -> tuple[Seen, dict[str, Seen]] | None:
     """What a training's network makes of the source and of each target; None without weights."""
-    handle, classes, source = samples.suite.handle, len(samples.suite.classes), str(row["source"])
+    suite, source = samples.suite, str(row["source"])
+    classes = len(suite.classes)
     targets: dict[str, Seen] = {}
     first: Seen | None = None
     for target in chosen.targets(source):
         path = saved_weights(folder, row["training"], target)
         if path is None:
             return None
-        network = restored(path, handle, device)
+        network = restored(path, suite, device)
         if first is None:  # an oracle's weights for the first target stand for the source too
             images = np.asarray(samples.source(source).images)
             first = seen(network, images, classes, device)

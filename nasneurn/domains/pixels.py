@@ -151,6 +151,8 @@ class Kept:
             InputError: the file has gone, or is shorter than it was.
         """
         images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        if not len(rows):
+            return images
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         # Runs of consecutive rows are read at once; a row asked for twice starts a run again.

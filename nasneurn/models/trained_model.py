@@ -12,7 +12,8 @@ from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
 from nasneurn.stems.leading import for_network, refuse_script
-from nasneurn.studies.placing import PREFIX, Inputs, assembled, inputs_of, inputs_with
+from nasneurn.studies.model_card import PREFIX
+from nasneurn.studies.placing import Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
 
@@ -106,7 +107,7 @@ def _inputs(
     from nasneurn.domains import load_suite
 
     suite = load_suite(training.suite, data_dir=data_dir, size=training.image_size)
-    return inputs_of(training, suite.handle, CPU), tuple(map(str, suite.classes))
+    return inputs_of(training, suite, CPU), tuple(map(str, suite.classes))
 
 
 def built(

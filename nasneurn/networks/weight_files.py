@@ -5,22 +5,20 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from nasneurn.choices import Choice
 from nasneurn.errors import InputError, listed, one_line
 from nasneurn.files import opened, reading
 from nasneurn.networks.weights import SUFFIXES, file_label
 
 Weights = dict[str, Tensor]
-Said = TypeVar("Said")
 
 #: Where checkpoints keep the state dict, in the order in which these are looked for.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "network", "net")
@@ -117,18 +115,16 @@ def _state_dict(content: Any, path: Path) -> Weights:
 
 def classes_in(path: Path) -> tuple[str, ...] | None:
     """The classes of the logits, in order, where a file says them: one that a study has saved."""
-    return _said(path, "model", lambda model: tuple(map(str, model["classes"])))
+    model = said_in(path, "model")
+    classes = model.get("classes") if isinstance(model, dict) else None
+    return tuple(map(str, classes)) if isinstance(classes, list) else None
 
 
-def stem_in(path: Path) -> Choice | None:
-    """The stem that a file's weights were trained behind, where it says so."""
-    return _said(path, "training", lambda training: Choice(**training["stem"]))
-
-
-def _said(path: Path, entry: str, reading: Callable[[Any], Said]) -> Said | None:
+def said_in(path: Path, entry: str) -> Any:
+    """What a file says of itself: ``training`` or ``model``, as a study saves it; else None."""
     try:
         with safe_open(path, "pt") as file:
-            return reading(json.loads((file.metadata() or {})[entry]))
+            return json.loads((file.metadata() or {})[entry])
     except Exception:  # other files say nothing of it, each in its own way
         return None
 

@@ -104,6 +104,9 @@ class ShownStudy(Study):
     def plot_gains(self, ax: "Axes | None" = None) -> "Figure | Axes":
         """Draw what each stem gains on each pair of domains, a panel for each architecture.
 
+        Where algorithms, placements or weights differ, each has panels of its own, but for those
+        that no stem is compared in.
+
         Args:
             ax: a single panel is drawn into these axes; None makes a figure, which pyplot does not
                 know of.
@@ -114,11 +117,18 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
-        from nasneurn.analysis.cells import designs
+        from nasneurn.analysis.cells import designs, varied, with_settings
+        from nasneurn.analysis.comparisons import comparable
         from nasneurn.report.comparison_figures import draw_effects, draw_effects_on
         from nasneurn.report.figures import in_words, with_notes
 
         rows = in_words(designs(self.accuracy), self.words)
+        if several := varied(rows):
+            import pandas as pd
+
+            named = with_settings(rows, "architecture", several)
+            panels = [part for _, part in named.groupby("architecture", sort=False)]
+            rows = pd.concat([part for part in panels if comparable(part)] or panels)
         return (
             with_notes(partial(draw_effects, rows), rows)
             if ax is None
@@ -134,6 +144,8 @@ class ShownStudy(Study):
     def plot_curves(self, ax: "Axes | None" = None) -> "Figure | Axes":
         """Draw held-out accuracy over the epochs, a panel for each architecture and source.
 
+        Where algorithms, placements or weights differ, each has panels of its own.
+
         Args:
             ax: as of :meth:`plot_gains`.
 
@@ -143,12 +155,14 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
-        from nasneurn.analysis.cells import designs
+        from nasneurn.analysis.cells import designs, varied, with_settings
         from nasneurn.report.curve_figure import draw_curves, draw_curves_on
         from nasneurn.report.figures import in_words, with_notes
 
         tables = (designs(one) for one in (self.accuracy, self.history))
         rows, history = (in_words(one, self.words) for one in tables)
+        several = [name for name in varied(rows) if name in history]
+        rows, history = (with_settings(one, "architecture", several) for one in (rows, history))
         if ax is not None:
             return draw_curves_on(history, rows, ax)
         return with_notes(partial(draw_curves, history), rows)

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nasneurn.analysis.cells import SETTINGS, cross_domain
+from nasneurn.analysis.cells import SETTINGS, cross_domain, with_settings
 from nasneurn.analysis.comparisons import comparable, compare
 from nasneurn.analysis.intervals import holm
 from nasneurn.report.style import NEUTRAL, level_colours
@@ -84,11 +84,7 @@ def lines_of(overall: pd.DataFrame) -> pd.DataFrame:
     Args:
         overall: of :func:`compare_variants`; it has a column for each setting of several values.
     """
-    told = [name for name in SETTINGS if name in overall]
-    if not told:
-        return overall
-    own = overall[told].astype(str).agg(", ".join, axis=1)
-    return overall.assign(variant=overall["variant"] + " (" + own + ")")
+    return with_settings(overall, "variant", [name for name in SETTINGS if name in overall])
 
 
 def draw_ablation(overall: pd.DataFrame, seeds: str) -> Figure:

@@ -1,5 +1,6 @@
 """Figures of what each stem adds; rows with gaps are drawn with them."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ PAIR = ("source", "target")
 SPREAD = 0.6
 #: Panels side by side.
 COLUMNS = 4
+#: Letters in a line of a panel's title.
+LETTERS = 38
 #: More pairs of domains than these are not shown: those with the most extreme differences are.
 MOST_PAIRS = 40
 #: The same of architectures, where each has a line.
@@ -126,7 +129,11 @@ def draw_overall(rows: pd.DataFrame) -> Figure:
 
 
 def draw_effects(rows: pd.DataFrame) -> Figure:
-    """For each architecture and pair, a line from the accuracy of the control to that of each."""
+    """For each architecture and pair, a line from the accuracy of the control to that of each.
+
+    The line is as long as the difference over the seeds that both have: where a stem has fewer
+    seeds than the control, it ends there and not at the mean of the stem's own.
+    """
     seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
     rows, left_out = _shown_pairs(rows)
     rows = pooled(rows)
@@ -141,7 +148,7 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
         axes, rows.groupby("architecture", sort=False), strict=False
     ):
         _draw_effects(axis, own, pairs, found)
-        axis.set_title(architecture)
+        axis.set_title(textwrap.fill(str(architecture), LETTERS))
     for axis in axes[len(architectures) :]:
         axis.set_axis_off()
     for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
@@ -188,9 +195,16 @@ def _draw_effects(
     axis: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[str, str]], found: Sequence[str]
 ) -> None:
     """A panel: the rows of one architecture, in all pairs and with all stems of the figure."""
-    means, colours = 100 * mean_over(cross_domain(rows), ["stem", *PAIR]), level_colours(found)
+    across, colours = cross_domain(rows), level_colours(found)
+    starts = 100 * mean_over(across[across["stem"] == found[0]], list(PAIR))
+    lengths = 100 * mean_over(differences(across), ["stem", *PAIR], "difference")
     for place, pair in enumerate(pairs):
-        values = {level: means.get((level, *pair)) for level in found}
+        start = starts.get(pair)
+        added = {level: lengths.get((level, *pair)) for level in found[1:]}
+        values = {found[0]: start} | {
+            level: None if start is None or more is None else start + more
+            for level, more in added.items()
+        }
         _draw_effect(axis, place, values, colours)
     axis.grid(axis="y", visible=False)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasneurn.domains import SuiteHandle
+from nasneurn.domains import Suite
 from nasneurn.domains.source_rows import subsample_rows
 from nasneurn.freed_memory import keep_freed_memory
 from nasneurn.search.shifts import under_shifts
@@ -39,7 +39,7 @@ def trained_supernet(unit: Supernet, place: Place) -> ModelSpace:
 
 @lru_cache(maxsize=2)
 def selection_images(
-    handle: SuiteHandle,
+    suite: Suite,
     sources: tuple[str, ...],
     protocol: Protocol,
     most: int,
@@ -47,7 +47,7 @@ def selection_images(
     device: torch.device,
 ) -> DeviceImages:
     """At most so many held-out source images that score candidates, under shifts by a seed."""
-    held_out = source_images(handle, sources, protocol, device).held_out
+    held_out = source_images(suite, sources, protocol, device).held_out
     rows = subsample_rows(held_out.labels.cpu().numpy(), most)
     pixels = held_out.pixels(rows).mul(255).round().to(torch.uint8)
     scored = DeviceImages(pixels, held_out.labels[torch.from_numpy(rows).to(device)])
@@ -72,7 +72,7 @@ def held_out_images(unit: Supernet, place: Place) -> DeviceImages:
     """The images that score the candidates of a supernet."""
     shifts = stream(unit.seed, "shifts") if unit.select_under == "shifts" else None
     return selection_images(
-        place.suite,
+        place.suite.open(),
         unit.sources,
         unit.protocol,
         unit.supernet.selection_images,
@@ -84,7 +84,7 @@ def held_out_images(unit: Supernet, place: Place) -> DeviceImages:
 def calibration_batches(unit: Supernet, place: Place) -> list[Tensor]:
     """Source images that set batch-norm statistics: the same for every candidate."""
     device = torch.device(place.device)
-    fit = source_images(place.suite, unit.sources, unit.protocol, device).fit
+    fit = source_images(place.suite.open(), unit.sources, unit.protocol, device).fit
     rng = np.random.default_rng(stream(unit.seed, "calibration"))
     count = min(unit.supernet.calibration_images, len(fit))
     rows = rng.permutation(len(fit))[:count]

@@ -1,5 +1,6 @@
 """A search as a study: supernets first, then the trainings of what they found."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -127,9 +128,11 @@ class SearchConfig(StudyConfig):
         from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.search.search_checks import check_supernet
         from nasneurn.stems import check_stem
-        from nasneurn.studies.checks import check_images
+        from nasneurn.studies.checks import check_images, few_steps
 
         check_images(self, suite)
+        if told := few_steps(self, suite):
+            print(f"nasneurn: {told}", file=sys.stderr)
         candidates = (one for stem in self.stems for one in candidates_of(stem))
         for candidate in dict.fromkeys(candidates):
             check_stem(candidate, (3, self.image_size, self.image_size))

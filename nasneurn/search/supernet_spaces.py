@@ -29,7 +29,7 @@ def space_to_train(unit: Supernet, place: Place) -> ModelSpace:
     """The space behind its stems, each with what standardizes its answers."""
     device = choose_device(place.device)
     stems = {
-        str(stem): standardized_stem(stem, place.suite, unit.sources, unit.protocol, device)
+        str(stem): standardized_stem(stem, place.suite.open(), unit.sources, unit.protocol, device)
         for stem in candidates_of(unit.stem)
     }
     return unit.space.build(_as_stem(unit, stems))

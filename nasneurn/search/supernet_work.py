@@ -101,7 +101,7 @@ class SupernetWork:
         space = space_to_train(unit, place).to(memory_format=torch.channels_last)
         count = budget.steps * budget.accumulate
         device = torch.device(place.device)
-        fit = source_images(place.suite, unit.sources, unit.protocol, device).fit
+        fit = source_images(place.suite.open(), unit.sources, unit.protocol, device).fit
         title, size = f"{place.title}: supernet", budget.batch_size
         with meter(title, count, shown=place.shown, per_step=size, noted=place.noted) as progress:
             train_supernet(

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -156,11 +155,19 @@ class BenchConfig(StudyConfig):
         from nasneurn.algorithms.conformance import check_algorithm
         from nasneurn.networks.placement import describe_placed
         from nasneurn.stems import check_stem
-        from nasneurn.studies.checks import check_algorithms_of, check_architecture, check_images
+        from nasneurn.studies.checks import (
+            check_algorithms_of,
+            check_architecture,
+            check_images,
+            few_steps,
+        )
         from nasneurn.studies.starting_weights import check_start, stems_told
 
+        told: dict[str, None] = {}
         for grid in self.grids:
-            check_images(self.model_copy(update=grid.axes), suite)
+            part = self.model_copy(update=grid.axes)
+            check_images(part, suite)
+            told[few_steps(part, suite)] = None
         for stem in self.all_of("stems"):
             check_stem(stem, (3, self.image_size, self.image_size))
         for algorithm in self.all_of("algorithms"):
@@ -173,28 +180,18 @@ class BenchConfig(StudyConfig):
         with meter("checking networks", len(networks), shown=len(networks) > MANY) as progress:
             for architecture in networks:
                 check_architecture(architecture, suite, self.adaptation)
-                ways = dict.fromkeys(one.algorithm for one in needed[architecture])
+                own, classes = needed[architecture], len(suite.classes)
+                ways = dict.fromkeys(one.algorithm for one in own)
                 check_algorithms_of(architecture, ways, suite, self.adaptation)
+                for stem, place in dict.fromkeys((one.stem, one.placement) for one in own):
+                    size, adaptation = suite.size, self.adaptation
+                    describe_placed(place, stem, architecture, classes, size, adaptation)
+                for training in {(one.weights, one.weights_file): one for one in own}.values():
+                    check_start(training, classes)
                 progress.advance()
-        for grid in self.grids:
-            for architecture in filter(needed.__contains__, grid.architectures):
-                for stem in grid.stems:
-                    for placement in places(stem, grid.placements):
-                        describe_placed(
-                            placement,
-                            stem,
-                            architecture,
-                            len(suite.classes),
-                            suite.size,
-                            self.adaptation,
-                        )
-                for start in self.starts(architecture, grid.weights):
-                    first = (grid.stems[0], grid.algorithms[0], grid.sources[0], grid.seeds[0])
-                    training = training_of(self, architecture, *first, **start)
-                    check_start(training, len(suite.classes))
-            for file in [one.file for one in grid.weights if one.file]:
-                if told := stems_told(Path(file), grid.stems):
-                    print(f"nasneurn: {told}", file=sys.stderr)
+        told |= dict.fromkeys(stems_told([one for own in needed.values() for one in own]))
+        for line in filter(None, told):
+            print(f"nasneurn: {line}", file=sys.stderr)
 
 
 def places(stem: Choice, placements: Sequence[Placement]) -> tuple[Placement, ...]:

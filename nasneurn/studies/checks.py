@@ -1,6 +1,5 @@
 """What is told before the first training: that it cannot run as planned."""
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -66,9 +65,6 @@ def check_images(config: "StudyConfig", suite: Suite) -> None:
     for target in selecting_targets(config.targets, config.protocol):
         check_oracle_target(suite, target)
         rows_of(suite, target, config.protocol)
-    told = few_steps(config, suite)
-    if told:
-        print(f"nasneurn: {told}", file=sys.stderr)
 
 
 def few_steps(config: "StudyConfig", suite: Suite) -> str:

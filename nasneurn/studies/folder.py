@@ -1,7 +1,9 @@
 """The folder of a study: its configuration, its store, and the tables made from that."""
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ from nasneurn.studies.training_unit import Training
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Seconds for which a process waits until another one has written.
+PATIENCE = 120.0
 #: The tables of a study by the name that units give them, with the columns that come first.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "accuracy": ACCURACY,
@@ -60,6 +64,7 @@ class Study:
         self.folder = Path(folder)
         self.store = Store(self.folder / "store")
         self.locks = Locks(self.folder / "state" / "locks")
+        self._writing = Locks(self.folder / "state" / "writing")
 
     def __repr__(self) -> str:
         if not self.config_path.is_file():
@@ -79,6 +84,21 @@ class Study:
     def state(self) -> Path:
         """What unfinished units keep."""
         return self.folder / "state"
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """While it lasts no other process writes ``what``; whoever comes second waits.
+
+        A process that writes for longer than :data:`PATIENCE` seconds is waited for no longer.
+        """
+        begun = time.monotonic()
+        while not (taken := self._writing.take(what)) and time.monotonic() - begun < PATIENCE:
+            time.sleep(0.05)
+        try:
+            yield
+        finally:
+            if taken:
+                self._writing.release(what)
 
     def note_of(self, identity: str) -> Path:
         """Where a unit in work says how far it is."""

@@ -1,4 +1,7 @@
-"""The images of a study on a device: those of its sources, and those that it tests on."""
+"""The images of a study on a device: those of its sources, and those that it tests on.
+
+They are kept for a suite as it is; one whose files were replaced is another.
+"""
 
 from functools import lru_cache
 
@@ -8,7 +11,7 @@ import torch
 from torch import nn
 
 from nasneurn.choices import Choice
-from nasneurn.domains import Part, Split, Suite, SuiteHandle, joined, source_rows
+from nasneurn.domains import Part, Split, Suite, joined, source_rows
 from nasneurn.errors import InputError
 from nasneurn.stems import STEMS
 from nasneurn.training.images import Images, SourceImages, open_images
@@ -44,10 +47,9 @@ def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
 
 @lru_cache(maxsize=2)
 def source_images(
-    handle: SuiteHandle, sources: tuple[str, ...], protocol: Protocol, device: torch.device
+    suite: Suite, sources: tuple[str, ...], protocol: Protocol, device: torch.device
 ) -> SourceImages:
     """The sources' training images on the device, divided to fit and to select on."""
-    suite = handle.open()
     if len(sources) == 1:
         split = suite.images(sources[0], "train")
         fit, held_out = rows_of(suite, sources[0], protocol)
@@ -62,32 +64,29 @@ def source_images(
 
 
 @lru_cache(maxsize=16)
-def oracle_images(
-    handle: SuiteHandle, target: str, protocol: Protocol, device: torch.device
-) -> Images:
+def oracle_images(suite: Suite, target: str, protocol: Protocol, device: torch.device) -> Images:
     """The images held out of a target's training part, by the rule that holds for sources."""
-    suite = handle.open()
     _, held_out = rows_of(suite, target, protocol)
     split = suite.images(target, "train")
     return open_images(split, held_out, device, memory=TEST_MEMORY)
 
 
 @lru_cache(maxsize=16)
-def test_images(handle: SuiteHandle, target: str, part: Part, device: torch.device) -> Images:
+def test_images(suite: Suite, target: str, part: Part, device: torch.device) -> Images:
     """The images of a target on the device; those of a large one are streamed each time."""
-    return open_images(handle.open().images(target, part), None, device, memory=TEST_MEMORY)
+    return open_images(suite.images(target, part), None, device, memory=TEST_MEMORY)
 
 
 def standardized_stem(
     stem: Choice,
-    handle: SuiteHandle,
+    suite: Suite,
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
 ) -> nn.Module:
     """A stem with what standardizes its answers, as the protocol says."""
     scaled = protocol.scaling != "none"
-    numbers = stem_statistics(stem, handle, sources, protocol, device) if scaled else None
+    numbers = stem_statistics(stem, suite, sources, protocol, device) if scaled else None
     return standardized(stem, numbers)
 
 
@@ -99,7 +98,7 @@ def standardized(stem: Choice, numbers: Statistics | None) -> nn.Module:
 
 def stem_statistics(
     stem: Choice,
-    handle: SuiteHandle,
+    suite: Suite,
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
@@ -117,17 +116,17 @@ def stem_statistics(
         return known
     if not own and protocol.scaling in FIXED:
         return FIXED[protocol.scaling]
-    return _measured_statistics(stem, handle, sources, protocol, device)
+    return _measured_statistics(stem, suite, sources, protocol, device)
 
 
 @lru_cache(maxsize=64)
 def _measured_statistics(
     stem: Choice,
-    handle: SuiteHandle,
+    suite: Suite,
     sources: tuple[str, ...],
     protocol: Protocol,
     device: torch.device,
 ) -> Statistics:
-    fit = source_images(handle, sources, protocol, device).fit
+    fit = source_images(suite, sources, protocol, device).fit
     made = STEMS.create(stem).to(device)
     return output_statistics(made, (images for images, _ in fit.batches(BATCH_SIZE)))

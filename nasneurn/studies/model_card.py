@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Under which key a file of weights says which version wrote it.
 VERSION = "nasneurn"
+#: What stands before the names of weights that are not the body's own, in a file.
+PREFIX = "placement."
 #: The suites whose images are known.
 KNOWN_SUITES = ("builtin", "digits", "digits-resized")
 #: What is to be known of the licence of their images, by domain; those of no row are drawn.

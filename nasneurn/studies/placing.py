@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nasneurn.choices import Choice
-from nasneurn.domains import SuiteHandle
+from nasneurn.domains import Suite
 from nasneurn.networks.placement import FreeMix, Mix, first_convolution, placed
 from nasneurn.networks.places import BY_CONVOLUTION, FRONT, OWN_SCALE, Placement
 from nasneurn.seeds import stream
@@ -18,8 +18,6 @@ from nasneurn.training.scaling import Statistics
 
 #: The stem that does nothing.
 NONE = Choice(name="none")
-#: What stands before the names of weights that are not the body's own, in a file.
-PREFIX = "placement."
 
 #: Where the network sees the stem's answers alone, standardized.
 SEEN_ALONE: tuple[Placement, ...] = (FRONT, "own_scale")
@@ -45,7 +43,7 @@ class Inputs:
     plain_statistics: Statistics
 
 
-def inputs_of(training: Training, suite: SuiteHandle, device: torch.device) -> Inputs:
+def inputs_of(training: Training, suite: Suite, device: torch.device) -> Inputs:
     """The stem of a training, and what stands beside it where its placement needs that.
 
     The numbers are measured on the sources, or go with the weights that the network starts from.

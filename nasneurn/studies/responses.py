@@ -47,7 +47,7 @@ def response_table(
         choice = STEMS.choose(variant.stem)
         for domain, part in domains.items():
             if (variant.stem, domain) not in known:
-                images = test_images(suite.handle, domain, part, device)
+                images = test_images(suite, domain, part, device)
                 batches = (batch for batch, _ in images.batches(BATCH_SIZE))
                 known[variant.stem, domain] = _measured(choice, batches)
             about = {"group": variant.group, "variant": variant.label, "stem": str(choice)}

@@ -227,7 +227,8 @@ class StudyRun:
                 self._work(todo)
         finally:
             # Another process may have extended the study meanwhile: what the folder says counts.
-            self.study.gather(self._on_disk(), self.study.store.outcomes())
+            with self.study.alone("tables"):  # so that whoever is last has seen all
+                self.study.gather(self._on_disk(), self.study.store.outcomes())
         return self.study
 
     def _tell_unsaved(self, outcomes: Outcomes) -> None:
@@ -245,14 +246,15 @@ class StudyRun:
         """Write the configuration; what another process has added to it meanwhile stays."""
         path = self.study.config_path
         about = {**environment(), **self._code}
-        if not path.exists():
-            self.config.write(path, about)
-            return
-        now = self._on_disk()
-        refuse_another(self.study.folder, now, self.config.on_axes_of(now), self.suite)
-        whole = self.config.added_to(now)
-        if whole != now or changed_code(kept_digests(path), self._code):
-            whole.write(path, about)
+        with self.study.alone("config"):
+            if not path.exists():
+                self.config.write(path, about)
+                return
+            now = self._on_disk()
+            refuse_another(self.study.folder, now, self.config.on_axes_of(now), self.suite)
+            whole = self.config.added_to(now)
+            if whole != now or changed_code(kept_digests(path), self._code):
+                whole.write(path, about)
 
     def _on_disk(self) -> StudyConfig:
         return type(self.config).read(self.study.config_path)

@@ -1,11 +1,12 @@
 """What a training starts from: weights put into its network, and the scaling that goes with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from nasneurn.choices import Choice
@@ -13,8 +14,9 @@ from nasneurn.networks.adaptation import adaptation_of
 from nasneurn.networks.architectures import Adapting, Architecture
 from nasneurn.networks.build import create_network, published
 from nasneurn.networks.pretrained import normalization, pretrained_weights
-from nasneurn.networks.weight_files import Weights, classes_in, fitted, read_weights, stem_in
+from nasneurn.networks.weight_files import Weights, classes_in, fitted, read_weights, said_in
 from nasneurn.networks.weights import INHERITED, SCRATCH, pretrained_tag
+from nasneurn.studies.model_card import PREFIX
 from nasneurn.studies.recalibration import check_recalibration
 from nasneurn.training.fine_tuning import Body, check_fine_tuning, head_names
 from nasneurn.training.scaling import Statistics
@@ -43,18 +45,29 @@ def check_start(training: "Training", classes: int) -> None:
         statistics_of(training)
 
 
-def stems_told(file: Path, stems: Sequence[Choice]) -> str:
-    """What to say where weights start trainings behind another stem than their own; else nothing.
+def stems_told(trainings: Iterable["Training"]) -> list[str]:
+    """What to say of files whose weights start trainings behind another stem than their own."""
+    stems: dict[str, dict[Choice, None]] = {}
+    for training in trainings:
+        if training.weights_file:
+            stems.setdefault(training.weights_file, {})[training.applied_stem] = None
+    told = []
+    for file, behind in stems.items():
+        own = stem_in(Path(file))
+        others = ", ".join(str(stem) for stem in behind if stem != own)
+        if own is not None and others:
+            told.append(f"{file}: trained behind {own}; here it starts trainings behind {others}")
+    return told
 
-    Args:
-        file: that has the weights.
-        stems: of the trainings.
-    """
-    own = stem_in(file)
-    others = ", ".join(str(stem) for stem in stems if stem != own)
-    if own is None or not others:
-        return ""
-    return f"{file}: trained behind {own}; here it starts trainings behind {others}"
+
+def stem_in(path: Path) -> Choice | None:
+    """The stem that a file's weights were trained behind, where it says so."""
+    from nasneurn.studies.training_unit import Training
+
+    try:
+        return Training.model_validate(said_in(path, "training")).applied_stem
+    except ValidationError:
+        return None
 
 
 def body_of(training: "Training", network: nn.Module, classes: int) -> Body:
@@ -112,6 +125,8 @@ def _weights(
     if training.weights_file:
         path = Path(training.weights_file)
         given, told = read_weights(path, training.weights), f"{path}: not"
+        if said_in(path, "training") is not None:  # what stood in front is this training's own
+            given = {name: one for name, one in given.items() if not name.startswith(PREFIX)}
     elif tag is not None:
         adaptation = adaptation_of(architecture, classes, training.image_size, training.adaptation)
         given = pretrained_weights(architecture, tag, adaptation.options)

@@ -21,9 +21,9 @@ from nasneurn.networks.placement import describe_placed
 from nasneurn.progress import meter
 from nasneurn.seeds import stream
 from nasneurn.studies.inputs import oracle_images, source_images, test_images
-from nasneurn.studies.model_card import about_model, write_card
+from nasneurn.studies.model_card import PREFIX, about_model, write_card
 from nasneurn.studies.parts import tested_part
-from nasneurn.studies.placing import PREFIX, assembled, inputs_of, mix_weight
+from nasneurn.studies.placing import assembled, inputs_of, mix_weight
 from nasneurn.studies.recalibration import recalibrate_training
 from nasneurn.studies.saved import predictions_path, save_predictions, save_weights, weights_path
 from nasneurn.studies.starting_weights import body_of, start
@@ -150,11 +150,11 @@ class _Work:
     @cached_property
     def _images(self) -> Any:
         training = self._training
-        return source_images(self._place.suite, training.sources, training.protocol, self._device)
+        return source_images(self._suite, training.sources, training.protocol, self._device)
 
     def _network(self) -> tuple[nn.Module, str]:
         training = self._training
-        inputs = inputs_of(training, self._place.suite, self._device)
+        inputs = inputs_of(training, self._suite, self._device)
         self._inputs = inputs
         # After every stem the same weights, so that differences between stems are paired.
         torch.manual_seed(stream(training.seed, "weights"))
@@ -249,7 +249,7 @@ class _Work:
             last = protocol.selection == "last"
             return HeldOutSelection(held_out, every, protocol.patience, last=last)
         chosen = {
-            target: oracle_images(self._place.suite, target, protocol, self._device)
+            target: oracle_images(self._suite, target, protocol, self._device)
             for target in self._training.targets
         }
         return OracleSelection(held_out, every, chosen)
@@ -273,7 +273,7 @@ class _Work:
         training, answered = self._training, {}
         for target in targets:
             part = tested_part(self._suite, target, training.sources, training.protocol)
-            images = test_images(self._place.suite, target, part, self._device)
+            images = test_images(self._suite, target, part, self._device)
             answered[target] = answers(network, images)
             self._mix_weights[target] = mix_weight(network)
         return answered
