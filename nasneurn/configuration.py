@@ -24,6 +24,8 @@ def first_fault(error: ValidationError) -> str:
     if first["type"] in ("missing", "extra_forbidden"):
         return f"{where}: {first['msg'].lower()}"
     reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error" and isinstance(first["input"], dict):
+        return f"{where}: {reason}"  # of several fields, which it names
     return f"{where} is {_told(first['input'])}: {reason[:1].lower()}{reason[1:]}"
 
 

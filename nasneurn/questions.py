@@ -1,6 +1,7 @@
 """What a program asks of a study, most of one that is done: tables, which are written to files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def predict(
             few pairs, sources or domains, or the format is unknown.
     """
     _check_format(figure_format)
+    from nasneurn.analysis.chance import chance_note
     from nasneurn.choices import split_choices
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
@@ -117,16 +119,19 @@ def predict(
     from nasneurn.training.devices import choose_device
 
     folder = results_folder(out)
-    measured = _opened(studies)
+    measured, asked = _opened(studies), split_choices(words(stems))
     pairs = known_pairs(
         measured,
-        stems=split_choices(words(stems)),
+        stems=asked,
         control=control,
         images=images,
         data_dir=data_dir,
         device=choose_device(device),
     )
     found = predict_pairs(pairs, control)
+    guessing = [(study.folder, chance_note(study.accuracy)) for study, _ in measured]
+    notes = [f"{folder}: {note}" for folder, note in guessing if note]
+    found = replace(found, notes=(*found.notes, *notes))
     model = ModelFile(
         version=VERSION,
         nasneurn=environment()["nasneurn"],

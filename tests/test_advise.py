@@ -14,6 +14,7 @@ from PIL import Image
 from shows_itself import check_shown, other_axes
 from tiny_bench import tiny_config
 
+from nasneurn.api import read_config
 from nasneurn.domains import Split, Suite, load_suite
 from nasneurn.domains.graded_shifts import shift_images
 from nasneurn.errors import InputError
@@ -112,6 +113,17 @@ def test_features_do_not_change_with_the_scale_of_a_stem(
     plain = [seen(one.images) for one in images]
     found = features(*plain, *(view(one, Scaled(), CPU) for one in images))
     assert found == pytest.approx(of(digits[0], target), rel=1e-4, abs=1e-6)
+
+
+def test_images_of_which_half_are_alike_are_refused(
+    digits: tuple[np.ndarray, np.ndarray],
+) -> None:
+    order = np.random.default_rng(0).permutation(20)
+    images = digits[0][:20].copy()
+    images[order[:10]] = images[order[0]]  # the first of the halves that are compared
+    alike, plain = seen(images), seen(digits[0])
+    with pytest.raises(InputError, match="half of the images that are compared are all alike"):
+        features(alike, plain, alike, plain)
 
 
 def test_blank_images_are_refused() -> None:
@@ -312,6 +324,12 @@ def known(**changes: Any) -> ModelFile:
     )  # fmt: skip
 
 
+def edited(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A model's file with other numbers in its linear model."""
+    (stem,) = content["stems"]
+    return {**content, "stems": [{**stem, "model": {**stem["model"], **changes}}]}
+
+
 def advice_at(values: dict[str, float], **changes: Any) -> Any:
     from nasneurn.prediction.advice import _advice
 
@@ -404,6 +422,45 @@ def test_stems_that_are_not_there(study: Path) -> None:
         predict(study / "nothing")
 
 
+def rows_of(gains: dict[tuple[str, int], float], target: str = "street") -> pd.DataFrame:
+    """Rows from print, of some networks and seeds that gain so many points."""
+    about = {"suite": "builtin", "algorithm": "erm", "source": "print", "target": target}
+    return pd.DataFrame(
+        {**about, "architecture": name, "seed": seed, "stem": stem, "accuracy": 0.4 + gain / 100}
+        for (name, seed), points in gains.items()
+        for stem, gain in (("none", 0.0), ("neurn", points))
+    )
+
+
+def test_pairs_that_several_studies_measured_are_pooled(study: Path) -> None:
+    """Over networks, each of which has one vote; in whatever order the studies are named."""
+    config = read_config(study / "config.yaml")
+    tables = [
+        rows_of({("first", 0): 30.0}),
+        rows_of({("second", 0): 10.0, ("second", 1): 20.0, ("second", 2): 30.0}),
+        rows_of({("first", 0): 30.0}),  # the same once more
+    ]
+    studies = [(WithRows(study, rows), config) for rows in tables]
+    for some in (studies, studies[::-1]):
+        (row,) = known_pairs(some, images=40).to_dict(orient="records")
+        assert row["gain"] == pytest.approx(25.0)
+        assert row["seeds"] == 3
+        # Of the seeds alone: 10 points above and below, where both networks have seed 0.
+        assert row["deviation"] == pytest.approx(np.std([-5.0, 0.0, 10.0], ddof=1))
+
+
+class WithRows(Study):
+    """A study with other rows."""
+
+    def __init__(self, folder: Path, rows: pd.DataFrame) -> None:
+        super().__init__(folder)
+        self._rows = rows
+
+    @property
+    def accuracy(self) -> pd.DataFrame:
+        return self._rows
+
+
 def test_other_images_than_those_of_the_study_are_refused(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,10 +500,17 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="knows nothing of the stem 'sobel'; it knows neurn"):
         advise("print", "street", stem="sobel", model=path)
     content = json.loads(path.read_text())
+    (stem,) = content["stems"]
+    short = [{**stem["pairs"][0], "features": [1.0]}]
     for changed, told in (
         ({**content, "version": 0}, "a model of version 0"),
         ({**content, "stems": 3}, "not a readable model"),
         ([], "not a readable model"),
+        (edited(content, coefficients=[1.0]), "a number for each feature"),
+        (edited(content, scale=[0.0] * 4), "scale is .* must be above 0"),
+        (edited(content, features=["foo", *FEATURES][:4]), "no feature is called 'foo'"),
+        ({**content, "stems": [{**stem, "pairs": []}]}, "there must be pairs, with 4 features"),
+        ({**content, "stems": [{**stem, "pairs": short}]}, "there must be pairs, with 4 features"),
     ):
         path.write_text(json.dumps(changed))
         with pytest.raises(InputError, match=told):

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import model_validator
 
 from nasneurn.configuration import Settings
 
@@ -34,6 +35,15 @@ class GainModel(Settings):
     coefficients: tuple[float, ...]
     intercept: float
     penalty: float
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        each = (self.mean, self.scale, self.coefficients)
+        if not self.features or any(len(one) != len(self.features) for one in each):
+            raise ValueError("mean, scale and coefficients need a number for each feature")
+        if not all(one > 0 for one in self.scale):
+            raise ValueError(f"scale is {list(self.scale)}; its numbers must be above 0")
+        return self
 
     def standardized(self, values: npt.ArrayLike) -> Values:
         """Features (N, F) in deviations from their means, as they are."""

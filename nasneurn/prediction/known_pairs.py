@@ -109,6 +109,12 @@ class _Measured:
                 )
         return suite
 
+    def digests(self, source: str, target: str) -> str:
+        """The digests of the images of a pair, as one word."""
+        learned = sources(source)
+        known = self.config.content_of(learned, {target: self.part(source, target)})
+        return " ".join(known.values())
+
     def part(self, source: str, target: str) -> Part:
         """The part of a target that a training on ``source`` was measured on."""
         return self.config.part_of(target, sources(source))
@@ -154,43 +160,69 @@ def known_pairs(
     chosen = list(stems) or [stem for stem in there if stem != control]
     if not [stem for stem in chosen if stem != control]:
         raise InputError(f"the studies have no stem beside {control}; nothing can gain by it")
-    tables = [
-        _pairs_of(one, chosen, control, images, device or torch.device("cpu"))
-        for one in measured
+    cases = [
+        _cases_of(one, [control, *chosen], control).assign(study=number)
+        for number, one in enumerate(measured)
         if {control, *chosen} & set(one.rows["stem"]) > {control}
     ]
-    pairs = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    if pairs.empty:
+    whole = pd.concat(cases, ignore_index=True) if cases else pd.DataFrame()
+    if whole.empty:
         raise InputError(
             f"no case of the studies has both {control} and {' or '.join(chosen)}; train them on "
             "the same sources and seeds"
         )
-    twice = ["suite", *(name for name in KEYS if name in pairs), "stem", "source", "target"]
-    return pairs.drop_duplicates(twice, ignore_index=True)
-
-
-def _pairs_of(
-    one: _Measured, stems: Sequence[str], control: str, images: int, device: torch.device
-) -> pd.DataFrame:
-    gains = differences(one.rows[one.rows["stem"].isin([control, *stems])], "stem", control)
-    keys = ["suite", *(name for name in KEYS if name in gains), "stem", "source", "target"]
-    gains["gain"] = 100 * gains["difference"]
-    by_seed = gains.groupby([*keys, "seed"], sort=False, dropna=False)["gain"].mean()
-    over_seeds = by_seed.groupby(level=keys, sort=False, dropna=False)
-    pairs = pd.DataFrame(
-        {"gain": over_seeds.mean(), "deviation": over_seeds.std(), "seeds": over_seeds.count()}
-    ).reset_index()
+    pairs = _over_cases(whole)
     shifts = [parse_shifted(target) for target in pairs["target"]]
     pairs["base"] = [base for base, _, _ in shifts]
     pairs["shift"] = [shift or "none" for _, shift, _ in shifts]
-    views = Views(one.suite, images, device)
+    return _with_features(pairs, measured, control, images, device or torch.device("cpu"))
+
+
+def _cases_of(one: _Measured, stems: Sequence[str], control: str) -> pd.DataFrame:
+    """What a study gained, a row for each case, with the digests of the images it is of."""
+    cases = differences(one.rows[one.rows["stem"].isin(stems)], "stem", control)
+    pairs = zip(cases["source"], cases["target"], strict=True)
+    return cases.assign(
+        gain=100 * cases["difference"],
+        suite=[name.removesuffix(ENDING) for name in cases["suite"]],
+        images=[one.digests(source, target) for source, target in pairs],
+    )
+
+
+def _over_cases(cases: pd.DataFrame) -> pd.DataFrame:
+    """A row for each pair, stem and setting: each architecture has one vote, whatever its seeds.
+
+    A case that two studies have counts once.
+    """
+    keys = ["suite", "images", *(name for name in KEYS if name in cases)]
+    keys += ["stem", "source", "target"]
+    cases = cases.drop_duplicates([*keys, "architecture", "seed"])
+    grouped = cases.groupby([*keys, "architecture"], sort=False, dropna=False)
+    means = grouped["gain"].mean().groupby(level=keys, sort=False, dropna=False).mean()
+    # Between seeds, without what is between the architectures that have them.
+    apart = cases.assign(apart=cases["gain"] - grouped["gain"].transform("mean"))
+    by_seed = apart.groupby([*keys, "seed"], sort=False, dropna=False)["apart"].mean()
+    seeds = by_seed.groupby(level=keys, sort=False, dropna=False)
+    first = cases.groupby(keys, sort=False, dropna=False)["study"].first()
+    table = {"gain": means, "deviation": seeds.std(), "seeds": seeds.count(), "study": first}
+    return pd.DataFrame(table).reset_index()
+
+
+def _with_features(
+    pairs: pd.DataFrame,
+    measured: Sequence[_Measured],
+    control: str,
+    images: int,
+    device: torch.device,
+) -> pd.DataFrame:
+    views = [Views(one.suite, images, device) for one in measured]
     records = []
-    with meter(f"images of {one.suite.name}", len(pairs)) as progress:
-        for source, target, stem in zip(
-            pairs["source"], pairs["target"], pairs["stem"], strict=True
+    with meter("images of pairs", len(pairs)) as progress:
+        for study, source, target, stem in zip(
+            pairs["study"], pairs["source"], pairs["target"], pairs["stem"], strict=True
         ):
-            part = one.part(source, target)
-            records.append(views.features(sources(source), target, part, stem, control))
+            part = measured[study].part(source, target)
+            records.append(views[study].features(sources(source), target, part, stem, control))
             progress.advance()
-    pairs["suite"] = [name.removesuffix(ENDING) for name in pairs["suite"]]
-    return pairs.join(pd.DataFrame(records, columns=list(FEATURES), index=pairs.index))
+    found = pd.DataFrame(records, columns=list(FEATURES), index=pairs.index)
+    return pairs.drop(columns=["study", "images"]).join(found)

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from nasneurn.analysis.gain_model import GainModel
 from nasneurn.configuration import Settings, first_fault
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.plain_values import Count, ImageSize, Size
+from nasneurn.prediction.pair_features import FEATURES
 
 Values = npt.NDArray[np.float64]
 
@@ -63,6 +65,15 @@ class StemModel(Settings):
     reach: float
     farthest: float
     pairs: tuple[KnownPair, ...]
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> Self:
+        names = self.model.features
+        if unknown := [name for name in names if name not in FEATURES]:
+            raise ValueError(f"no feature is called {unknown[0]!r}")
+        if not self.pairs or any(len(pair.features) != len(names) for pair in self.pairs):
+            raise ValueError(f"there must be pairs, with {len(names)} features each")
+        return self
 
     def distances(self, values: npt.ArrayLike) -> Values:
         """How far features (F,) are from those of each known pair: RMS of standardized ones."""

@@ -44,6 +44,7 @@ class View:
     """A domain through a stem: what features need of it.
 
     Attributes:
+        name: the domain's.
         rows: the images as rows, (N, D).
         moments: the mean of each statistic over the images; the slope is that of the mean power.
         spectrum: the logarithm of the mean power at each frequency, of a total of 1.
@@ -51,6 +52,7 @@ class View:
         spectrum_within: the distance of the spectra of the halves.
     """
 
+    name: str
     rows: Values
     moments: dict[str, float]
     spectrum: Values
@@ -78,6 +80,7 @@ def view(images: Unlabelled, stem: nn.Module, device: torch.device) -> View:
     halves = np.array_split(order, 2)
     spectra = [_spectrum(power[half]) for half in halves]
     return View(
+        images.name,
         rows,
         {**moments, "skewness": _skewness(answers), "slope": _slope(frequencies, power)},
         _spectrum(power),
@@ -115,7 +118,16 @@ def features(source: View, target: View, stem_source: View, stem_target: View) -
     Args:
         source, target: the domains as they are.
         stem_source, stem_target: the same through the stem.
+
+    Raises:
+        InputError: halves of the source's images have no distance that others could be told from.
     """
+    for one in (source, stem_source):
+        if not (0 < one.within < np.inf and 0 < one.spectrum_within < np.inf):
+            raise InputError(
+                f"{one.name}: half of the images that are compared are all alike, so nothing can "
+                "be said of it; give more images, or others"
+            )
     before = relative_frechet(source.rows, target.rows) + source.within
     after = relative_frechet(stem_source.rows, stem_target.rows) + stem_source.within
     spectrum_before = _apart(source.spectrum, target.spectrum) + source.spectrum_within
