@@ -69,7 +69,7 @@ class Stemmed(ModelSpace):
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """The one name of a network among several, by the space's own rule where it has one."""
-        named = canonical_form(self.space)(_without_stem(architecture))
+        named = canonical_form(self.space)(without_stem(architecture))
         return {label: named.get(label, value) for label, value in architecture.items()}
 
     def extra_oneshot_hooks(self, strategy: object) -> list[Callable[..., Any]]:
@@ -84,8 +84,9 @@ class Stemmed(ModelSpace):
         return cast(Tensor, self.space(self.stem(x)))
 
     def _cost(self, architecture: Architecture) -> Any:
-        return self.space.cost(_without_stem(architecture))
+        return self.space.cost(without_stem(architecture))
 
 
-def _without_stem(architecture: Mapping[str, Any]) -> Architecture:
+def without_stem(architecture: Mapping[str, Any]) -> Architecture:
+    """An architecture without its choice of a stem, where it has one."""
     return {label: value for label, value in architecture.items() if label != STEM_LABEL}

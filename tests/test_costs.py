@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from search_spaces.conformance import formula_is_right
 from search_spaces.coordinate_search import least
 from search_spaces.costs import Costs, CostTable, FormulaCosts, costs_of, limit, network_cost
 from search_spaces.errors import SpaceError
@@ -95,6 +96,17 @@ def test_a_space_that_has_no_meaning_on_meta_is_counted_all_the_same() -> None:
     costs = costs_of(Asking, SHAPE)
     for architecture in all_of(made):
         assert costs(architecture) == network_cost(made.freeze(architecture), SHAPE)
+
+
+def test_a_space_without_a_formula_need_not_be_built_on_meta() -> None:
+    class Rates(own_spaces.Layered):
+        cost = property()  # hasattr says that there is none
+
+        def __init__(self) -> None:
+            self.rates = [x.item() for x in torch.linspace(0, 0.1, 3)]
+            super().__init__()
+
+    formula_is_right(Rates, torch.zeros(2, *SHAPE))
 
 
 layers = st.integers(2, 4).flatmap(

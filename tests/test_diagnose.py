@@ -251,6 +251,23 @@ def test_planted_images_are_found_rescued_and_lost(tmp_path: Path) -> None:
     assert cells.set_index("answer")["images"].to_dict() == {"a": 6, "b": 2, "c": 0}
 
 
+def test_every_placement_is_beside_the_trainings_without_a_stem(tmp_path: Path) -> None:
+    none, neurn, mixed = [[0, 0, 1, 1]], [[1, 0, 1, 0]], [[1, 1, 1, 1]]
+    front = planted(tmp_path, {"none": none, "neurn": neurn})
+    mix = planted(tmp_path / "elsewhere", {"neurn": mixed}).assign(training="mixed")
+    source = predictions_path(tmp_path / "elsewhere", "neurn0")
+    source.rename(predictions_path(tmp_path, "mixed"))
+    rows = pd.concat([front.assign(placement="front"), mix.assign(placement="mix")])
+    chosen = choose(rows.reset_index(drop=True))
+    found = read_answers(Study(tmp_path), chosen, ("a", "b", "c"))
+    counts = found.tables["rescued"].set_index("placement")[["rescued", "lost"]]
+    assert counts.to_dict(orient="index") == {
+        "front": {"rescued": 1, "lost": 1}, "mix": {"rescued": 2, "lost": 0},
+    }  # fmt: skip
+    predictions_path(tmp_path, "none0").unlink()
+    assert read_answers(Study(tmp_path), chosen, ("a", "b", "c")).lacking == 1
+
+
 @pytest.mark.parametrize(
     ("logits", "told"),
     [

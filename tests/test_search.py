@@ -30,8 +30,9 @@ from nasneurn.networks.build import create_network
 from nasneurn.networks.names import resolve_architectures
 from nasneurn.report.remake import remake
 from nasneurn.search import supernet_work
-from nasneurn.search.candidates import supernet_path
+from nasneurn.search.candidates import calibration_batches, supernet_path
 from nasneurn.search.scores import Scores
+from nasneurn.search.search_checks import check_supernet
 from nasneurn.search.search_config import SearchConfig
 from nasneurn.search.stem_choices import STEM_CANDIDATES, parse_search_stems, short_forms
 from nasneurn.search.supernet_budgets import space_budget
@@ -291,6 +292,8 @@ def test_a_torn_line_of_scores_is_forgotten(tmp_path: Path) -> None:
         ({"space": "own_spaces:NotASpace"}, "is no class of nni"),
         ({"stems": ["neurm"]}, "did you mean 'neurn'"),
         ({"objective": "speed"}, "objective is 'speed'"),
+        ({"space": "spos:num_classes=20"}, "num_classes of space 'spos' is 20, must be 10"),
+        ({"space": "spos:image_size=128"}, "image_size of space 'spos' is 128, must be 32"),
         ({"weights": ["borrowed"]}, "weights"),
     ],
 )
@@ -314,6 +317,15 @@ def test_options_that_cannot_be_used_are_told(options: dict[str, Any], told: str
         ({"space": "own_spaces:Failing"}, "own_spaces|does not pass|cannot be"),
         ({"changes": {"supernet.sampling": "sandwich"}}, "accumulate is 1"),
         ({"changes": {"batch_size": 5000}}, "batch_size 5000 is larger"),
+        ({"changes": {"supernet.batch_size": 5000}}, "supernet.batch_size 5000 is larger"),
+        (
+            {
+                "space": JOINT["space"],
+                "weights": ["inherited", "scratch"],
+                "algorithms": ["erm", "mixstyle"],
+            },
+            "space 'autoformer': algorithm 'mixstyle': the .* has no stage",
+        ),
     ],
 )
 def test_what_cannot_run_is_told_before_the_first_supernet(
@@ -346,9 +358,23 @@ def test_what_would_change_no_row_is_refused(
         planned()
     assert "\n" not in str(error.value)
     whole = planned(weights="inherited,scratch")
-    assert planned(quality=2).kind == "search-quality"
+    if "algorithms" not in options:  # what is sampled is trained, and plainly
+        assert planned(quality=2).kind == "search-quality"
     whole.write(tmp_path / "config.yaml", {})
     assert planned(extend=True) == whole  # whose winners start from scratch, too
+
+
+@pytest.mark.slow
+def test_a_space_of_other_classes_is_told_before_its_supernet_is_trained() -> None:
+    (supernet,) = tiny_config().supernets()
+    with pytest.raises(InputError, match=r"gives \(2, 10\) for two images, must give .* \(2, 7\)"):
+        check_supernet(supernet, 7)
+
+
+def test_batches_that_set_statistics_are_equal() -> None:
+    (supernet,) = tiny_config(changes={"supernet.calibration_images": 520}).supernets()
+    place = Place(load_suite("builtin").handle, Path())
+    assert [len(one) for one in calibration_batches(supernet, place)] == [174, 173, 173]
 
 
 def test_how_images_are_drawn_is_part_of_a_supernet() -> None:

@@ -50,7 +50,7 @@ def correlate_command(
         stem=stem,
         control=control,
         kind=profile_distance,
-        where=dict(map(_column, where or [])),
+        where=_columns(where or []),
         neighbours=neighbours,
         random_features=random_features,
         permutations=permutations,
@@ -63,6 +63,15 @@ def correlate_command(
     for line in found.summary():
         typer.echo(line)
     typer.echo(f"wrote tables and figures to {out}")
+
+
+def _columns(words: list[str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for column, value in map(_column, words):
+        if column in chosen:
+            raise InputError(f"--where gives {column!r} twice; one value of a column is looked at")
+        chosen[column] = value
+    return chosen
 
 
 def _column(word: str) -> tuple[str, str]:

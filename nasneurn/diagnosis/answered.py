@@ -72,13 +72,13 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
     found = Answered((*chosen.keys, "source", "target", "stem"))
     bins: list[pd.DataFrame] = []
     cells: dict[Key, Classes] = {}
-    trainings = chosen.trainings
+    trainings, lacking = chosen.trainings, set()
     with meter("saved predictions", len(trainings)) as progress:
         for row in trainings.to_dict(orient="records"):
             progress.advance()
             path = predictions_path(study.folder, row["training"])
             if not path.is_file():
-                found.lacking += 1
+                lacking.add(row["training"])
                 continue
             for target, part in study.predictions(row["training"]).groupby("target", observed=True):
                 if target not in chosen.targets(row["source"]):
@@ -92,6 +92,7 @@ def read_answers(study: Study, chosen: Chosen, classes: Sequence[str]) -> Answer
                 cells[key] = cells[key] + counts if key in cells else counts
                 found.answers.setdefault(key, {})[int(row["seed"])] = logits.argmax(axis=1)
                 found.labels[key] = labels
+    found.lacking = len(lacking)
     if bins:
         found.tables["reliability"] = _together(pd.concat(bins), [*found.names, "bin"])
         found.tables["confusions"] = pd.concat(

@@ -49,8 +49,8 @@ class Chosen:
 
     @property
     def trainings(self) -> pd.DataFrame:
-        """A row for each training."""
-        return self.rows.drop_duplicates("training")
+        """A row for each training; one without a stem has one beside each placement of stems."""
+        return self.rows.drop_duplicates([*self.keys, "training"])
 
     def images(self, training: str, target: str) -> int:
         """How many images of a target a training was measured on."""

@@ -99,7 +99,7 @@ def diagnose_study(
             "images rescued and lost, and layers side by side, need rows of the stem none and of "
             "another one"
         )
-    count = len(chosen.trainings)
+    count = chosen.rows["training"].nunique()
     for lacking, what, needed in (
         (answered.lacking, "predictions", "reliability, confusions and rescued images"),
         (inside.lacking, "weights", "features, layers, corruptions and saliency"),

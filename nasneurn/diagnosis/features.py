@@ -54,7 +54,7 @@ def look_inside(folder: Path, chosen: Chosen, samples: Samples, device: torch.de
     far: list[dict[str, Any]] = []
     apart: list[dict[str, Any]] = []
     layers: list[dict[str, Any]] = []
-    trainings = chosen.trainings
+    trainings, lacking = chosen.trainings, set()
     by = [*chosen.keys, "source"]
     with meter("networks and their features", len(trainings)) as progress:
         for values, group in trainings.groupby(by, sort=False, dropna=False):
@@ -70,7 +70,7 @@ def look_inside(folder: Path, chosen: Chosen, samples: Samples, device: torch.de
                     found.notes.append(f"{row['architecture']}: {error}")
                     continue
                 if shown is None:
-                    found.lacking += 1
+                    lacking.add(row["training"])
                     continue
                 source, targets = shown
                 labels = samples.source(own["source"]).labels
@@ -85,6 +85,8 @@ def look_inside(folder: Path, chosen: Chosen, samples: Samples, device: torch.de
                     for domain, one in targets.items()
                 }
             layers += [{**own, **line} for line in _side_by_side(grams, chosen.others)]
+    found.lacking = len(lacking)
+    found.notes = list(dict.fromkeys(found.notes))
     for name, lines, keys in (
         ("feature_distances", far, ["source", "target", "stem", "measure"]),
         ("feature_separability", apart, ["source", "stem"]),

@@ -119,7 +119,11 @@ class SpaceChoice(Settings):
     def sized(
         cls, space: str, settings: Mapping[str, Any], classes: int, image_size: int
     ) -> "SpaceChoice":
-        """The space for so many classes and such images, as far as its class takes these."""
+        """The space for so many classes and such images, as far as its class takes these.
+
+        Raises:
+            InputError: there is no such space, or its settings say others.
+        """
         from search_spaces.interface import arguments_of
 
         accepted = arguments_of(space_class(space))
@@ -130,6 +134,12 @@ class SpaceChoice(Settings):
             for name in ARGUMENT_NAMES[argument]
             if name in accepted
         }
+        for name, value in named.items():
+            if settings.get(name, value) != value:
+                raise InputError(
+                    f"{name} of space {space!r} is {settings[name]!r}, must be {value}, which is "
+                    "that of the suite; leave it out"
+                )
         return cls(space=space, settings={**named, **settings})
 
     def resized(self, classes: int, image_size: int) -> "SpaceChoice":

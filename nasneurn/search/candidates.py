@@ -24,6 +24,9 @@ from nasneurn.training.protocol import Protocol
 from search_spaces.interface import Architecture, ModelSpace
 from search_spaces.supernet import load_supernet, recalibrated
 
+#: Most images of a batch that sets batch-norm statistics.
+CALIBRATED_AT_ONCE = 256
+
 
 def supernet_path(unit: Supernet, place: Place) -> Path:
     """The trained supernet's weights, which stay after the search."""
@@ -88,7 +91,8 @@ def calibration_batches(unit: Supernet, place: Place) -> list[Tensor]:
     rng = np.random.default_rng(stream(unit.seed, "calibration"))
     count = min(unit.supernet.calibration_images, len(fit))
     rows = rng.permutation(len(fit))[:count]
-    return [fit.pixels(rows[start : start + 256]) for start in range(0, count, 256)]
+    # Equal batches, since each counts the same.
+    return [fit.pixels(some) for some in np.array_split(rows, -(-count // CALIBRATED_AT_ONCE))]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """A search whose quality is measured, as a study of its own kind."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
 
 from nasneurn.choices import Choice
+from nasneurn.domains import Suite
 from nasneurn.networks.architectures import Architecture
+from nasneurn.networks.found import choices_name
 from nasneurn.plain_values import Count
-from nasneurn.search.quality_units import Paths
+from nasneurn.search.quality_units import Paths, path_of
 from nasneurn.search.search_config import SearchConfig
 from nasneurn.search.supernet_unit import Supernet
 from nasneurn.studies.config import training_of
@@ -36,6 +39,12 @@ class QualityConfig(SearchConfig):
                 units += [paths, *self.alone(paths)]
         return units
 
+    def check(self, suite: Suite, left: Sequence[Unit]) -> None:
+        """See :meth:`StudyConfig.check`; the space must have so many architectures to sample."""
+        super().check(suite, left)
+        for supernet in self.supernets():
+            Paths(supernet=supernet, architectures=self.architectures).sample()
+
     def alone(self, paths: Paths) -> list[Training]:
         """The sampled architectures of a supernet, each trained from scratch."""
         supernet = paths.supernet
@@ -60,8 +69,8 @@ class QualityConfig(SearchConfig):
             if paths.identity not in outcomes.done:
                 continue
             alone = {
-                training.architecture.choices: outcomes.rows("accuracy", [training.identity])
-                for training in self.alone(paths)
+                choices_name(path_of(one)): outcomes.rows("accuracy", [training.identity])
+                for one, training in zip(paths.sample(), self.alone(paths), strict=True)
             }
             quality += [
                 {**row, "alone": alone[row["choices"]][0].get("held_out_accuracy")}

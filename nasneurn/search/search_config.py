@@ -126,11 +126,12 @@ class SearchConfig(StudyConfig):
     def check(self, suite: Suite, left: Sequence[Unit]) -> None:
         """See :meth:`StudyConfig.check`."""
         from nasneurn.algorithms.conformance import check_algorithm
-        from nasneurn.search.search_checks import check_supernet
+        from nasneurn.search.search_checks import check_batches, check_supernet, check_trained
         from nasneurn.stems import check_stem
         from nasneurn.studies.checks import check_images, few_steps
 
         check_images(self, suite)
+        check_batches(self, suite)
         if told := few_steps(self, suite):
             print(f"nasneurn: {told}", file=sys.stderr)
         candidates = (one for stem in self.stems for one in candidates_of(stem))
@@ -142,7 +143,9 @@ class SearchConfig(StudyConfig):
         for supernet in self.supernets():
             if supernet.stem not in seen:
                 seen.add(supernet.stem)
-                check_supernet(supernet)
+                check_supernet(supernet, len(suite.classes))
+        if "scratch" in self.weights:
+            check_trained(self.supernets()[0], self.algorithms, len(suite.classes))
 
 
 def plan_search(

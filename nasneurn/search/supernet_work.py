@@ -52,7 +52,7 @@ from search_spaces.interface import (
 )
 from search_spaces.nni_fixes import NNILightningModule
 from search_spaces.sampling import PathRule, path_rule
-from search_spaces.stem_choice import STEM_LABEL
+from search_spaces.stem_choice import STEM_LABEL, without_stem
 from search_spaces.supernet import save_supernets, subnet, train_supernet
 
 #: Seconds of training that a killed search may lose.
@@ -243,7 +243,7 @@ class SupernetWork:
             name=unit.name,
             space=unit.space.space,
             settings=unit.space.settings,
-            choices=_without_stem(best.architecture),
+            choices=without_stem(best.architecture),
             stem=stem,
             searched_stem=str(unit.stem),
             suite=unit.suite,
@@ -273,7 +273,3 @@ class SupernetWork:
             for row, candidate in zip(rows, candidates, strict=True):
                 row["latency"] = candidate.burden
         return rows
-
-
-def _without_stem(architecture: Architecture) -> Architecture:
-    return {label: value for label, value in architecture.items() if label != STEM_LABEL}
