@@ -264,8 +264,8 @@ def test_a_partial_score_below_0(tmp_path: Path) -> None:
         (["--models", "missing.json"], "cannot be read"),
         (["--models", "missing.txt"], "cannot be read"),
         (["--jobs", "0"], "at least 1"),
-        (["--pair", "vgg16", "resnet1*"], r"'resnet1\*' names \d+ architectures \(.* more\)"),
-        (["--pair", "vgg16", "vgg19", "--models", "all"], "leave out --models"),
+        (["--within", "1.5"], "--within is of --prefer cheap"),
+        (["--support"], "leave out --no-figures, or --support"),
         (["--models", "vgg16", "--input-shape", "64,64"], "none of the models is one"),
         (["--models", "keras:VGG16", "--input-shape", "64"], "height,width"),
     ],
@@ -274,6 +274,20 @@ def test_bad_input(arguments: list[str], says: str, tmp_path: Path) -> None:
     with pytest.raises((AlignmentError, InputError), match=says) as error:
         align("--no-figures", "--out", str(tmp_path), *arguments)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["vgg16", "resnet1*"], r"'resnet1\*' names \d+ architectures \(.* more\)"),
+        (["vgg16", "vgg19", "--models", "all"], "leave out --models$"),
+        (["vgg16", "vgg19", "--compare", "published"], "leave out --compare$"),
+        (["vgg16", "vgg19", "--max-params", "5M", "--out", "x"], "leave out --max-params, --out$"),
+    ],
+)
+def test_what_says_nothing_of_a_pair_is_refused(arguments: list[str], says: str) -> None:
+    with pytest.raises((AlignmentError, InputError), match=says):
+        align("--pair", *arguments)
 
 
 @pytest.mark.slow

@@ -383,6 +383,13 @@ def test_tags_of_pretrained_weights_are_one_setting() -> None:
         gain_profiles(tagged, where={"weights": "pretrained:net3"})
 
 
+def test_two_values_of_a_column_are_refused(tmp_path: Path) -> None:
+    words = ["correlate", str(tmp_path), *(["--where", "algorithm=a", "--where", "algorithm=b"])]
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, InputError)
+    assert "--where gives 'algorithm' twice" in str(error)
+
+
 @pytest.mark.parametrize("where", [{}, {"placement": "inside"}])
 def test_a_stem_inside_is_compared_with_none_in_front(where: dict[str, str]) -> None:
     rows = grid_rows(NAMES[:6], ("none", "neurn"), seeds=1, sources=("mnist",))

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.models._features import FeatureListNet
+from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import tv_tensors
@@ -108,6 +109,32 @@ def test_models_of_timm(name):
     assert (model.num_classes, model.default_cfg) == (7, plain.default_cfg)
     model.reset_classifier(3)
     assert (model(X).shape, plain(Y).shape) == ((2, 3), (2, 7))
+
+
+class Passing(ResNet):
+    """Its ``forward`` is that of the base class."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+class Helped(ResNet):
+    """Its ``forward`` asks a helper for the features."""
+
+    def forward(self, x):
+        return self.forward_head(self.maps(x))
+
+    def maps(self, x):
+        return self.forward_features(x)
+
+
+@pytest.mark.parametrize("kind", [ResNet, Passing, Helped])
+@torch.no_grad()
+def test_a_subclass_goes_through_the_stem_once(kind):
+    plain = kind(BasicBlock, [1, 1, 1, 1], num_classes=3).eval()
+    model = with_stem(plain)
+    assert torch.equal(model(X), plain(neurn(X)))
+    assert torch.equal(model.forward_features(X), plain.forward_features(neurn(X)))
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224"])

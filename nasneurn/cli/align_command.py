@@ -34,10 +34,17 @@ from nasneurn.cli.align_options import (
     read_count,
     read_shape,
 )
-from nasneurn.cli.options import FigureFormat, TrustCode
+from nasneurn.cli.options import FigureFormat, TrustCode, flags, given_options
+
+#: Options that say nothing of two architectures side by side.
+NOT_OF_A_PAIR = (
+    "models", "representatives", "max_params", "max_flops", "clustering", "prefer", "within",
+    "order", "compare", "support", "out", "figures", "figure_format", "strict",
+)  # fmt: skip
 
 
 def align_command(
+    context: typer.Context,
     models: Models = None,
     pair: Pair = None,
     preset: Preset = None,
@@ -84,7 +91,7 @@ def align_command(
     from alignment.cores import available_cores
     from alignment.errors import check_known
     from alignment.measures import null_of
-    from alignment.outcome import ORDERS
+    from alignment.outcome import NAMED, ORDERS
     from alignment.outputs import FIGURE_FORMATS, prepare_folder
     from alignment.presets import default_preset, preset_options
     from alignment.report import write_all
@@ -96,9 +103,10 @@ def align_command(
     # Modules and figures make many objects and little garbage; searching them takes a tenth of
     # the command's time.
     gc.set_threshold(50_000)
+    given = given_options(context)
     if pair is not None:
-        if models:
-            raise InputError("--pair names the two itself; leave out --models")
+        if idle := [name for name in given if name in NOT_OF_A_PAIR]:
+            raise InputError(f"--pair shows two side by side and no more; leave out {flags(idle)}")
         preset = preset or "recommended"
         # Two have no rows to correlate.
         similarity = similarity or "normalized"
@@ -125,6 +133,10 @@ def align_command(
     }
     options = preset_options(preset, changes)
     options.check()
+    if within is not None and options.prefer != "cheap":
+        raise InputError("--within is of --prefer cheap; say that, or leave out --within")
+    if support and not figures:
+        raise InputError("--support is drawn in the tree; leave out --no-figures, or --support")
     if order is not None:
         check_known("order", order, ORDERS)
     check_known("figure format", figure_format, FIGURE_FORMATS)
@@ -144,6 +156,11 @@ def align_command(
         others = read_matrix(compare)
     prepare_folder(out)
     architectures = gather(models, strict=strict, figures=figures, **gathered)
+    if support and len(architectures) > NAMED:
+        raise InputError(
+            f"--support is drawn in the tree, and of {len(architectures)} architectures none is "
+            f"drawn; name {NAMED} or fewer, or leave out --support"
+        )
     if others is not None:
         others = others.of([one.name for one in architectures])
     outcome = compute(architectures, options)
@@ -154,7 +171,7 @@ def align_command(
         models=models,
         figures=figures,
         order=order,
-        support=support_of(outcome) if support and figures else None,
+        support=support_of(outcome) if support else None,
         null=null_of(outcome.tokenized, options, shuffles) if shuffles is not None else None,
         figure_format=figure_format,
     )

@@ -1,5 +1,6 @@
 """Options that several commands take, in one dialect."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -175,17 +176,26 @@ def refuse_beside_config(context: typer.Context) -> None:
     Raises:
         InputError: with their names.
     """
-    given = [
-        f"--{parameter.name.replace('_', '-')}"
-        for parameter in context.command.params
-        if parameter.name
-        and parameter.name not in EXECUTION
-        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
-    ]
+    given = [name for name in given_options(context) if name not in EXECUTION]
     if given:
         raise InputError(
-            f"--config decides all that {', '.join(given)} would; leave out one or the other"
+            f"--config decides all that {flags(given)} would; leave out one or the other"
         )
+
+
+def given_options(context: typer.Context) -> list[str]:
+    """The options that a person gave, by the names of their parameters."""
+    return [
+        parameter.name
+        for parameter in context.command.params
+        if parameter.name
+        and getattr(context.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+    ]
+
+
+def flags(names: Iterable[str]) -> str:
+    """Options as they are written: ``--max-flops, --within``."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def changes_of(words: list[str] | None) -> dict[str, Any]:

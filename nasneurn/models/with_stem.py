@@ -176,13 +176,33 @@ def _is_chain(kind: type[nn.Module]) -> bool:
 def _outermost(kind: type[nn.Module]) -> list[str]:
     """The entries that call no other: ``forward`` where there is none but it.
 
-    timm's ``forward`` calls ``forward_features``, which anyone may call, too.
+    timm's ``forward`` calls ``forward_features``, which anyone may call, too. An entry also calls
+    what its helpers call, and what the same method of a base class does, if it asks for that.
     """
     there = [name for name in ENTRIES if hasattr(kind, name)]
-    called = {name: set(_names(getattr(kind, name))) & (set(there) - {name}) for name in there}
+    called = {name: _reached(kind, name) & (set(there) - {name}) for name in there}
     if called.get("forward") == {"forward_features"}:
         called["forward_features"] -= {"forward"}  # of its children
     return [name for name in there if not called[name]]
+
+
+def _reached(kind: type[nn.Module], entry: str) -> set[str]:
+    """The names that an entry uses, and those that methods of its own which it calls use."""
+    own = {name for one in kind.__mro__ if one not in nn.Module.__mro__ for name in vars(one)}
+    reached: set[str] = set()
+    ahead = [entry]
+    followed = set()
+    while ahead:
+        method = ahead.pop()
+        followed.add(method)
+        for one in kind.__mro__:
+            if method in vars(one):
+                names = set(_names(vars(one)[method]))
+                reached |= names
+                if "super" not in names:
+                    break
+        ahead += sorted((reached & own) - followed - set(ENTRIES) - set(ahead))
+    return reached
 
 
 def _names(method: Callable[..., Any]) -> tuple[str, ...]:
