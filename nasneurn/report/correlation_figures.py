@@ -89,14 +89,19 @@ def draw_map_on(found: GainCorrelation, axis: Axes) -> Axes:
     points, share = places(found.distances.tables[name])
     gains = 100 * found.profiles.mean
     most, beyond = reach_of(gains)
+    # Those that cover each other are rings around the first of them, which is drawn last.
+    rings = np.zeros(len(points))
+    for few in _together(points):
+        rings[few] = np.arange(len(few))
+    order = np.argsort(-rings, kind="stable")
     drawn = axis.scatter(
-        points[:, 0],
-        points[:, 1],
-        c=gains,
+        points[order, 0],
+        points[order, 1],
+        c=np.asarray(gains)[order],
         cmap=GAINS,
         vmin=-most,
         vmax=most,
-        s=70,
+        s=70 * (1 + 1.5 * rings[order]),
         edgecolors="0.3",
         lw=0.6,
     )
@@ -139,15 +144,21 @@ def _name(axis: Axes, labels: Sequence[tuple[str, Values]]) -> None:
 
 def _labels(names: Sequence[str], points: Values) -> list[tuple[str, Values]]:
     """Names beside their points; those of points that cover each other in one line."""
+    groups = _together(points)
+    return [(", ".join(names[row] for row in few), points[few[0]]) for few in groups]
+
+
+def _together(points: Values) -> list[list[int]]:
+    """The rows of points, those that cover each other in one list."""
     reach = np.ptp(points, axis=0).max() / COVERED
-    found: list[tuple[list[str], Values]] = []
-    for name, point in zip(names, points, strict=True):
-        near = [few for few, place in found if np.abs(place - point).max() < reach]
+    found: list[list[int]] = []
+    for row, point in enumerate(points):
+        near = [few for few in found if np.abs(points[few[0]] - point).max() < reach]
         if near:
-            near[0].append(name)
+            near[0].append(row)
         else:
-            found.append(([name], point))
-    return [(", ".join(few), place) for few, place in found]
+            found.append([row])
+    return found
 
 
 def places(distances: Values) -> tuple[Values, float]:
