@@ -36,6 +36,19 @@ class RunsCode:
         return (print, ("pickled code has run",))
 
 
+def test_a_header_that_promises_more_than_there_is_is_not_believed(tmp_path):
+    path = write_pack(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["images.npy"] = parts["images.npy"].replace(b"(20, 16, 16)", b"(90, 16, 16)")
+    parts["labels.npy"] = parts["labels.npy"].replace(b"(20,)", b"(90,)")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="has 5120 bytes of values, must have 23040"):
+        digits.read_headers(path)
+
+
 MALFORMED = {
     "label 10": ({"labels": np.arange(20) % 11}, "label 10 in row 10; labels must be 0 to 9"),
     "label -1": ({"labels": np.arange(20) % 10 - 1}, "label -1 in row 0; labels must be 0 to 9"),

@@ -9,6 +9,7 @@ Sources: LeCun et al. (1998) for MNIST, Ganin et al. (2016) for MNIST-M and SYN,
 """
 
 import hashlib
+import math
 import os
 import zipfile
 from dataclasses import dataclass
@@ -126,6 +127,10 @@ def _npz_headers(path: Path) -> dict[str, Header]:
                     2: np.lib.format.read_array_header_2_0,
                 }[major]
                 shape, _, dtype = read(stream)
+                begun = stream.tell()
+            told, held = math.prod(shape) * dtype.itemsize, archive.getinfo(member).file_size
+            if not dtype.hasobject and told != held - begun:
+                raise ValueError(f"{member} has {held - begun} bytes of values, must have {told}")
             headers[member.removesuffix(".npy")] = Header(shape, dtype)
     return headers
 
