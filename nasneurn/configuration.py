@@ -17,6 +17,10 @@ from nasneurn.plain_values import is_plain
 TOLD = 120
 
 
+class FieldsError(ValueError):
+    """Fields that do not go together; the message names them, and their values where these help."""
+
+
 def first_fault(error: ValidationError) -> str:
     """The first thing that pydantic found wrong, in a few words: ``epochs is -1: ...``."""
     first = error.errors()[0]
@@ -24,8 +28,8 @@ def first_fault(error: ValidationError) -> str:
     if first["type"] in ("missing", "extra_forbidden"):
         return f"{where}: {first['msg'].lower()}"
     reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error" and isinstance(first["input"], dict):
-        return f"{where}: {reason}"  # of several fields, which it names
+    if isinstance(first.get("ctx", {}).get("error"), FieldsError):
+        return f"{where}: {reason}"
     return f"{where} is {_told(first['input'])}: {reason[:1].lower()}{reason[1:]}"
 
 

@@ -87,6 +87,7 @@ def predict(
     out: Path | str = Path("results/predict"),
     data_dir: Path | None = None,
     device: str = "auto",
+    trust_code: bool = False,
     figure_format: str = "png",
 ) -> "ShownPrediction":
     """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
@@ -101,6 +102,7 @@ def predict(
         out: where tables, the figure and ``model.json`` are written.
         data_dir: the folder of the files of ``digits``.
         device: auto, cpu or cuda.
+        trust_code: import code that the rows of a study name, and that is not named here.
         figure_format: ``pdf`` or ``svg`` for a vector copy beside each figure.
 
     Raises:
@@ -109,7 +111,7 @@ def predict(
     """
     _check_format(figure_format)
     from nasneurn.analysis.chance import chance_note
-    from nasneurn.choices import split_choices
+    from nasneurn.choices import paths_among, refuse_code, split_choices
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
     from nasneurn.prediction.model_file import VERSION, ModelFile
@@ -120,6 +122,9 @@ def predict(
 
     folder = results_folder(out)
     measured, asked = _opened(studies), split_choices(words(stems))
+    for study, _ in measured:
+        there = asked or list(dict.fromkeys(study.accuracy["stem"].astype(str)))
+        refuse_code(study.folder, paths_among(there, typed=[*asked, control]), trust_code)
     pairs = known_pairs(
         measured,
         stems=asked,
@@ -154,6 +159,7 @@ def advise(
     splits: Path | None = None,
     data_dir: Path | None = None,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> "Advice":
     """Whether a stem will gain on a pair of domains, before any training and without labels.
 
@@ -166,11 +172,13 @@ def advise(
         splits: the split file of a suite that is a folder.
         data_dir: the folder of the files of ``digits``.
         device: auto, cpu or cuda.
+        trust_code: import code that the model names.
 
     Raises:
         InputError: no such model, stem, domain or folder; too few images, or too many that cannot
-            be read.
+            be read; code is named without ``trust_code``.
     """
+    from nasneurn.choices import paths_among, refuse_code
     from nasneurn.domains import load_suite
     from nasneurn.prediction.advice import advise_on_images, advise_on_suite
     from nasneurn.prediction.model_file import read_model
@@ -178,7 +186,8 @@ def advise(
     from nasneurn.training.devices import choose_device
 
     known, where = read_model(None if model is None else Path(model)), choose_device(device)
-    known.of(stem)  # before images are read
+    control = known.of(stem).control  # before images are read
+    refuse_code(str(model or "the model"), paths_among([control], typed=[stem]), trust_code)
     if suite is not None or not (Path(source).is_dir() or Path(target).is_dir()):
         domains = load_suite(
             "builtin" if suite is None else suite,

@@ -122,7 +122,9 @@ def test_images_of_which_half_are_alike_are_refused(
     images = digits[0][:20].copy()
     images[order[:10]] = images[order[0]]  # the first of the halves that are compared
     alike, plain = seen(images), seen(digits[0])
-    with pytest.raises(InputError, match="half of the images that are compared are all alike"):
+    with pytest.raises(
+        InputError, match="digits: half of its images are all alike, or none differs"
+    ):
         features(alike, plain, alike, plain)
 
 
@@ -459,6 +461,19 @@ class WithRows(Study):
     @property
     def accuracy(self) -> pd.DataFrame:
         return self._rows
+
+
+def test_code_that_rows_or_a_model_name_is_not_imported_unasked(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "accuracy", rows_of({("net", 0): 1.0}).replace("neurn", "evil:X"))
+    with pytest.raises(InputError, match=r"names code .* \(evil:X\); say --trust-code"):
+        predict(study)
+    with pytest.raises(InputError, match="evil"):  # typed, and looked for
+        predict(study, stems="evil:X", out=tmp_path)
+    path = known(control="subprocess:getoutput:cmd=exit").write(tmp_path / "model.json")
+    with pytest.raises(InputError, match=r"\(subprocess:getoutput\); say --trust-code"):
+        advise("print", "street", model=path)
 
 
 def test_other_images_than_those_of_the_study_are_refused(

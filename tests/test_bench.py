@@ -511,6 +511,16 @@ def test_of_two_that_extend_a_study_at_once_each_finds_what_the_other_added(
     assert stems == ["none", "neurn", "sobel", "grey"]
 
 
+def test_a_study_that_was_planned_without_its_images_is_not_run(tmp_path: Path) -> None:
+    config = tiny_config()
+    unread = config.model_copy(update={"content": dict.fromkeys(config.content, "unknown")})
+    run = study_run(unread, tmp_path / "out")
+    run.check(run.left(run.study.store.outcomes()))
+    with pytest.raises(InputError, match="planned without reading its images"):
+        run.run()
+    assert not (tmp_path / "out" / "config.yaml").exists()
+
+
 def test_a_missing_extra_is_told_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

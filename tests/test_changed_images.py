@@ -204,3 +204,12 @@ def test_digits_that_were_replaced_are_what_the_next_study_of_a_process_sees(
             inputs.source_images(suite, ("mnist",), protocol, cpu).fit,
         ]
         assert [round(float(one.pixels(np.arange(1)).max()) * 255) for one in seen] == [shade] * 2
+
+
+def test_a_folder_is_named_also_where_it_is_the_one_at_hand(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    assert planned(Path()).suite_name == root.name
+    monkeypatch.chdir(root / "photo")
+    assert planned(Path("..")).suite_name == root.name

@@ -139,6 +139,27 @@ def test_finished_trainings_hold_to_their_code(module: Path, tmp_path: Path) -> 
     assert digest() == before
 
 
+def test_what_was_begun_with_code_that_is_mended_is_begun_anew(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin(tmp_path / "out")
+    first._write_config()
+    (unit, *_) = first.config.units(first.study.store.outcomes())
+    first.study.state.mkdir(parents=True, exist_ok=True)
+    states = [first.study.state / f"{one}.ckpt" for one in (unit.identity, "another")]
+    for path in states:
+        path.write_bytes(b"half trained")
+    monkeypatch.setattr(StudyRun, "_work", lambda *_: None)
+    begin(tmp_path / "out").run()
+    assert all(path.exists() for path in states)
+    module.write_text(CODE.replace("WIDTH = 4", "WIDTH = 5"))
+    monkeypatch.delitem(sys.modules, module.stem)
+    mended = begin(tmp_path / "out")
+    assert all(path.exists() for path in states), "so far it is only planned"
+    mended.run()
+    assert [path.exists() for path in states] == [False, True]
+
+
 def test_a_study_of_before_there_were_digests_goes_on(module: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     begin(out)

@@ -159,6 +159,28 @@ def test_plots_of_several_algorithms_have_panels_of_their_own(tmp_path: Path) ->
         study.plot_gains(ax=other_axes())
 
 
+def test_a_network_without_the_control_has_an_empty_panel(tmp_path: Path) -> None:
+    rows = grid_rows(("whole", "bare"), ("none", "neurn"), seeds=2, sources=("mnist",))
+    rows = rows[(rows["architecture"] == "whole") | (rows["stem"] == "neurn")]
+    whole, bare = study_of(tmp_path, rows).plot_gains().axes
+    assert lines_of(whole)
+    assert not lines_of(bare)
+    none = rows[rows["stem"] == "neurn"]
+    assert len(study_of(tmp_path, none).plot_gains().axes) == 2
+
+
+def test_many_networks_share_a_panel_of_each_setting(tmp_path: Path) -> None:
+    names = [f"net{number}" for number in range(13)]
+    plain = grid_rows(names, ("none", "neurn"), seeds=2, sources=("mnist",))
+    plain = plain.assign(algorithm="erm")
+    rows = pd.concat([plain, plain.assign(algorithm="ema")], ignore_index=True)
+    study = study_of(tmp_path, rows)
+    titles = [axes.get_title() for axes in study.plot_gains().axes]
+    assert titles == ["13 architectures (erm)", "13 architectures (ema)"]
+    told = [" ".join(axes.get_title().split()) for axes in study.plot_curves().axes]
+    assert told == ["13 architectures (erm), mnist", "13 architectures (ema), mnist"]
+
+
 def test_a_line_of_gains_is_as_long_as_the_paired_difference(tmp_path: Path) -> None:
     rows = grid_rows(("net",), ("none", "neurn"), seeds=3, sources=("mnist",))
     rows["accuracy"] = 0.3 + 0.2 * rows["seed"] + 0.1 * (rows["stem"] == "neurn")

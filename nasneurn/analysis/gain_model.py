@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import model_validator
 
-from nasneurn.configuration import Settings
+from nasneurn.configuration import FieldsError, Settings
 
 Values = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -40,9 +40,9 @@ class GainModel(Settings):
     def _is_whole(self) -> Self:
         each = (self.mean, self.scale, self.coefficients)
         if not self.features or any(len(one) != len(self.features) for one in each):
-            raise ValueError("mean, scale and coefficients need a number for each feature")
+            raise FieldsError("mean, scale and coefficients need a number for each feature")
         if not all(one > 0 for one in self.scale):
-            raise ValueError(f"scale is {list(self.scale)}; its numbers must be above 0")
+            raise FieldsError(f"scale is {list(self.scale)}; its numbers must be above 0")
         return self
 
     def standardized(self, values: npt.ArrayLike) -> Values:

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from nasneurn.cli.options import AsJson, DataDir, Device, FigureFormat, Splits, out_folder
+from nasneurn.cli.options import (
+    AsJson,
+    DataDir,
+    Device,
+    FigureFormat,
+    Splits,
+    TrustCode,
+    out_folder,
+)
 
 
 def predict_command(
@@ -22,6 +30,7 @@ def predict_command(
     ),
     data_dir: DataDir = None,
     device: Device = "auto",
+    trust_code: TrustCode = False,
     figure_format: FigureFormat = "png",
 ) -> None:
     """Fit a model of what stems gain on pairs of domains, and judge it on unknown domains.
@@ -39,6 +48,7 @@ def predict_command(
         out=out,
         data_dir=data_dir,
         device=device,
+        trust_code=trust_code,
         figure_format=figure_format,
     )
     for line in found.summary():
@@ -65,6 +75,7 @@ def advise_command(
     splits: Splits = None,
     data_dir: DataDir = None,
     device: Device = "auto",
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Say whether a stem will gain on a pair of domains, before any training.
@@ -84,6 +95,7 @@ def advise_command(
         splits=splits,
         data_dir=data_dir,
         device=device,
+        trust_code=trust_code,
     )
     for name in found.unreadable:
         typer.echo(f"left out, not a readable image: {name}", err=True)

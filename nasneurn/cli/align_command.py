@@ -39,7 +39,7 @@ from nasneurn.cli.options import FigureFormat, TrustCode, flags, given_options
 #: Options that say nothing of two architectures side by side.
 NOT_OF_A_PAIR = (
     "models", "representatives", "max_params", "max_flops", "clustering", "prefer", "within",
-    "order", "compare", "support", "out", "figures", "figure_format", "strict",
+    "order", "compare", "support", "out", "figure_format", "strict",
 )  # fmt: skip
 
 

@@ -187,7 +187,11 @@ def _print_plan(run: "StudyRun") -> None:
     left, workers = run.left(run.study.store.outcomes()), run.execution.workers
     run.check(left)
     if all(isinstance(unit, Training) for unit in left):
-        expected = expected_seconds(run, left)
+        try:
+            expected = expected_seconds(run, left)
+        except Exception:  # as in the run, which an estimate does not end
+            foresee(run, left)
+            return
         print_plan(estimates(run, left, expected), workers, stops_early=stops_early(run))
         if told := longer_with(expected.untimed):
             typer.echo(told)

@@ -35,7 +35,7 @@ DataDir = Annotated[
 Suite = Annotated[
     str,
     typer.Option(
-        help="builtin, digits, digits-resized (these with +syn too) or a folder of "
+        help="builtin, digits, digits-resized, digits+syn, digits-resized+syn or a folder of "
         "<domain>/<class>/<images>."
     ),
 ]
@@ -43,7 +43,7 @@ SuiteOrUsual = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        help="builtin, digits, digits-resized (these with +syn too) or a folder of "
+        help="builtin, digits, digits-resized, digits+syn, digits-resized+syn or a folder of "
         "<domain>/<class>/<images>; +shifts after it adds shifted test images as targets.",
     ),
 ]

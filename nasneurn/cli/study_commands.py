@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasneurn.cli.options import FigureFormat, TrustCode
+from nasneurn.errors import InputError
 
 if TYPE_CHECKING:
     from nasneurn.studies.standing import Standing
+
+#: The most seconds between two looks at a study that is watched.
+LONGEST = 86_400.0
 
 Folder = Annotated[Path, typer.Argument(help="The folder of a study.")]
 
@@ -25,6 +29,8 @@ def status_command(
     trust_code: TrustCode = False,
 ) -> None:
     """Show how far a study is, also while it runs: what is done, failed, in work and left."""
+    if not every <= LONGEST:
+        raise InputError(f"--every is {every}, must be at most {LONGEST} seconds")
     _print_title(folder)
     from nasneurn.api import load_results, read_config
     from nasneurn.progress import plain_console

@@ -111,7 +111,10 @@ USUAL: dict[str, dict[str, str]] = {
     "export": {"out": "beside FILE", "data_dir": STUDY["data_dir"]},
     "doctor": {"data_dir": STUDY["data_dir"]},
     "prepare": {"data_dir": STUDY["data_dir"]},
-    "list": {"suite": "builtin and digits", "data_dir": STUDY["data_dir"]},
+    "list": {
+        "suite": "builtin, digits and, where it was prepared, SYN",
+        "data_dir": STUDY["data_dir"],
+    },
     "preview": {"data_dir": STUDY["data_dir"]},
 }
 

@@ -48,6 +48,10 @@ def ray_workers(work: Callable[[Any], Any], workers: int) -> Iterator[Callable[.
     if started:
         _start(ray, workers * threads, {name: str(threads) for name in THREAD_VARIABLES}, room)
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    # What no machine has, a task would wait for without end.
+    machines = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+    cores = [one.get("CPU", 0) for one in machines if one.get("GPU", 0) >= gpus]
+    threads = max(1, min(threads, int(max(cores, default=0))))
     remote = ray.remote(
         num_cpus=threads, num_gpus=gpus, max_retries=RETRIES, retry_exceptions=False
     )(answered)

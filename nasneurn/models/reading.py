@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from nasneurn.configuration import Settings, first_fault
+from nasneurn.configuration import FieldsError, Settings, first_fault
 from nasneurn.environment import environment
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import opened
@@ -41,7 +41,7 @@ class Held(Settings):
     @model_validator(mode="after")
     def _has_both(self) -> Self:
         if (self.plain_mean is None) != (self.plain_std is None):
-            raise ValueError("plain_mean and plain_std must both be there, or neither")
+            raise FieldsError("plain_mean and plain_std must both be there, or neither")
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from nasneurn.choices import Choice
-from nasneurn.configuration import Settings
+from nasneurn.configuration import FieldsError, Settings
 from nasneurn.networks.found import FoundArchitecture, choices_name
 from nasneurn.plain_values import Name, Options
 
@@ -41,7 +41,7 @@ class Architecture(Settings):
     @model_validator(mode="after")
     def _has_its_record(self) -> Self:
         if (self.library == "found") != (self.found is not None):
-            raise ValueError("a found architecture, and no other, must have the record `found`")
+            raise FieldsError("a found architecture, and no other, must have the record `found`")
         return self
 
     @property
@@ -70,10 +70,11 @@ class Architecture(Settings):
         return Choice(name=self.model, options=self.options)
 
     @property
-    def code(self) -> str | None:
-        """The import path of code that is not of this package, where it needs any."""
-        path = self.found.space if self.found else self.model
-        return path if self.library in ("own", "found") and ":" in path else None
+    def code(self) -> list[str]:
+        """The import paths of code that is not of this package, where it needs any."""
+        if self.found:
+            return self.found.code
+        return [self.model] if self.library == "own" and ":" in self.model else []
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

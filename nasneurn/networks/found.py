@@ -69,6 +69,11 @@ class FoundArchitecture(Settings):
         return SpaceChoice(space=self.space, settings=self.settings)
 
     @property
+    def code(self) -> list[str]:
+        """The import paths of its space and stem, where these are not of this package."""
+        return [name for name in (self.space, self.stem.name) if ":" in name]
+
+    @property
     def words(self) -> str:
         """What people read in place of the name; the name where no search is known."""
         if not self.source:

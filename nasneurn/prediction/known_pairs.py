@@ -215,7 +215,8 @@ def _with_features(
     images: int,
     device: torch.device,
 ) -> pd.DataFrame:
-    views = [Views(one.suite, images, device) for one in measured]
+    used = dict.fromkeys(pairs["study"])
+    views = {number: Views(measured[number].suite, images, device) for number in used}
     records = []
     with meter("images of pairs", len(pairs)) as progress:
         for study, source, target, stem in zip(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import ValidationError, model_validator
 
 from nasneurn.analysis.gain_model import GainModel
-from nasneurn.configuration import Settings, first_fault
+from nasneurn.configuration import FieldsError, Settings, first_fault
 from nasneurn.errors import InputError, one_line
 from nasneurn.files import read_text, written_atomically
 from nasneurn.plain_values import Count, ImageSize, Size
@@ -70,9 +70,9 @@ class StemModel(Settings):
     def _has_pairs(self) -> Self:
         names = self.model.features
         if unknown := [name for name in names if name not in FEATURES]:
-            raise ValueError(f"no feature is called {unknown[0]!r}")
+            raise FieldsError(f"no feature is called {unknown[0]!r}")
         if not self.pairs or any(len(pair.features) != len(names) for pair in self.pairs):
-            raise ValueError(f"there must be pairs, with {len(names)} features each")
+            raise FieldsError(f"there must be pairs, with {len(names)} features each")
         return self
 
     def distances(self, values: npt.ArrayLike) -> Values:

@@ -122,11 +122,12 @@ def features(source: View, target: View, stem_source: View, stem_target: View) -
     Raises:
         InputError: halves of the source's images have no distance that others could be told from.
     """
-    for one in (source, stem_source):
+    for one, where in ((source, ""), (stem_source, " behind the stem")):
         if not (0 < one.within < np.inf and 0 < one.spectrum_within < np.inf):
             raise InputError(
-                f"{one.name}: half of the images that are compared are all alike, so nothing can "
-                "be said of it; give more images, or others"
+                f"{one.name}: half of its images are all alike{where}, or none differs from the "
+                f"other half (distances of halves {one.within:g} and {one.spectrum_within:g}), so "
+                "nothing can be said of it; give more images, or others"
             )
     before = relative_frechet(source.rows, target.rows) + source.within
     after = relative_frechet(stem_source.rows, stem_target.rows) + stem_source.within

@@ -50,8 +50,8 @@ def bench(
         stems: what is in front of them, by name with options.
         algorithms: how they are trained, by name with options.
         placements: where stems stand, of :data:`nasneurn.networks.placement.PLACEMENTS`.
-        suite: "builtin" (the default), "digits", "digits-resized" or a folder
-            ``ROOT/<domain>/<class>/<images>``.
+        suite: "builtin" (the default), "digits", "digits-resized", these two also with "+syn", or
+            a folder ``ROOT/<domain>/<class>/<images>``.
         image_size: side of the images; 32 by default, of a folder 224.
         splits: the split file of a folder.
         sources: domains to train on, each by itself, by default all; "+" joins several to one

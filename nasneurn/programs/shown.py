@@ -117,17 +117,18 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
-        from nasneurn.analysis.cells import designs, varied, with_settings
+        from nasneurn.analysis.cells import designs, varied
         from nasneurn.analysis.comparisons import comparable
         from nasneurn.report.comparison_figures import draw_effects, draw_effects_on
         from nasneurn.report.figures import in_words, with_notes
+        from nasneurn.report.style import in_panels
 
         rows = in_words(designs(self.accuracy), self.words)
         if several := varied(rows):
             import pandas as pd
 
-            named = with_settings(rows, "architecture", several)
-            panels = [part for _, part in named.groupby("architecture", sort=False)]
+            named = in_panels(rows, several)
+            panels = [part for _, part in named.groupby("panel", sort=False)]
             rows = pd.concat([part for part in panels if comparable(part)] or panels)
         return (
             with_notes(partial(draw_effects, rows), rows)
@@ -155,14 +156,15 @@ class ShownStudy(Study):
         Raises:
             InputError: ``ax`` is given, and there are several panels.
         """
-        from nasneurn.analysis.cells import designs, varied, with_settings
+        from nasneurn.analysis.cells import designs, varied
         from nasneurn.report.curve_figure import draw_curves, draw_curves_on
         from nasneurn.report.figures import in_words, with_notes
+        from nasneurn.report.style import in_panels
 
         tables = (designs(one) for one in (self.accuracy, self.history))
         rows, history = (in_words(one, self.words) for one in tables)
         several = [name for name in varied(rows) if name in history]
-        rows, history = (with_settings(one, "architecture", several) for one in (rows, history))
+        rows, history = (in_panels(one, several) for one in (rows, history))
         if ax is not None:
             return draw_curves_on(history, rows, ax)
         return with_notes(partial(draw_curves, history), rows)

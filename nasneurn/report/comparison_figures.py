@@ -12,18 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignment.drawing import size_of
-from nasneurn.analysis.cells import cross_domain, levels, mean_over
-from nasneurn.analysis.comparisons import compare, differences
+from nasneurn.analysis.cells import CASE, cross_domain, levels, mean_over
+from nasneurn.analysis.comparisons import comparable, compare, differences
 from nasneurn.report.captions import in_lines, notes_of, randomness, seeds_of
 from nasneurn.report.style import (
     GAINS,
     MANY,
     NEUTRAL,
     draw_legend,
+    in_panels,
     level_colours,
     marker,
     one_panel,
-    pooled,
     reach_of,
 )
 from nasneurn.rows import sources
@@ -136,22 +136,22 @@ def draw_effects(rows: pd.DataFrame) -> Figure:
     """
     seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
     rows, left_out = _shown_pairs(rows)
-    rows = pooled(rows)
-    pairs, architectures = _pairs(rows), list(dict.fromkeys(rows["architecture"]))
+    rows = in_panels(rows)
+    paired, pairs = _gains(rows), _pairs(rows)
+    panels = list(dict.fromkeys(rows["panel"]))
     found = levels(rows)
-    columns = min(COLUMNS, len(architectures))
-    lines = -(-len(architectures) // columns)
+    columns = min(COLUMNS, len(panels))
+    lines = -(-len(panels) // columns)
     height = 1.2 + (0.22 + 0.13 * len(found[1:])) * len(pairs)
     figure = Figure(figsize=(1.9 + 3.1 * columns, 0.6 + lines * height), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True, sharex=True).ravel()
-    for axis, (architecture, own) in zip(
-        axes, rows.groupby("architecture", sort=False), strict=False
-    ):
-        _draw_effects(axis, own, pairs, found)
-        axis.set_title(textwrap.fill(str(architecture), LETTERS))
-    for axis in axes[len(architectures) :]:
+    for axis, panel in zip(axes, panels, strict=False):
+        own, gains = (table[table["panel"] == panel] for table in (rows, paired))
+        _draw_effects(axis, own, gains, pairs, found)
+        axis.set_title(textwrap.fill(str(panel), LETTERS))
+    for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    for axis in axes[max(0, len(architectures) - columns) : len(architectures)]:
+    for axis in axes[max(0, len(panels) - columns) : len(panels)]:
         axis.set_xlabel("test accuracy (%)")
         axis.tick_params(labelbottom=True)
     axes[0].set_yticks(range(len(pairs)), [arrows[pair] for pair in pairs])
@@ -177,10 +177,10 @@ def draw_effects_on(rows: pd.DataFrame, axis: Axes) -> Axes:
     """
     seeds, arrows = seeds_of(rows), dict(zip(_pairs(rows), _arrows(rows), strict=True))
     shown, left_out = _shown_pairs(rows)
-    shown = pooled(shown)
-    one_panel(dict.fromkeys(shown["architecture"]), "an architecture")
+    shown = in_panels(shown)
+    one_panel(dict.fromkeys(shown["panel"]), "an architecture")
     pairs, found = _pairs(shown), levels(shown)
-    _draw_effects(axis, shown, pairs, found)
+    _draw_effects(axis, shown, _gains(shown), pairs, found)
     axis.set_yticks(range(len(pairs)), [arrows[pair] for pair in pairs])
     axis.set_ylim(len(pairs) - 0.4, -0.6)
     axis.set_xlabel("test accuracy (%)")
@@ -191,13 +191,27 @@ def draw_effects_on(rows: pd.DataFrame, axis: Axes) -> Axes:
     return axis
 
 
+def _gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """What stems add, paired by architecture and seed, with the panels of the rows."""
+    across = cross_domain(rows)
+    if not comparable(across):
+        return pd.DataFrame(columns=["stem", *CASE, "difference", "panel"])
+    panels = dict(zip(rows["architecture"], rows["panel"], strict=True))
+    paired = differences(across)
+    return paired.assign(panel=paired["architecture"].map(panels))
+
+
 def _draw_effects(
-    axis: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[str, str]], found: Sequence[str]
+    axis: Axes,
+    rows: pd.DataFrame,
+    gains: pd.DataFrame,
+    pairs: Sequence[tuple[str, str]],
+    found: Sequence[str],
 ) -> None:
-    """A panel: the rows of one architecture, in all pairs and with all stems of the figure."""
+    """A panel: its rows and what stems add, in all pairs and with all stems of the figure."""
     across, colours = cross_domain(rows), level_colours(found)
     starts = 100 * mean_over(across[across["stem"] == found[0]], list(PAIR))
-    lengths = 100 * mean_over(differences(across), ["stem", *PAIR], "difference")
+    lengths = 100 * mean_over(gains, ["stem", *PAIR], "difference")
     for place, pair in enumerate(pairs):
         start = starts.get(pair)
         added = {level: lengths.get((level, *pair)) for level in found[1:]}
@@ -224,7 +238,8 @@ def _draw_effect(
     if start is None:
         return
     axis.plot([start] * 2, [place - SPREAD / 2 - 0.1, place + SPREAD / 2 + 0.1], c=NEUTRAL, lw=2)
-    offsets = np.linspace(-SPREAD / 2, SPREAD / 2, len(others)) if len(others) > 1 else [0.0]
+    spread = SPREAD / 2 if len(others) > 1 else 0.0
+    offsets = np.linspace(-spread, spread, len(others))
     for offset, (level, value) in zip(offsets, others, strict=True):
         if value is not None:
             axis.plot([start, value], [place + offset] * 2, color=colours[level], lw=1.5)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from alignment.drawing import size_of
 from nasneurn.analysis.cells import levels
 from nasneurn.report.captions import notes_of, seeds_of
-from nasneurn.report.style import draw_legend, level_colours, one_panel, pooled
+from nasneurn.report.style import draw_legend, in_panels, level_colours, one_panel
 
 #: The width of a panel in inches, and how many letters of its title stand in a line.
 PANEL, LETTERS = 2.4, 24
@@ -22,27 +22,23 @@ MOST_SOURCES = 12
 def draw_curves(history: pd.DataFrame) -> Figure:
     """Held-out source accuracy over epochs: mean over seeds, and the range of the seeds."""
     seeds = seeds_of(history)
-    history = pooled(history.assign(design=history["architecture"]))
+    history = in_panels(history)
     sources = list(dict.fromkeys(history["source"]))
     more = len(sources) - MOST_SOURCES
     sources = sources[:MOST_SOURCES]
-    architectures = list(dict.fromkeys(history["architecture"]))
+    panels = list(dict.fromkeys(history["panel"]))
     found = levels(history)
     colours = level_colours(found)
     figure = Figure(
-        figsize=(1.2 + PANEL * max(2, len(sources)), 1.2 + 2.1 * len(architectures)),
+        figsize=(1.2 + PANEL * max(2, len(sources)), 1.2 + 2.1 * len(panels)),
         layout="constrained",
     )
-    axes = figure.subplots(
-        len(architectures), len(sources), squeeze=False, sharex=True, sharey="col"
-    )
-    for i, architecture in enumerate(architectures):
+    axes = figure.subplots(len(panels), len(sources), squeeze=False, sharex=True, sharey="col")
+    for i, panel in enumerate(panels):
         for j, source in enumerate(sources):
-            chosen = history[
-                (history["architecture"] == architecture) & (history["source"] == source)
-            ]
+            chosen = history[(history["panel"] == panel) & (history["source"] == source)]
             _draw(axes[i, j], chosen, colours)
-            axes[i, j].set_title(textwrap.fill(f"{architecture}, {source}", LETTERS))
+            axes[i, j].set_title(textwrap.fill(f"{panel}, {source}", LETTERS))
         axes[i, 0].set_ylabel("held-out accuracy (%)")
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
@@ -68,8 +64,8 @@ def draw_curves_on(history: pd.DataFrame, rows: pd.DataFrame, axis: Axes) -> Axe
         InputError: there are several architectures or sources, each a panel.
     """
     seeds = seeds_of(history)
-    history = pooled(history.assign(design=history["architecture"]))
-    one_panel(history.groupby(["architecture", "source"]), "an architecture and source")
+    history = in_panels(history)
+    one_panel(history.groupby(["panel", "source"]), "an architecture and source")
     found = levels(history)
     colours = level_colours(found)
     _draw(axis, history, colours)
@@ -89,7 +85,7 @@ def _draw(axis: Axes, chosen: pd.DataFrame, colours: dict[str, Any]) -> None:
     for level, rows in chosen.groupby("stem", sort=False):
         # A run that stopped early keeps its best accuracy: that is what it is measured with.
         curves = rows.pivot_table(
-            index="epoch", columns=["design", "seed"], values="held_out_accuracy"
+            index="epoch", columns=["architecture", "seed"], values="held_out_accuracy"
         )
         curves = 100 * curves.fillna(curves.max()).T.groupby(level="seed").mean().T
         colour = colours[str(level)]

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from alignment.drawing import UNDATED, VECTORS
 from alignment.outputs import FIGURE_FORMATS
+from nasneurn.analysis.cells import with_settings
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
 
@@ -51,10 +52,18 @@ MARKERS = "osD^vP*X<>hdp"
 MANY = 12
 
 
-def pooled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows, with many architectures taken together as one, ``44 architectures``."""
+def in_panels(rows: pd.DataFrame, settings: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows with the ``panel`` that each is drawn in; rows that have it are left as they are.
+
+    Each architecture has its own, or many share one, ``44 architectures``. Where there are several
+    settings, each has panels of its own, and is named with its architectures.
+    """
+    if "panel" in rows:
+        return rows
     count = rows["architecture"].nunique()
-    return rows if count <= MANY else rows.assign(architecture=f"{count} architectures")
+    panels = rows if count <= MANY else rows.assign(architecture=f"{count} architectures")
+    named = with_settings(panels, "architecture", settings)["architecture"]
+    return with_settings(rows, "architecture", settings).assign(panel=named)
 
 
 def level_colours(levels: Sequence[str], control: str = "none") -> dict[str, Any]:

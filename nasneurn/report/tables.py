@@ -95,8 +95,7 @@ def tables(rows: pd.DataFrame) -> dict[str, ReportTable]:
     if "overall" in found:
         found["intervals"] = ReportTable(
             "Accuracy against none (percentage points) on domains not trained on, with the "
-            "interval for other cells, sources, architectures or seeds alike, and p by Holm's "
-            f"method among those of each; {about}.",
+            f"interval for other cells, sources, architectures or seeds alike; {about}.",
             in_percent(_intervals(across)),
         )
     if "algorithm" in rows and rows["algorithm"].nunique() > 1:

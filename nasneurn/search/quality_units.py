@@ -38,7 +38,17 @@ class Paths(Settings):
     @cached_property
     def identity(self) -> str:
         """16 hexadecimal digits."""
-        return identity_of("paths", [self.supernet.identity, self.architectures])
+        unit = self.supernet
+        content = [unit.identity, self.architectures]
+        # Once these were measured as the search's own candidates are, and limits were not kept.
+        if (
+            unit.select_under != "clean"
+            or unit.stem == SEARCHED
+            or unit.max_flops
+            or unit.max_params
+        ):
+            content.append("measured as trainings")
+        return identity_of("paths", content)
 
     @property
     def title(self) -> str:

@@ -105,6 +105,11 @@ class SearchConfig(StudyConfig):
         for supernet in supernets:
             for row in outcomes.rows("found", [supernet.identity]):
                 found = FoundArchitecture.checked(**row)
+                if foreign := [path for path in found.code if path not in self.code]:
+                    raise InputError(
+                        f"{found.name} among the results names code that the search does not "
+                        f"({', '.join(foreign)}); remove it from the store"
+                    )
                 architecture = Architecture(name=found.name, library="found", found=found)
                 for weights in self.weights:
                     # What is inherited was trained with its supernet, by no other algorithm.

@@ -62,7 +62,7 @@ class BenchConfig(StudyConfig):
     def code(self) -> list[str]:
         """See :attr:`StudyConfig.code`."""
         named = [one.name for axis in ("stems", "algorithms") for one in self.all_of(axis)]
-        built = [one.code for one in self.all_of("architectures") if one.code]
+        built = [path for one in self.all_of("architectures") for path in one.code]
         return [name for name in named if ":" in name] + built
 
     def units(self, outcomes: Outcomes) -> list[Unit]:

@@ -71,7 +71,8 @@ class StudyConfig(Configuration):
 
         Args:
             suite: the domains.
-            left: the units that are to be done; what only others need is not asked for.
+            left: the units that are to be done; networks and weights that only others need are
+                not asked for.
 
         Raises:
             InputError: the first thing that cannot.
@@ -87,7 +88,8 @@ class StudyConfig(Configuration):
     @property
     def suite_name(self) -> str:
         """The suite's name; of a folder, that of the folder."""
-        return Path(self.suite).name
+        name = Path(self.suite).name
+        return name if name not in ("", "..") else Path(self.suite).resolve().name
 
     def added_to(self, before: Self) -> Self:
         """Both studies as one: the axes of ``before``, each with what this study adds to it."""

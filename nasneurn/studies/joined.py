@@ -58,7 +58,10 @@ def join_studies(folders: Sequence[Path | str], *, trust_code: bool = False) -> 
             raise InputError(f"{study.folder} holds no finished training yet")
         tables.append(study.accuracy)
         written = read_yaml(study.config_path)
-        sizes[str(folder)] = int(written["image_size"])
+        size = written.get("image_size")
+        if not isinstance(size, int):
+            raise InputError(f"{study.config_path}: image_size is {size!r}, must be a whole number")
+        sizes[str(folder)] = size
         # Studies that were written before there was a choice have networks as published.
         adapted[str(folder)] = written.get("adaptation", "as-published")
         for one in _architectures(study, trust_code):
@@ -85,6 +88,6 @@ def _architectures(study: Study, trust_code: bool) -> list[Architecture]:
     named = [Architecture.checked(**record) for record in study.architecture_records]
     if not named:
         named = [Architecture(name=one.name, library="found", found=one) for one in study.found]
-    code = list(dict.fromkeys(one.code for one in named if one.code))
+    code = list(dict.fromkeys(path for one in named for path in one.code))
     refuse_code(study.folder, code, trust_code)
     return named

@@ -70,13 +70,19 @@ def refuse_changed_code(folder: Path, changed: Sequence[str], finished: Iterable
     Raises:
         InputError: one of them is of such code.
     """
-    used = [unit.model_dump_json() for unit in finished] if changed else []
-    mixed = [name for name in changed if any(f'"{name}"' in unit for unit in used)]
+    units = list(finished)
+    mixed = [name for name in changed if any(uses(unit, [name]) for unit in units)]
     if mixed:
         raise InputError(
             f"the code of {', '.join(mixed)} is not what it was when the study in {folder} began; "
             f"{REMEDY}"
         )
+
+
+def uses(unit: Unit, names: Sequence[str]) -> bool:
+    """Whether a unit names one of these import paths."""
+    content = unit.model_dump_json()
+    return any(f'"{name}"' in content for name in names)
 
 
 def _source(path: str) -> str:

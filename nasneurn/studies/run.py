@@ -23,6 +23,7 @@ from nasneurn.studies.own_code import (
     code_digests,
     kept_digests,
     refuse_changed_code,
+    uses,
 )
 from nasneurn.studies.sameness import check_images_of, refuse_another, refuse_orphans
 from nasneurn.studies.saved import tell_unsaved
@@ -161,11 +162,13 @@ class StudyRun:
         now = code_digests(self.config.code)
         path = self.study.config_path
         before = kept_digests(path) if path.exists() else {}
-        if changed := changed_code(before, now):
+        changed = changed_code(before, now)
+        if changed:
             outcomes = self.study.store.outcomes()
             units = self.config.units(outcomes)
             done = [unit for unit in units if unit.identity in outcomes.done]
             refuse_changed_code(self.study.folder, changed, done)
+        self._mended = changed
         return {**before, **now}
 
     def left(self, outcomes: Outcomes) -> list[Unit]:
@@ -207,12 +210,18 @@ class StudyRun:
         Raises:
             InputError: what cannot run, told before the first training.
         """
+        if UNKNOWN in self.config.content.values():
+            raise InputError(
+                "this study was planned without reading its images (read_images=False): it can be "
+                "shown and not run"
+            )
         outcomes = self.study.store.outcomes()
         self._tell_unsaved(outcomes)
         left = self.left(outcomes)
         self.check(left)
         if process_rank():  # one of several processes that train a supernet, and no more
             self._help()
+        self._forget_begun()
         self._write_config()
         foreseen = foresee(self, left) if foresee else {}
         self._remaining = Remaining(foreseen, self.execution.workers)
@@ -230,6 +239,15 @@ class StudyRun:
             with self.study.alone("tables"):  # so that whoever is last has seen all
                 self.study.gather(self._on_disk(), self.study.store.outcomes())
         return self.study
+
+    def _forget_begun(self) -> None:
+        """Remove what unfinished units have of code that was mended since they began."""
+        outcomes = self.study.store.outcomes()
+        for unit in self.config.units(outcomes) if self._mended else ():
+            if unit.identity not in outcomes.done and uses(unit, self._mended):
+                self._tidy(unit)
+                supernet = self.study.folder / "supernets" / f"{unit.identity}.safetensors"
+                supernet.unlink(missing_ok=True)
 
     def _tell_unsaved(self, outcomes: Outcomes) -> None:
         if not (self.execution.save_predictions or self.execution.save_weights):

@@ -99,7 +99,8 @@ def check_images_of(folder: Path, config: StudyConfig, suite: Suite) -> None:
         InputError: with each domain that is gone or has changed.
     """
     refuse_gone(folder, config, suite.domains)
-    refuse_changed(folder, config.content, digests_now(config.content, suite), suite)
+    known = [part for part, digest in config.content.items() if digest != UNKNOWN]
+    refuse_changed(folder, config.content, digests_now(known, suite), suite)
 
 
 def digests_now(parts: Iterable[str], suite: Suite) -> dict[str, str]:
