@@ -4,6 +4,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from in_process import refusal, run_command
 from matplotlib.figure import Figure
@@ -100,6 +101,33 @@ def test_an_unknown_format_is_told_before_anything_is_done(
     assert "'jpg'" in told
     assert "png, pdf, svg" in told
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_figures_that_the_rows_no_longer_give_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a second algorithm has joined, each has figures of its own, and none is of both."""
+    monkeypatch.setattr(style, "DPI", 20)
+    for name in ("config.yaml", "history.csv"):
+        shutil.copy(BENCH / name, tmp_path)
+    rows = load_results(BENCH).accuracy
+    rows.to_csv(tmp_path / "accuracy.csv", index=False)
+    study = load_results(tmp_path)
+    remake(study, "svg")
+    figures = tmp_path / "figures"
+    mine = figures / "mine.png"
+    shutil.copy(figures / "overall.png", mine)
+    assert (figures / "overall.svg").is_file()
+    both = pd.concat([rows, rows.assign(algorithm="ema", training=rows["training"] + "x")])
+    both.to_csv(tmp_path / "accuracy.csv", index=False)
+    remake(study)
+    there = {path.stem for path in figures.glob("*.*g")}
+    assert {"overall-erm", "overall-ema", "mine"} <= there
+    assert "overall" not in there
+    told = (figures / "captions.txt").read_text()
+    assert "overall.png" not in told
+    assert "mine.png" in told
 
 
 def test_an_unknown_format_in_a_program(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ from nasneurn.report.style import level_colours, write_figure
 
 Drawings = dict[str, Callable[[], Figure]]
 
+#: Figures of a study begin so; the rest of a name is a setting.
+NAMES = (
+    "overall", "effects", "differences", "ranks", "literature", "curves", "search", "hypervolume",
+    "architecture", "quality", "ablation",
+)  # fmt: skip
+
 
 def write_figures(
     rows: pd.DataFrame,
@@ -94,6 +100,15 @@ def write_figures(
     return [
         write_figure(draw, folder / f"{name}.png", figure_format) for name, draw in drawings.items()
     ]
+
+
+def is_of_rows(name: str) -> bool:
+    """Whether a figure of that name is one that :func:`write_figures` makes of rows.
+
+    >>> is_of_rows("overall-front-erm"), is_of_rows("my-own")
+    (True, False)
+    """
+    return name.partition("-")[0] in NAMES
 
 
 def in_words(rows: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from nasneurn.errors import InputError
 from nasneurn.report.ablation_figure import compare_variants, is_ablation, write_comparisons
 from nasneurn.report.captions import cautions
 from nasneurn.report.figure_captions import write_captions
-from nasneurn.report.figures import write_figures
+from nasneurn.report.figures import is_of_rows, write_figures
 from nasneurn.report.style import files_of
 from nasneurn.report.tables import write_tables
 from nasneurn.studies.folder import Study
@@ -38,9 +38,19 @@ def remake(study: Study, figure_format: str = "png") -> list[Path]:
     if is_ablation(study):
         pairs = compare_variants(rows, ("source", "target"))
         written += write_comparisons(compare_variants(rows), pairs, study.folder)
-    for path in draw_study(study, rows, folder, figure_format):
+    drawn = draw_study(study, rows, folder, figure_format)
+    for path in drawn:
         written += files_of(path)
+    _remove_others(folder, drawn)
     return [*written, *write_captions(folder, cautions(rows))]
+
+
+def _remove_others(folder: Path, drawn: list[Path]) -> None:
+    """Remove figures that the rows no longer give, as where a setting has joined them since."""
+    for path in set(folder.glob("*.png")) - set(drawn):
+        if is_of_rows(path.stem):
+            for one in files_of(path):
+                one.unlink()
 
 
 def draw_study(

@@ -10,6 +10,7 @@ import pandas as pd
 from nasneurn.report.captions import cautions
 from nasneurn.report.content import MOST_SHOWN, Content, ShownFigure, ShownTable, picture, pictures
 from nasneurn.report.figure_captions import title_of
+from nasneurn.report.figures import is_of_rows
 from nasneurn.report.headline import headline
 from nasneurn.report.remake import draw_study
 from nasneurn.report.study_facts import facts_of, missing_of, rows_of_study
@@ -66,10 +67,7 @@ def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     with TemporaryDirectory() as folder:
         paths = draw_study(study, rows, Path(folder))
         yield from (picture(path, command, note) for path in paths)
-    names = {path.stem for path in paths}
-    for figure in pictures(study.folder, "", note):
-        if figure.name not in names:
-            yield figure
+    yield from (one for one in pictures(study.folder, "", note) if not is_of_rows(one.name))
 
 
 def _other_tables(folder: Path, known: set[str]) -> Iterator[ShownTable]:
