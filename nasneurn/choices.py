@@ -374,16 +374,6 @@ def imported(path: str, what: str) -> Any:
         raise InputError(f"{what} {path!r} cannot be imported: {one_line(error)}") from error
 
 
-def paths_among(words: Sequence[str], typed: Sequence[str] = ()) -> list[str]:
-    """The import paths among words such as ``neurn:k=5``, but for those that a person typed.
-
-    >>> paths_among(["neurn:k=5", "mine:Stem:k=5", "yours:Stem"], typed=["yours:Stem"])
-    ['mine:Stem']
-    """
-    parsed = [Choice.parse(word).name for word in words if word not in typed]
-    return list(dict.fromkeys(name for name in parsed if ":" in name))
-
-
 def refuse_code(where: Path | str, names: Sequence[str], trust_code: bool) -> None:
     """Refuse code that a file names, unless it is trusted.
 

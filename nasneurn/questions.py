@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasneurn.api import load_results, read_config
+from nasneurn.choices import Choice
 from nasneurn.errors import InputError
 from nasneurn.files import real, results_file, results_folder
 from nasneurn.programs.given_words import words
@@ -111,7 +112,7 @@ def predict(
     """
     _check_format(figure_format)
     from nasneurn.analysis.chance import chance_note
-    from nasneurn.choices import paths_among, refuse_code, split_choices
+    from nasneurn.choices import refuse_code, split_choices
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
     from nasneurn.prediction.model_file import VERSION, ModelFile
@@ -124,7 +125,7 @@ def predict(
     measured, asked = _opened(studies), split_choices(words(stems))
     for study, _ in measured:
         there = asked or list(dict.fromkeys(study.accuracy["stem"].astype(str)))
-        refuse_code(study.folder, paths_among(there, typed=[*asked, control]), trust_code)
+        refuse_code(study.folder, _paths_among(there, typed=[*asked, control]), trust_code)
     pairs = known_pairs(
         measured,
         stems=asked,
@@ -147,6 +148,12 @@ def predict(
     )
     write_prediction(found, model, folder, figure_format)
     return ShownPrediction.of(found)
+
+
+def _paths_among(words: Sequence[str], typed: Sequence[str] = ()) -> list[str]:
+    """The import paths among words such as ``neurn:k=5``, but for those that a person typed."""
+    names = dict.fromkeys(Choice.parse(word).name for word in words if word not in typed)
+    return [name for name in names if ":" in name]
 
 
 def advise(
@@ -178,7 +185,7 @@ def advise(
         InputError: no such model, stem, domain or folder; too few images, or too many that cannot
             be read; code is named without ``trust_code``.
     """
-    from nasneurn.choices import paths_among, refuse_code
+    from nasneurn.choices import refuse_code
     from nasneurn.domains import load_suite
     from nasneurn.prediction.advice import advise_on_images, advise_on_suite
     from nasneurn.prediction.model_file import read_model
@@ -187,7 +194,7 @@ def advise(
 
     known, where = read_model(None if model is None else Path(model)), choose_device(device)
     control = known.of(stem).control  # before images are read
-    refuse_code(str(model or "the model"), paths_among([control], typed=[stem]), trust_code)
+    refuse_code(str(model or "the model"), _paths_among([control], typed=[stem]), trust_code)
     if suite is not None or not (Path(source).is_dir() or Path(target).is_dir()):
         domains = load_suite(
             "builtin" if suite is None else suite,

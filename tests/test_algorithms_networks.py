@@ -8,7 +8,7 @@ import torch
 from tiny_bench import tiny_config
 from torch import Tensor, nn
 
-from nasneurn.algorithms import ALGORITHMS, Task, list_algorithms, register_algorithm
+from nasneurn.algorithms import Task, list_algorithms
 from nasneurn.algorithms.conformance import check_network_of
 from nasneurn.algorithms.erm import ERM
 from nasneurn.domains import load_suite
@@ -70,6 +70,4 @@ class Looks(ERM):
 
 def test_what_only_a_training_can_tell_is_left_to_it() -> None:
     network = nn.Linear(1, 1).to("meta")
-    if "looks" not in ALGORITHMS:
-        register_algorithm("looks", Looks)
-    check_network_of("looks", network, torch.empty(2, 3, 8, 8, device="meta"), 10)
+    check_network_of(f"{__name__}:Looks", network, torch.empty(2, 3, 8, 8, device="meta"), 10)
