@@ -248,8 +248,9 @@ class Remaining:
         self._done += self._of(piece)
 
     def seconds(self, left: Iterable[str]) -> float | None:
-        """Seconds that the pieces ``left`` will take; None while nothing is known."""
+        """Seconds that the pieces ``left`` will take; None where nothing is known any more."""
         expected = sum(map(self._of, left))
         if self._done:
             return expected * (time.monotonic() - self._begun) / self._done
-        return expected / self._workers if self._expected else None
+        rest = expected / self._workers - (time.monotonic() - self._begun)
+        return max(rest, 0.0) if self._expected and (rest > 0 or not expected) else None

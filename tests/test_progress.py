@@ -137,7 +137,7 @@ def test_what_others_do_and_what_takes_longer_counts_for_what_is_left(
         clock.now += 11
         shown.advance(1, "first")
     assert capsys.readouterr().err.splitlines() == [
-        "units of work: 1/4  50 s left",
+        "units of work: 1/4  39 s left",
         "units of work: 2/4  2 min 04 s left  first",
     ]
 
