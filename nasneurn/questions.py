@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasneurn.api import load_results, read_config
-from nasneurn.choices import Choice
+from nasneurn.choices import Choice, refuse_code, split_choices
 from nasneurn.errors import InputError
 from nasneurn.files import real, results_file, results_folder
 from nasneurn.programs.given_words import words
@@ -54,7 +54,6 @@ def diagnose(
             are others here, it names code without ``trust_code``, or the format is unknown.
     """
     _check_format(figure_format)
-    from nasneurn.choices import refuse_code
     from nasneurn.report.diagnosis_files import write_diagnosis
     from nasneurn.report.findings import ShownDiagnosis
 
@@ -112,7 +111,6 @@ def predict(
     """
     _check_format(figure_format)
     from nasneurn.analysis.chance import chance_note
-    from nasneurn.choices import refuse_code, split_choices
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
     from nasneurn.prediction.model_file import VERSION, ModelFile
@@ -185,7 +183,6 @@ def advise(
         InputError: no such model, stem, domain or folder; too few images, or too many that cannot
             be read; code is named without ``trust_code``.
     """
-    from nasneurn.choices import refuse_code
     from nasneurn.domains import load_suite
     from nasneurn.prediction.advice import advise_on_images, advise_on_suite
     from nasneurn.prediction.model_file import read_model

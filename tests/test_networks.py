@@ -251,6 +251,15 @@ def test_records_of_a_search(tmp_path: Path) -> None:
         resolve_architectures([f"{path}#x"])
 
 
+def test_a_stem_of_foreign_code_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "architecture.json"
+    one = found(stem={"name": "evil:Stem"})
+    write(path, one)
+    with pytest.raises(InputError, match=r"names code .* \(evil:Stem\); say --trust-code"):
+        resolve_architectures([str(path)])
+    assert read_found(path, trust_code=True) == [one]
+
+
 def test_the_best_is_of_one_source(tmp_path: Path) -> None:
     """Held-out accuracies of different sources are not compared."""
     path = tmp_path / "architecture.json"

@@ -85,7 +85,7 @@ def load_model(
     path = Path(path)
     training, held, state = read_saved(path)
     named = (*training.architecture.code, training.applied_stem.name)
-    refuse_code(path, [name for name in named if ":" in name], trust_code)
+    refuse_code(path, [name for name in dict.fromkeys(named) if ":" in name], trust_code)
     try:
         inputs, classes = _inputs(training, held, data_dir)
         network = built(path, training, inputs, len(classes), state)

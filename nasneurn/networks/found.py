@@ -93,7 +93,7 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
 
     Args:
         path: an ``architecture.json``.
-        trust_code: also accept spaces by import path: building such a one runs its module.
+        trust_code: also accept spaces and stems by import path: making such a one runs its module.
 
     Raises:
         InputError: the file cannot be read, holds something else, or names code that is not of
@@ -118,7 +118,9 @@ def read_found(path: Path, *, trust_code: bool = False) -> list[FoundArchitectur
             ) from None
         found.append(one)
     known = list_spaces()
-    refuse_code(path, [one.space for one in found if one.space not in known], trust_code)
+    foreign = [one.space for one in found if one.space not in known]
+    foreign += [name for one in found for name in one.code]
+    refuse_code(path, list(dict.fromkeys(foreign)), trust_code)
     return found
 
 

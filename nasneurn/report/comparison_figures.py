@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignment.drawing import size_of
-from nasneurn.analysis.cells import CASE, cross_domain, levels, mean_over
-from nasneurn.analysis.comparisons import comparable, compare, differences
+from nasneurn.analysis.cells import CASE, NO_STEM, cross_domain, levels, mean_over
+from nasneurn.analysis.comparisons import compare, differences
 from nasneurn.report.captions import in_lines, notes_of, randomness, seeds_of
 from nasneurn.report.style import (
     GAINS,
@@ -194,7 +194,7 @@ def draw_effects_on(rows: pd.DataFrame, axis: Axes) -> Axes:
 def _gains(rows: pd.DataFrame) -> pd.DataFrame:
     """What stems add, paired by architecture and seed, with the panels of the rows."""
     across = cross_domain(rows)
-    if not comparable(across):
+    if NO_STEM not in set(across["stem"]):
         return pd.DataFrame(columns=["stem", *CASE, "difference", "panel"])
     panels = dict(zip(rows["architecture"], rows["panel"], strict=True))
     paired = differences(across)

@@ -70,7 +70,8 @@ class QualityConfig(SearchConfig):
                 continue
             alone = {
                 choices_name(path_of(one)): outcomes.rows("accuracy", [training.identity])
-                for one, training in zip(paths.sample(), self.alone(paths), strict=True)
+                for training in self.alone(paths)
+                if (one := training.architecture.found) is not None
             }
             quality += [
                 {**row, "alone": alone[row["choices"]][0].get("held_out_accuracy")}

@@ -40,13 +40,9 @@ class Paths(Settings):
         """16 hexadecimal digits."""
         unit = self.supernet
         content = [unit.identity, self.architectures]
-        # Once these were measured as the search's own candidates are, and limits were not kept.
-        if (
-            unit.select_under != "clean"
-            or unit.stem == SEARCHED
-            or unit.max_flops
-            or unit.max_params
-        ):
+        # Folders of before may hold such paths that were measured and sampled otherwise.
+        limited = unit.max_flops is not None or unit.max_params is not None
+        if unit.select_under != "clean" or unit.stem == SEARCHED or limited:
             content.append("measured as trainings")
         return identity_of("paths", content)
 
