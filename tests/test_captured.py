@@ -1,8 +1,10 @@
 """Steps as CUDA graphs: on a GPU, and their order of work on any machine."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -25,6 +27,7 @@ from search_spaces.checkpointing import TimedCheckpoint
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 OPTIMIZATION = Optimization(1e-2, weight_decay=0.01, schedule="cosine", shift=1)
+SGD = replace(OPTIMIZATION, optimizer="sgd")
 
 
 def images_of(count: int = 64, device: str = "cpu") -> DeviceImages:
@@ -98,9 +101,12 @@ def test_steps_of_several_batches_are_not_captured(run_again: type[RunAgain]) ->
     assert run_again.replays == 0
 
 
-def test_whole_steps_give_the_weights_of_steps_in_parts(run_again: type[RunAgain]) -> None:
-    plain = trained(network_of(), capture=False)
-    whole = trained(network_of(), capture=True)
+@pytest.mark.parametrize("optimization", [OPTIMIZATION, SGD])
+def test_whole_steps_give_the_weights_of_steps_in_parts(
+    run_again: type[RunAgain], optimization: Optimization
+) -> None:
+    plain = trained(network_of(), capture=False, optimization=optimization)
+    whole = trained(network_of(), capture=True, optimization=optimization)
     assert run_again.replays == 12 - WARM_UP
     for name, value in plain.items():
         torch.testing.assert_close(whole[name], value, rtol=1e-4, atol=1e-6)
@@ -217,9 +223,12 @@ def test_a_loss_of_ones_own_does_not_inherit_the_word_of_another() -> None:
 @on_a_gpu
 @pytest.mark.parametrize("name", ["digits_convnet", "lcnet_035", "ghostnet_050"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_graph_trains_as_single_operations_do(name: str, precision: str) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_graph_trains_as_single_operations_do(
+    name: str, precision: str, optimizer: Literal["adamw", "sgd"]
+) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    slow, found = Optimization(1e-4, schedule="cosine"), []
+    slow, found = Optimization(1e-4, schedule="cosine", optimizer=optimizer), []
     for capture in (False, True):
         torch.manual_seed(0)
         network = create_network(name, 10, 32, "fit")

@@ -1,5 +1,6 @@
 """Early stopping on held-out images: which weights are kept, and what a resumed run does."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +106,19 @@ def test_halved_batches_have_the_losses_of_whole_ones():
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-3)
 
 
-def test_the_last_weights_are_those_of_a_plain_loop():
+@pytest.mark.parametrize(
+    ("name", "plainly", "rate"),
+    [
+        ("adamw", partial(torch.optim.AdamW, weight_decay=0.01), 1e-2),
+        ("sgd", partial(torch.optim.SGD, momentum=0.9, weight_decay=0.01), 3e-2),
+    ],
+)
+def test_the_last_weights_are_those_of_a_plain_loop(name, plainly, rate):
     """Steps end where they are told, in the middle of a pass, and nothing ends them before."""
     steps = 23  # of 5 batches a pass
     data = blobs(160, 1)
     plain = network()
-    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.0, fused=True)
+    optimizer = plainly(plain.parameters(), lr=rate)
     for images, labels in ShuffledBatches(data, 32, steps, seed=3):
         optimizer.zero_grad()
         nn.functional.cross_entropy(plain(images), labels).backward()
@@ -120,8 +128,9 @@ def test_the_last_weights_are_those_of_a_plain_loop():
     selection = HeldOutSelection(blobs(100, 2), 5, patience=1, last=True)
     with meter("training", steps, shown=False) as progress:
         loader = ShuffledBatches(data, 32, steps, seed=3)
-        fit(kept, loader, Optimization(1e-2), ERM(), 5, CPU, progress, callbacks=[selection])
-    for name, weight in plain.state_dict().items():
-        torch.testing.assert_close(kept.state_dict()[name], weight)
+        optimization = Optimization(rate, weight_decay=0.01, optimizer=name)
+        fit(kept, loader, optimization, ERM(), 5, CPU, progress, callbacks=[selection])
+    for key, weight in plain.state_dict().items():
+        torch.testing.assert_close(kept.state_dict()[key], weight, rtol=1e-4, atol=1e-6)
     assert [record["epoch"] for record in selection.history] == [1, 2, 3, 4, 5]
     assert selection.best == selection.history[-1]

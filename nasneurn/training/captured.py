@@ -147,11 +147,13 @@ class CapturedStep:
     @contextmanager
     def _rates_on_the_device(self) -> Iterator[None]:
         """A captured number stays as it was; what lies on the device is read at every replay."""
-        kept = [(group["lr"], group["capturable"]) for group in self._groups]
+        kept = [dict(group) for group in self._groups]
         for group, rate in zip(self._groups, self._rates, strict=True):
-            group.update(lr=rate, capturable=True)
+            group["lr"] = rate
+            if "capturable" in group:  # SGD counts no steps
+                group["capturable"] = True
         try:
             yield
         finally:
-            for group, (rate, capturable) in zip(self._groups, kept, strict=True):
-                group.update(lr=rate, capturable=capturable)
+            for group, before in zip(self._groups, kept, strict=True):
+                group.update(before)

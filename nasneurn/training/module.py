@@ -21,6 +21,12 @@ from nasneurn.training.captured import CapturedStep
 from nasneurn.training.fine_tuning import Body, freeze, parameter_groups
 from nasneurn.training.protocol import Optimization
 
+#: By the name that :class:`nasneurn.training.protocol.Protocol` has.
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, fused=True),
+}
+
 
 class ClassificationModule(pl.LightningModule):
     """Trains ``model`` (N, 3, H, W) -> (N, classes) by an algorithm, on labelled batches.
@@ -152,11 +158,10 @@ class ClassificationModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer with its schedule, advanced at every step."""
         weights = self.parameters()
-        optimizer = torch.optim.AdamW(
+        optimizer = OPTIMIZERS[self._optimization.optimizer](
             parameter_groups(self, self._body, self._optimization) if self._body else weights,
             lr=self._optimization.learning_rate,
             weight_decay=self._optimization.weight_decay,
-            fused=True,
         )
         if self._optimization.schedule == "constant":
             return optimizer

@@ -17,11 +17,12 @@ from nasneurn.plain_values import Count
 
 @dataclass(frozen=True)
 class Optimization:
-    """The steps of a training: AdamW (Adam, where ``weight_decay`` is 0) on a smoothed loss.
+    """The steps of a training on a smoothed loss.
 
-    ``schedule`` is ``"cosine"``, after a linear warm-up over a tenth of the steps, or
-    ``"constant"``. ``shift`` moves each training image by up to so many pixels. The last four are
-    those of :class:`Protocol`.
+    ``optimizer`` is ``"adamw"``, which is Adam where ``weight_decay`` is 0, or ``"sgd"``, with a
+    momentum of 0.9. ``schedule`` is ``"cosine"``, after a linear warm-up over a tenth of the
+    steps, or ``"constant"``. ``shift`` moves each training image by up to so many pixels. The last
+    five are those of :class:`Protocol`.
     """
 
     learning_rate: float = 1e-3
@@ -33,6 +34,7 @@ class Optimization:
     head_rate: float = 1.0
     layer_decay: float = 1.0
     mix_rate: float = 1.0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
 
     @property
     def tunes_layers(self) -> bool:
@@ -47,7 +49,7 @@ def _patterns(value: Any) -> Any:
 
 
 class Protocol(Settings):
-    """How one network is trained: AdamW, and early stopping on held-out source images.
+    """How one network is trained: its steps, and early stopping on held-out source images.
 
     Attributes:
         train_images: at most so many of the sources' training images are drawn; None is all.
@@ -64,8 +66,10 @@ class Protocol(Settings):
             best pass's weights are measured.
         batch_size: images of a step.
         balanced: each batch has equally many images of each of several source domains.
-        learning_rate: of AdamW, which is Adam where ``weight_decay`` is 0.
-        weight_decay: of AdamW.
+        optimizer: ``adamw``, which is Adam where ``weight_decay`` is 0, or ``sgd``: stochastic
+            gradient descent with a momentum of 0.9.
+        learning_rate: of the optimizer.
+        weight_decay: of the optimizer; of SGD it is a part of the gradient, of AdamW it is not.
         schedule: ``constant``, or ``cosine`` after a linear warm-up over a tenth of the steps.
         label_smoothing: of the cross-entropy.
         shift: each training image is moved by up to so many pixels.
@@ -91,6 +95,7 @@ class Protocol(Settings):
     patience: Count = 5
     batch_size: int = Field(ge=2, lt=2**31)
     balanced: bool = False
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
@@ -112,7 +117,7 @@ class Protocol(Settings):
         whole = self.model_dump(mode="json")
         later = (
             "drawn", "steps", "selection", "balanced", "frozen", "head_rate", "layer_decay",
-            "mix_rate", "recalibrate",
+            "mix_rate", "recalibrate", "optimizer",
         )  # fmt: skip
         return {
             name: value
