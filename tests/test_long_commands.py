@@ -142,6 +142,7 @@ def test_what_is_not_timed_is_told_by_its_multiply_adds(
     config = tiny_config(models=["digits_convnet,lcnet_050"], stems=["none"])
     run = StudyRun(config, tmp_path, CPU)
     monkeypatch.setattr(estimate, "NETWORK_SECONDS", -1.0)
+    monkeypatch.setattr(estimate, "NETWORK_SHARE", -1.0)
     monkeypatch.setattr(estimate, "pace_of", lambda run, network: Pace(1e-3, 1e-4))
     monkeypatch.setattr(estimate, "stem_seconds", lambda run, stem: 0.0)
     trainings = units(run)
@@ -168,6 +169,19 @@ def test_what_the_first_network_takes_to_get_ready_leaves_others_their_time(
     monkeypatch.setattr(estimate, "stem_seconds", lambda run, stem: 0.0)
     expected = expected_seconds(run, units(run)).seconds.values()
     assert len(timed) == len(expected) == 2
+    assert len(set(expected)) == 1
+
+
+def test_all_networks_are_timed_where_that_is_little_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks of ever more multiply-adds, equally fast, as small ones on a GPU are."""
+    names = "test_byobnet,lcnet_050,digits_convnet"
+    run = StudyRun(tiny_config(models=[names], stems=["none"]), tmp_path, CPU)
+    monkeypatch.setattr(estimate, "NETWORK_SECONDS", -1.0)
+    monkeypatch.setattr(estimate, "pace_of", lambda run, network: Pace(0.1, 0.01))
+    monkeypatch.setattr(estimate, "stem_seconds", lambda run, stem: 0.0)
+    expected = expected_seconds(run, units(run)).seconds.values()
     assert len(set(expected)) == 1
 
 

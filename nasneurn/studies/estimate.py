@@ -25,6 +25,10 @@ from nasneurn.training.protocol import Protocol
 NETWORK_SECONDS = 6.0
 ALGORITHM_SECONDS = 4.0
 
+#: Of the time that all is expected to take, as much may timing networks take, too. Small networks
+#: on a GPU do not need by their multiply-adds, so that an estimate by these can be far too long.
+NETWORK_SHARE = 0.01
+
 #: Training without more.
 PLAIN = Choice(name="erm")
 
@@ -86,15 +90,15 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> Expected:
 
     Timed are networks without a stem in plain training, stems alone, and on the smallest network
     what each algorithm takes beside plain training: in the precision and on the device of the
-    study. As many networks are timed as :data:`NETWORK_SECONDS` allow. The others are taken to
-    need for each multiply-add what the timed ones need in the middle.
+    study. As many networks are timed as :data:`NETWORK_SECONDS` allow, or :data:`NETWORK_SHARE`.
+    The others are taken to need for each multiply-add what the timed ones need in the middle.
     """
     trainings = [unit for unit in left if isinstance(unit, Training)]
     if not trainings:
         return Expected({})
     counts, protocol = image_counts(run), run.config.protocol
     with undisturbed(run.execution.workers):
-        paces = _networks(run, trainings)
+        paces = _networks(run, trainings, counts)
         stems = {one: stem_seconds(run, one) for one in {unit.applied_stem for unit in trainings}}
         slowdowns = _algorithms(run, trainings, paces)
     found = {}
@@ -110,7 +114,9 @@ def expected_seconds(run: StudyRun, left: Sequence[Unit]) -> Expected:
     return Expected(found, tuple(one for one in algorithms if one not in slowdowns))
 
 
-def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture, Pace]:
+def _networks(
+    run: StudyRun, trainings: Sequence[Training], counts: ImageCounts
+) -> dict[Architecture, Pace]:
     """The pace of each architecture; the smallest is timed first: with it libraries get ready."""
     classes, size, way = len(run.suite.classes), run.config.image_size, run.config.adaptation
     costs = {
@@ -118,18 +124,24 @@ def _networks(run: StudyRun, trainings: Sequence[Training]) -> dict[Architecture
         for one in dict.fromkeys(unit.architecture for unit in trainings)
     }
     timed: dict[Architecture, Pace] = {}
-    begun = time.monotonic()
+    paces: dict[Architecture, Pace] = {}
+    allowed, begun = 0.0, time.monotonic()
     for one in sorted(costs, key=lambda each: costs[each]):
-        if timed and time.monotonic() - begun > NETWORK_SECONDS:
+        if timed and time.monotonic() - begun > allowed:
             break
         timed[one] = pace_of(run, create_network(one, classes, size, way)[0])
         if len(timed) == 1:
             begun = time.monotonic()
-    usual = Pace(
-        median(pace.training / costs[one] for one, pace in timed.items()),
-        median(pace.measuring / costs[one] for one, pace in timed.items()),
-    )
-    return {one: timed.get(one, usual.times(cost)) for one, cost in costs.items()}
+        usual = Pace(
+            median(pace.training / costs[each] for each, pace in timed.items()),
+            median(pace.measuring / costs[each] for each, pace in timed.items()),
+        )
+        paces = {each: timed.get(each, usual.times(cost)) for each, cost in costs.items()}
+        left = sum(
+            counts.seconds(run.config.protocol, paces[unit.architecture]) for unit in trainings
+        )
+        allowed = max(NETWORK_SECONDS, NETWORK_SHARE * left / run.execution.workers)
+    return paces
 
 
 def _algorithms(
