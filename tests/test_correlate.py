@@ -639,6 +639,8 @@ def test_folders_that_do_not_do_are_refused(tmp_path: Path) -> None:
     code = [{**first, "model": "somewhere:Net"}, *rest]
     with pytest.raises(InputError, match=r"somewhere:Net.*--trust-code"):
         correlate_studies([changed("code", architectures=code)])
+    with pytest.raises(InputError, match="architectures"):
+        correlate_studies([changed("damaged", architectures=["digits_convnet"])])
     (study / "accuracy.csv").unlink()
     with pytest.raises(InputError, match="no finished training"):
         correlate_studies([study])

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from alignment import cores
-from nasneurn.engines import Failure, available_cores, local, run, threads_each, working
+from nasneurn.engines import Failure, available_cores, local, on_ray, run, threads_each, working
 from nasneurn.errors import InputError
 
 HERE = Path(__file__).parent
@@ -266,6 +266,20 @@ def test_libraries_start_no_more_threads_than_a_quota_has_cores(
     monkeypatch.setattr(cores, "available_cores", lambda: min(8, quota))
     cores.bound_threads()
     assert [os.environ.get(name, "") for name in cores.THREAD_VARIABLES] == [told] * 3
+
+
+@pytest.mark.slow
+def test_a_task_asks_for_no_more_cores_than_a_machine_of_the_cluster_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ray
+
+    monkeypatch.setattr(on_ray, "threads_each", lambda workers: 4)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        assert dict(run("ray", engine_work.square, iter([3]), 1)) == {3: 9}
+    finally:
+        ray.shutdown()
 
 
 @pytest.mark.slow

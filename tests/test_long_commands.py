@@ -1,13 +1,14 @@
 """What long commands say: before they start, while they run, and of what others run."""
 
 import io
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from in_process import run_command
+from in_process import refusal, run_command
 from one_thread import one_thread
 from tiny_bench import tiny_config
 from torch import Tensor, nn
@@ -105,6 +106,9 @@ def test_an_estimate_that_fails_ends_nothing(
     monkeypatch.setattr(outlook, "_expected", fail)
     assert foresee(run, units(run)) == {}
     assert f"4 trainings to do; results go to {run.study.folder}" in capsys.readouterr().err
+    monkeypatch.setattr(estimate, "expected_seconds", fail)
+    _print_plan(run)
+    assert "4 trainings to do" in capsys.readouterr().err
 
 
 def said(left: list[Any], seconds: float, untimed: str = "") -> Expected:
@@ -421,6 +425,22 @@ def test_watching_ends_when_nothing_is_left(
     assert capsys.readouterr().out.splitlines() == [
         "0 of 3 done, 1 in work", "2 of 3 done, 1 in work", "3 of 3 done",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("every", "told"),
+    [("nan", "--every.*0.1"), ("0", "--every.*0.1"), ("inf", "--every is inf.*at most 86400"),
+     ("1e9", "--every is 1000000000.0.*at most 86400")],
+)  # fmt: skip
+def test_looks_that_never_come_are_refused(
+    every: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    line = refusal(monkeypatch, capfd, "status", tmp_path, "--watch", "--every", every)
+    assert re.search(told, line)
 
 
 def test_watching_on_a_terminal_shows_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
