@@ -68,6 +68,19 @@ def prepare_folder(folder: Path) -> None:
         )
 
 
+def check_own(folder: Path) -> None:
+    """Refuse a folder with files of others, which an alignment would write over or take away.
+
+    Raises:
+        AlignmentError: there are such, and no configuration of an alignment.
+    """
+    others = [name for name in FILES if (folder / name).exists()]
+    if others and not (folder / CONFIG).exists():
+        raise AlignmentError(
+            f"{folder}: holds {others[0]}, which no alignment wrote; choose another --out"
+        )
+
+
 def _kind(config: Path) -> object:
     try:
         with opened(config) as file:

@@ -14,6 +14,7 @@ from alignment.outputs import (
     CONFIG,
     FIGURE_FORMATS,
     FILES,
+    check_own,
     config_of,
     config_text,
     prepare_folder,
@@ -67,14 +68,14 @@ def write_all(
         The files.
 
     Raises:
-        AlignmentError: ``folder`` cannot be written or holds results of another kind, or the order
-            or the format is unknown.
+        AlignmentError: ``folder`` cannot be written, or holds results of another kind or files of
+            others with names of an alignment's; or the order or the format is unknown.
     """
     check_known("figure format", figure_format, FIGURE_FORMATS)
+    check_own(folder)
     prepare_folder(folder)
     before = _held(folder) if figures else {}
-    with suppress(OSError):
-        (folder / CONFIG).unlink()
+    write_config(folder, {})  # until all is there it says no more than whose folder it is
     written = write_tables(outcome, folder)
     if null is not None:
         written.append(write_null(outcome, null, folder))

@@ -1,5 +1,6 @@
 """What a program asks of a study, most of one that is done: tables, which are written to files."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,7 @@ def predict(
     from nasneurn.environment import environment
     from nasneurn.prediction.known_pairs import known_pairs
     from nasneurn.prediction.model_file import VERSION, ModelFile
-    from nasneurn.prediction.predicting import predict_pairs
+    from nasneurn.prediction.predicting import check_pairs, predict_pairs
     from nasneurn.report.findings import ShownPrediction
     from nasneurn.report.prediction_files import write_prediction
     from nasneurn.training.devices import choose_device
@@ -131,6 +132,7 @@ def predict(
         images=images,
         data_dir=data_dir,
         device=choose_device(device),
+        check=check_pairs,
     )
     found = predict_pairs(pairs, control)
     guessing = [(study.folder, chance_note(study.accuracy)) for study, _ in measured]
@@ -187,9 +189,11 @@ def advise(
     from nasneurn.prediction.advice import advise_on_images, advise_on_suite
     from nasneurn.prediction.model_file import read_model
     from nasneurn.prediction.unlabelled import folder_images
+    from nasneurn.stems import STEMS
     from nasneurn.training.devices import choose_device
 
     known, where = read_model(None if model is None else Path(model)), choose_device(device)
+    stem = str(STEMS.choose(stem))
     control = known.of(stem).control  # before images are read
     refuse_code(str(model or "the model"), _paths_among([control], typed=[stem]), trust_code)
     if suite is not None or not (Path(source).is_dir() or Path(target).is_dir()):
@@ -200,8 +204,14 @@ def advise(
             splits=splits,
         )
         return advise_on_suite(known, stem, domains, str(source), str(target), where)
-    images = [
-        folder_images(Path(folder), known.image_size, known.images) for folder in (source, target)
+    if real(Path(source)) == real(Path(target)):
+        raise InputError(
+            f"source and target are both {source}; gains are predicted for a domain that was not "
+            "trained on"
+        )
+    images = [  # without "..", so that each has a name
+        folder_images(Path(os.path.abspath(folder)), known.image_size, known.images)
+        for folder in (source, target)
     ]
     return advise_on_images(known, stem, images[0], images[1], where)
 

@@ -131,6 +131,35 @@ def best_of(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     return [ranked[place] for place in selection_order(points)[:count]]
 
 
+def nearby(
+    within: Limit,
+    known: Sequence[Architecture],
+    count: int,
+    seed: Sequence[int],
+    canonical: Callable[[Architecture], Architecture] = lambda architecture: architecture,
+) -> list[Architecture]:
+    """Architectures within a limit that uniform draws hardly meet: ``known``, and more near them.
+
+    The lightest one is among them.
+
+    Args:
+        within: the limit, which the ``known`` keep.
+        known: those to begin with.
+        count: how many are wanted; fewer come where no more are found.
+        seed: of the draws.
+        canonical: the one name of a network that several architectures describe.
+    """
+    draws = _Draws(within.costs.choices, (), 0.0, np.random.default_rng(seed))
+    visited = {_key(draws.choices, one): one for one in map(canonical, known)}
+    lightest = canonical(within.lightest)
+    visited.setdefault(_key(draws.choices, lightest), lightest)
+    found = True
+    while found and len(visited) < count:
+        draws.patience = 0
+        found = _new_child(draws, False, visited, within, canonical) is not None
+    return list(visited.values())
+
+
 class _Draws:
     """Draws of one generation."""
 
@@ -196,8 +225,12 @@ def _new_child(
 
     for proposal in proposals():
         child = canonical(proposal)
-        key = str([child[label] for label in draws.choices])
+        key = _key(draws.choices, child)
         if key not in visited and (within is None or within(child)):
             visited[key] = child
             return child
     return None
+
+
+def _key(choices: Choices, architecture: Architecture) -> str:
+    return str([architecture[label] for label in choices])

@@ -413,6 +413,16 @@ def test_constant_columns() -> None:
         predict_pairs(pairs.assign(**{one: np.nan}))
 
 
+def test_too_few_pairs_are_refused_before_images_are_read(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread = "nasneurn.prediction.known_pairs._with_features"
+    monkeypatch.setattr(unread, lambda *_: pytest.fail("images are read"))
+    monkeypatch.setattr("nasneurn.prediction.predicting.FEWEST", 1000)
+    with pytest.raises(InputError, match="pairs have been measured"):
+        predict(study)
+
+
 def test_stems_that_are_not_there(study: Path) -> None:
     with pytest.raises(InputError, match="stem 'sobel' is not in the studies; they have none, neu"):
         predict(study, stems="sobel")
@@ -545,6 +555,24 @@ def test_domains_that_cannot_be_advised_on(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=told):
             advise(source, target, suite="builtin+shifts", model=path, device="cpu")
+
+
+def test_a_folder_is_no_target_of_itself(folder: Path, tmp_path: Path) -> None:
+    path = known().write(tmp_path / "model.json")
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    for other in (folder, link, folder / ".." / folder.name):
+        with pytest.raises(InputError, match="source and target are both"):
+            advise(folder, other, model=path, device="cpu")
+
+
+def test_a_stem_is_known_by_any_spelling(tmp_path: Path) -> None:
+    path = known().write(tmp_path / "model.json")
+    plain, spelled = (
+        advise("print", "street", stem=stem, model=path, device="cpu")
+        for stem in ("neurn", "neurn:k=3")
+    )
+    assert plain == spelled
 
 
 # ---------------------------------------------------------------- commands

@@ -30,9 +30,12 @@ def held(folder: Path) -> set[str]:
 @pytest.mark.slow
 def test_no_file_of_another_alignment_is_left(tmp_path: Path) -> None:
     mine = ["notes.txt", "my.csv", "heatmap.eps", "accuracy.csv"]
-    for name in (*mine, "published.csv", "map.html", "tree.svg", "captions.txt"):
+    for name in mine:
         (tmp_path / name).write_text("before")
     (tmp_path / "published").mkdir()
+    write_all(aligned(2), tmp_path, figures=False)
+    for name in ("published.csv", "map.html", "tree.svg", "captions.txt"):
+        (tmp_path / name).write_text("before")
     for outcome, figures in (
         (aligned(), True),
         (aligned(180), True),
@@ -42,6 +45,15 @@ def test_no_file_of_another_alignment_is_left(tmp_path: Path) -> None:
         written = write_all(outcome, tmp_path, figures=figures)
         assert held(tmp_path) == {path.name for path in written} | {*mine, "published"}
     assert all((tmp_path / name).read_text() == "before" for name in mine)
+
+
+@pytest.mark.parametrize("name", ["null.csv", "map.html", "captions.txt", "scores.csv"])
+def test_files_of_others_stay_as_they_are(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(AlignmentError, match=f"holds {name}, which no alignment wrote; choose an"):
+        write_all(aligned(2), tmp_path, figures=False)
+    assert held(tmp_path) == {name}
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_the_configuration_says_all(tmp_path: Path) -> None:
@@ -66,7 +78,7 @@ def test_the_configuration_says_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_alignment_that_did_not_end_has_no_configuration(
+def test_an_alignment_that_did_not_end_says_only_whose_folder_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_all(aligned(), tmp_path)
@@ -77,7 +89,10 @@ def test_an_alignment_that_did_not_end_has_no_configuration(
     monkeypatch.setattr("alignment.report.write_figures", fail)
     with pytest.raises(KeyboardInterrupt):
         write_all(aligned(3), tmp_path)
-    assert "config.yaml" not in held(tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == "kind: align\n"
+    monkeypatch.undo()
+    written = write_all(aligned(3), tmp_path)
+    assert held(tmp_path) == {path.name for path in written}
     monkeypatch.undo()
     written = write_all(aligned(3), tmp_path)
     assert held(tmp_path) == {path.name for path in written}

@@ -592,7 +592,11 @@ def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
 def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
     one = write_study(tmp_path / "one", SMALL[:4], sources=("mnist", "svhn"))
     other = write_study(tmp_path / "other", SMALL[3:])
+    few = correlate_studies([one, other], random_features=False, permutations=199)
+    assert "with 199 permutations no p-value is below 0." in " ".join(few.notes)
+    assert few.power["power"][few.power["level"] < 0.05].max() == 0
     found = correlate_studies([one, other], random_features=False, permutations=999)
+    assert not any("permutations are needed" in note for note in found.notes)
     assert found.profiles.architectures == SMALL
     assert [source for source, _ in found.profiles.pairs] == ["mnist"] * 3
     # The one of both studies counts once: names of trainings are the same.
@@ -617,6 +621,8 @@ def test_folders_that_do_not_do_are_refused(tmp_path: Path) -> None:
         correlate_studies([tmp_path / "nothing"])
     with pytest.raises(InputError, match="neighbours are 5; of 6 architectures they may be 1 to 4"):
         correlate_studies([study], neighbours=5)
+    with pytest.raises(InputError, match="permutations are 98; at least 99"):
+        correlate_studies([study], permutations=98)
     config = yaml.safe_load((study / "config.yaml").read_text())
 
     def changed(name: str, **fields: object) -> Path:

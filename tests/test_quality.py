@@ -95,6 +95,18 @@ def test_the_sample_keeps_the_limit_of_the_search() -> None:
 
 
 @pytest.mark.slow
+def test_a_limit_that_draws_hardly_meet_leaves_all_that_are_within() -> None:
+    (free,) = paths_of(["none"], 250)
+    costs = sorted(one.flops for one in free.sample())
+    most = costs[4]  # five of 256 at least, which 240 uniform draws hardly meet
+    unit = free.supernet.model_copy(update={"max_flops": most})
+    within = sum(one <= most for one in costs)
+    found = Paths(supernet=unit, architectures=within).sample()
+    assert len({str(one.choices) for one in found}) == within
+    assert all(one.flops <= most for one in found)
+
+
+@pytest.mark.slow
 def test_what_cannot_be_measured_is_told_before_the_supernet_is_trained() -> None:
     suite = load_suite("builtin")
     few = QualityConfig.checked(**tiny_fields(), architectures=300)

@@ -73,8 +73,10 @@ class _Gathered:
             self.notes.append(f"no distance by {name}: {error}")
 
     def add(self, name: str, of: str, table: Values) -> None:
-        spread = np.ptp(pairs_of(table))
-        if not np.isfinite(table).all() or spread <= 1e-9:
+        if not np.isfinite(table).all():
+            self.notes.append(f"no distance by {name}: it is no number for some pair")
+            return
+        if np.ptp(pairs_of(table)) <= 1e-9:
             self.notes.append(f"no distance by {name}: it is the same for all pairs")
             return
         self.tables[name], self.of[name] = table, of

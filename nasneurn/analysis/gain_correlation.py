@@ -7,6 +7,7 @@ mean gain by its nearest. All these are tries for one answer, so Holm's correcti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from nasneurn.analysis.architecture_distances import (
 )
 from nasneurn.analysis.gain_profiles import FEWEST, GainProfiles, gain_profiles
 from nasneurn.analysis.intervals import holm
-from nasneurn.analysis.mantel import METHODS, PERMUTATIONS, Correlations, Values, correlations
+from nasneurn.analysis.mantel import (
+    METHODS,
+    PERMUTATIONS,
+    Correlations,
+    Values,
+    check_permutations,
+    correlations,
+)
+from nasneurn.analysis.mantel_power import PERMUTATIONS as POWER_PERMUTATIONS
 from nasneurn.analysis.mantel_power import mantel_power
 from nasneurn.analysis.neighbours import neighbour_test
 from nasneurn.errors import InputError
@@ -126,6 +135,7 @@ def correlate_studies(
     profiles = gain_profiles(studies.rows, stem, control, where)
     measured = profiles.distances(kind)
     check_neighbours(neighbours, len(profiles.architectures))
+    check_permutations(permutations)
     known = _known(studies, profiles)
     distances = architecture_distances(
         known,
@@ -140,7 +150,14 @@ def correlate_studies(
     asked = ASKED if ASKED in distances.tables else next(iter(distances.tables))
     levels = (LEVEL, LEVEL / len(tests))
     powers = [
-        mantel_power(distances.tables[asked], measured, method, levels=levels, seed=seed)
+        mantel_power(
+            distances.tables[asked],
+            measured,
+            method,
+            levels=levels,
+            permutations=min(permutations, POWER_PERMUTATIONS),
+            seed=seed,
+        )
         for method in METHODS
     ]
     power = pd.concat(powers, ignore_index=True)
@@ -157,8 +174,20 @@ def correlate_studies(
         tests=tests,
         partial=_partial(distances, drawn),
         power=power,
-        notes=(*profiles.notes, *distances.notes),
+        notes=(*profiles.notes, *distances.notes, *_too_few(permutations, tests)),
     )
+
+
+def _too_few(permutations: int, tests: pd.DataFrame) -> list[str]:
+    """A note where no relation could be beyond chance, however strong."""
+    least = len(tests) / (permutations + 1)
+    architectures = int(tests["architectures"].iloc[0])
+    if least <= LEVEL or factorial(architectures) <= permutations:  # all orders are taken then
+        return []
+    return [
+        f"with {permutations} permutations no p-value is below {least:.2g} once it is corrected "
+        f"over {len(tests)} tests; more permutations are needed to find anything"
+    ]
 
 
 def check_neighbours(neighbours: int, architectures: int) -> None:

@@ -156,14 +156,23 @@ def unit(pairs: Values, method: str = "pearson") -> Values:
     return found
 
 
-def orders_of(count: int, wanted: int, seed: int) -> tuple[Orders, bool]:
-    """(P, N), orders of ``count`` things: all where there are no more than wanted, else draws.
+def check_permutations(wanted: int) -> None:
+    """Refuse so few permutations that no p-value says much.
 
     Raises:
         InputError: fewer than 99 are wanted.
     """
     if wanted < 99:
         raise InputError(f"permutations are {wanted}; at least 99 are needed for a p-value of 1%")
+
+
+def orders_of(count: int, wanted: int, seed: int) -> tuple[Orders, bool]:
+    """(P, N), orders of ``count`` things: all where there are no more than wanted, else draws.
+
+    Raises:
+        InputError: fewer than 99 are wanted.
+    """
+    check_permutations(wanted)
     if factorial(count) <= wanted:
         return np.array(list(all_orders(range(count))), np.intp), True
     draws = np.random.default_rng(seed)

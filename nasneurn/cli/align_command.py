@@ -92,7 +92,7 @@ def align_command(
     from alignment.errors import check_known
     from alignment.measures import null_of
     from alignment.outcome import NAMED, ORDERS
-    from alignment.outputs import FIGURE_FORMATS, prepare_folder
+    from alignment.outputs import FIGURE_FORMATS, check_own, prepare_folder
     from alignment.presets import default_preset, preset_options
     from alignment.report import write_all
     from alignment.terminal import console, pair_view, representatives_view
@@ -135,8 +135,15 @@ def align_command(
     options.check()
     if within is not None and options.prefer != "cheap":
         raise InputError("--within is of --prefer cheap; say that, or leave out --within")
-    if support and not figures:
-        raise InputError("--support is drawn in the tree; leave out --no-figures, or --support")
+    if normalization is not None and options.similarity == "corrected":
+        raise InputError(
+            "--normalize is of scores as they are; leave it out with --similarity corrected"
+        )
+    drawn = [name for name in ("support", "order", "figure_format") if name in given]
+    if drawn and not figures:
+        raise InputError(f"{flags(drawn)}: of figures, and --no-figures draws none; leave out one")
+    if not fold and pair is None:
+        raise InputError("--no-fold is of --pair; leave it out")
     if order is not None:
         check_known("order", order, ORDERS)
     check_known("figure format", figure_format, FIGURE_FORMATS)
@@ -154,6 +161,7 @@ def align_command(
         from alignment.printed import read_matrix
 
         others = read_matrix(compare)
+    check_own(out)
     prepare_folder(out)
     architectures = gather(models, strict=strict, figures=figures, **gathered)
     if support and len(architectures) > NAMED:

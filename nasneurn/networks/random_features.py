@@ -96,11 +96,11 @@ def centred_products(features: Values) -> Values:
     return products
 
 
-def linear_cka(one: Values, other: Values) -> float:
+def debiased_cka(one: Values, other: Values) -> float:
     """Debiased linear CKA of two :func:`centred_products`; 1 for equal ones up to a factor."""
     return float((one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum()))
 
 
 def cka_over_seeds(one: Sequence[Values], other: Sequence[Values]) -> list[float]:
     """The CKA of two networks for each two different seeds; their draws would be shared in one."""
-    return [linear_cka(one[i], other[j]) for i, j in permutations(range(len(one)), 2)]
+    return [debiased_cka(one[i], other[j]) for i, j in permutations(range(len(one)), 2)]

@@ -1,6 +1,6 @@
 """The pairs of domains that studies have measured: what a stem gained, and what images tell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -128,6 +128,7 @@ def known_pairs(
     images: int = IMAGES,
     data_dir: Path | None = None,
     device: torch.device | None = None,
+    check: Callable[[pd.DataFrame], None] = lambda pairs: None,
 ) -> pd.DataFrame:
     """A row for each pair of domains, stem and setting, over architectures and paired seeds.
 
@@ -138,6 +139,7 @@ def known_pairs(
         images: at most so many of each domain for the features.
         data_dir: the folder of the files of ``digits``.
         device: where the stems run.
+        check: sees the pairs, without features, before any image is looked at.
 
     Returns:
         ``suite``, settings, ``stem``, ``source``, ``target``, ``base`` and ``shift`` (the target
@@ -154,6 +156,7 @@ def known_pairs(
         raise InputError(f"studies of images of several sizes cannot be joined ({told})")
     measured = [_Measured(study, config, data_dir) for study, config in studies]
     there = list(dict.fromkeys(stem for one in measured for stem in one.rows["stem"]))
+    control, *stems = (str(STEMS.choose(stem)) for stem in (control, *stems))
     for stem in (control, *stems):
         if stem not in there:
             raise InputError(f"stem {stem!r} is not in the studies; they have {', '.join(there)}")
@@ -175,6 +178,7 @@ def known_pairs(
     shifts = [parse_shifted(target) for target in pairs["target"]]
     pairs["base"] = [base for base, _, _ in shifts]
     pairs["shift"] = [shift or "none" for _, shift, _ in shifts]
+    check(pairs)
     return _with_features(pairs, measured, control, images, device or torch.device("cpu"))
 
 

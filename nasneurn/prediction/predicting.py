@@ -92,12 +92,17 @@ def predict_pairs(pairs: pd.DataFrame, control: str = "none") -> Prediction:
     )
 
 
-def _usable(pairs: pd.DataFrame, stem: str, notes: list[str]) -> list[str]:
-    """The features that vary.
+def check_pairs(pairs: pd.DataFrame) -> None:
+    """Refuse pairs that are too few to learn from, before any image is looked at.
 
     Raises:
-        InputError: what :func:`predict_pairs` says.
+        InputError: too few pairs, domains or sources, or equal gains.
     """
+    for stem, own in pairs.groupby("stem", sort=False):
+        _check_pairs(own.reset_index(drop=True), str(stem))
+
+
+def _check_pairs(pairs: pd.DataFrame, stem: str) -> None:
     learned = list(dict.fromkeys(pairs["source"]))
     if len(learned) < 2:
         raise InputError(
@@ -128,6 +133,15 @@ def _usable(pairs: pd.DataFrame, stem: str, notes: list[str]) -> list[str]:
             f"{stem}: the gain is {pairs['gain'].iloc[0]:g} points on each of {len(pairs)} pairs; "
             "there is nothing to predict"
         )
+
+
+def _usable(pairs: pd.DataFrame, stem: str, notes: list[str]) -> list[str]:
+    """The features that vary.
+
+    Raises:
+        InputError: what :func:`predict_pairs` says.
+    """
+    _check_pairs(pairs, stem)
     names = [name for name in FEATURES if name in pairs]
     broken = [name for name in names if not np.isfinite(pairs[name]).all()]
     if broken:

@@ -20,8 +20,9 @@ from nasneurn.seeds import stream
 from nasneurn.studies.training_unit import SEARCHED, identity_of
 from nasneurn.studies.units import Place, Result
 
-#: Uniform draws for one architecture of the sample.
-DRAWS = 40
+#: Uniform draws for one architecture of the sample; and where the limits allow hardly any, so many
+#: near those that they allow.
+DRAWS, NEARBY = 40, 4
 
 
 class Paths(Settings):
@@ -67,13 +68,15 @@ class Paths(Settings):
 
         Uniform draws are sorted by cost and cut into strata; the middle of each is taken. The
         draws are a function of the seed alone, so that two stems get the same architectures. All
-        keep the limit of the search. Where the stem is searched, each has the stem that was drawn.
+        keep the limit of the search; where few of the draws do, more are drawn near these. Where
+        the stem is searched, each has the stem that was drawn.
 
         Raises:
             InputError: the space has fewer.
         """
         from nasneurn.search.supernet_spaces import bare_space, costs
         from search_spaces.costs import limit
+        from search_spaces.evolution import nearby
         from search_spaces.interface import canonical_form, draw_architecture
         from search_spaces.stem_choice import STEM_LABEL, without_stem
 
@@ -84,6 +87,10 @@ class Paths(Settings):
         seed = stream(unit.seed, "sample")
         drawn = [canonical(draw_architecture(space, seed, n)) for n in range(DRAWS * count)]
         unique = {choices_name(one): one for one in drawn if within(one)}
+        if len(unique) < count:  # the limits leave little of the space
+            wanted = NEARBY * count
+            more = nearby(within, list(unique.values()), wanted, (seed, len(drawn)), canonical)
+            unique = {choices_name(one): one for one in more}
         ranked = sorted(unique.values(), key=lambda one: (counted(one).flops, choices_name(one)))
         if len(ranked) < count:
             raise InputError(
