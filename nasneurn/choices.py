@@ -388,5 +388,5 @@ def refuse_code(where: Path | str, names: Sequence[str], trust_code: bool) -> No
     if names and not trust_code:
         raise InputError(
             f"{where} names code that is not of this package ({', '.join(names)}); "
-            "say --trust-code if you trust the file and that code"
+            "say --trust-code (in Python trust_code=True) if you trust the file and that code"
         )

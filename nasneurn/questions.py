@@ -63,8 +63,10 @@ def diagnose(
     config = read_config(loaded.config_path)
     refuse_code(loaded.config_path, config.code, trust_code)
     from nasneurn.diagnosis.diagnose import diagnose_study
+    from nasneurn.studies.own_code import kept_digests, refuse_other_code
     from nasneurn.training.devices import choose_device
 
+    refuse_other_code(kept_digests(loaded.config_path), config.code)
     found = diagnose_study(
         loaded,
         config,

@@ -440,3 +440,13 @@ def test_the_summary_says_what_is_missing(plain: Study) -> None:
     lines = summary(tables_of(plain))
     assert lines[0].startswith("neurn: distance of source and target in images")
     assert any("have no saved weights" in line for line in lines)
+
+
+def test_the_summary_leaves_out_what_a_stem_has_not(plain: Study) -> None:
+    found = tables_of(plain)
+    calibration = found.tables["calibration"]
+    found.tables["calibration"] = calibration[calibration["stem"] == "none"]
+    told = " ".join(summary(found))
+    assert "neurn: distance of source" in told
+    assert "nan" not in told
+    assert "calibration error" not in told

@@ -9,6 +9,7 @@ from in_process import refusal, run_command
 from test_changed_images import finish_all
 from tiny_bench import tiny_config
 
+import nasneurn
 from nasneurn.errors import InputError
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
@@ -137,6 +138,24 @@ def test_finished_trainings_hold_to_their_code(module: Path, tmp_path: Path) -> 
         f"{KEY}changing_networks:{name}" for name in ("Net", "Third")
     }
     assert digest() == before
+
+
+@pytest.mark.slow
+def test_weights_and_diagnoses_hold_to_the_code_of_the_training(
+    module: Path, tmp_path: Path
+) -> None:
+    execution = Execution(device="cpu", save_weights=True)
+    out = tmp_path / "out"
+    StudyRun(planned(), out, execution, trust_code=True).run()
+    path = min((out / "weights").glob("*.safetensors"))
+    nasneurn.load_model(path, trust_code=True)
+    module.write_text(CODE.replace(".mean((2, 3))", ".amax((2, 3))"))
+    sys.modules.pop("changing_networks")
+    told = "code of changing_networks:Net is not what it was in the training"
+    with pytest.raises(InputError, match=f"{path.name}: the {told}"):
+        nasneurn.load_model(path, trust_code=True)
+    with pytest.raises(InputError, match=told):
+        nasneurn.diagnose(out, trust_code=True, device="cpu", corrupted=0)
 
 
 def test_what_was_begun_with_code_that_is_mended_is_begun_anew(

@@ -7,6 +7,7 @@ import pytest
 from grid_rows import grid_rows
 
 from nasneurn.report.captions import LISTED, own_accuracy
+from nasneurn.report.figures import cautions_of
 from nasneurn.report.headline import headline
 from nasneurn.report.study_content import DIGITS, study_content
 from nasneurn.report.tables import tables
@@ -52,3 +53,13 @@ def test_only_comparisons_with_a_p_count_in_its_correction() -> None:
 def test_captions_do_not_list_many_settings() -> None:
     assert own_accuracy(grown_rows(LISTED)).count("none") == LISTED
     assert own_accuracy(grown_rows(LISTED + 1)).endswith("see the table accuracy")
+
+
+def test_figures_of_a_setting_tell_of_its_own_trainings_near_chance() -> None:
+    rows = grown_rows(2)
+    guesses = (rows["algorithm"] == "algorithm1") & (rows["stem"] == "none")
+    rows.loc[guesses, "accuracy"] = 0.1
+    rows["suite"] = "digits"
+    assert cautions_of(rows, "overall-algorithm0") == ""
+    assert "1 of 2 trainings (mnist, none: 10.0%)" in cautions_of(rows, "overall-algorithm1")
+    assert "1 of 8 trainings (algorithm1, mnist, none: 10.0%)" in cautions_of(rows, "literature")

@@ -77,8 +77,8 @@ def chance_note(rows: pd.DataFrame) -> str:
     keys = [name for name in _TRAINING if name in rows]
     trainings = len(rows[keys].drop_duplicates())
     names = [
-        name for name in ("architecture", "source", "stem") if name in found
-        and (name != "architecture" or rows[name].nunique() > 1)
+        name for name in ("architecture", "weights", "algorithm", "source", "stem")
+        if name in found and (name in ("source", "stem") or rows[name].nunique() > 1)
     ]  # fmt: skip
     means = found.groupby(names, sort=False)["own_accuracy"].mean().reset_index()
     listed = [

@@ -107,17 +107,17 @@ def diagnose_study(
         if lacking:
             notes.append(
                 f"{lacking} of {count} trainings have no saved {what}, which {needed} need; "
-                f"they are made by: {_saving(study.folder)}"
+                f"they are made by: {_saving(study.folder, config)}"
             )
     return Diagnosis(chosen, suite.classes, tables, sheets, notes)
 
 
-def _saving(folder: Path) -> str:
+def _saving(folder: Path, config: StudyConfig) -> str:
     """The command that runs a study again, and saves all."""
-    config, out = folder / "config.yaml", folder.with_name(f"{folder.name}-saved")
+    path, out = folder / "config.yaml", folder.with_name(f"{folder.name}-saved")
     return (
-        f"nasneurn bench --config {shlex.quote(str(config))} --save-predictions --save-weights "
-        f"--out {shlex.quote(str(out))}"
+        f"nasneurn bench --config {shlex.quote(str(path))} --save-predictions --save-weights "
+        f"--out {shlex.quote(str(out))}{config.trusting}"
     )
 
 

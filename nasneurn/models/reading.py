@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pydantic import PositiveFloat, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -30,6 +30,7 @@ class Held(Settings):
         plain_mean, plain_std: what standardizes the image itself; files of before placements have
             none.
         classes: their names, in the order of the logits.
+        code: digests of code of one's own that the network is made by; files of before have none.
     """
 
     mean: Means
@@ -37,6 +38,7 @@ class Held(Settings):
     plain_mean: Means | None = None
     plain_std: Deviations | None = None
     classes: Some[str]
+    code: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_both(self) -> Self:

@@ -12,7 +12,8 @@ from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
 from nasneurn.stems.leading import for_network, refuse_script
-from nasneurn.studies.model_card import PREFIX
+from nasneurn.studies.model_card import PREFIX, own_code
+from nasneurn.studies.own_code import refuse_other_code
 from nasneurn.studies.placing import Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
 from nasneurn.training.scaling import Statistics
@@ -80,13 +81,15 @@ def load_model(
 
     Raises:
         InputError: the file is none of saved weights, is of another version, or names code without
-            ``trust_code``; the images are missing, or NNI is for a space of one's own.
+            ``trust_code``, or code that has changed since; the images are missing, or NNI is for a
+            space of one's own.
     """
     path = Path(path)
     training, held, state = read_saved(path)
-    named = (*training.architecture.code, training.applied_stem.name)
-    refuse_code(path, [name for name in dict.fromkeys(named) if ":" in name], trust_code)
+    own = own_code(training)
+    refuse_code(path, own, trust_code)
     try:
+        refuse_other_code(held.code if held else {}, own)
         inputs, classes = _inputs(training, held, data_dir)
         network = built(path, training, inputs, len(classes), state)
     except InputError as error:

@@ -114,7 +114,7 @@ def write_ablation(found: Ablation, figure_format: str = "png") -> None:
         draw = partial(draw_ablation, found.overall, seeds_of(rows))
         path = folder / "figures" / "ablation.png"
         write_figure(partial(with_notes, draw, rows), path, figure_format)
-        write_captions(path.parent, cautions(rows))
+        write_captions(path.parent, lambda name: cautions(rows))
 
 
 def _told(row: Mapping[Hashable, Any]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from nasneurn.errors import InputError
 from nasneurn.files import opened, reading
-from nasneurn.report.figure_captions import full_caption, title_of
+from nasneurn.report.figure_captions import Note, full_caption, title_of
 from nasneurn.report.tables import ReportTable
 
 #: Longer tables are given to download alone.
@@ -148,7 +148,7 @@ def picture(path: Path, command: str, note: str = "") -> ShownFigure:
     return ShownFigure(path.stem, full_caption(path.stem, note), command, png)
 
 
-def pictures(folder: Path, command: str, note: str = "") -> Iterator[ShownFigure]:
+def pictures(folder: Path, command: str, note: Note = lambda name: "") -> Iterator[ShownFigure]:
     """Those of all PNG files in a folder's ``figures``."""
     for path in sorted((folder / "figures").glob("*.png")):
-        yield picture(path, command, note)
+        yield picture(path, command, note(path.stem))

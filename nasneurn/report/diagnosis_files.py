@@ -43,7 +43,16 @@ def write_diagnosis(found: Diagnosis, folder: Path, figure_format: str = "png") 
         for name, draw in drawings.items():
             write_figure(draw, folder / "figures" / f"{name}.png", figure_format)
             progress.advance()
-    write_captions(folder / "figures", cautions(found.chosen.rows))
+    write_captions(folder / "figures", partial(_cautions_of, found))
+
+
+def _cautions_of(found: Diagnosis, name: str) -> str:
+    """What must be known of the rows of one kind that a figure shows, by the figure's name."""
+    kinds = list(found.chosen.kinds())
+    for own, rows in kinds if len(kinds) > 1 else ():
+        if name.endswith(_suffix(own)):
+            return cautions(rows)
+    return cautions(found.chosen.rows)
 
 
 def _drawings(found: Diagnosis) -> Drawings:

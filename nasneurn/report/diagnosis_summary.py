@@ -33,11 +33,11 @@ def summary(found: Diagnosis) -> list[str]:
 def _of_stem(found: Diagnosis, own: dict[str, str], stem: str) -> Iterator[str]:
     for place, name in (("images", "image_distances"), ("features", "feature_distances")):
         table = _across(_own(found.tables.get(name), own))
-        if len(table):
+        if _has(table, stem):
             values = table.rename(columns={"value": "mean"})
             yield f"distance of source and target in {place}: {_distances(values, stem)}"
     table = _own(found.tables.get("feature_separability"), own)
-    if len(table):
+    if _has(table, stem):
         before, after = (_mean(table, one) for one in (CONTROL, stem))
         yield (
             "scatter of the source's features between classes over that within: "
@@ -59,17 +59,22 @@ def _of_stem(found: Diagnosis, own: dict[str, str], stem: str) -> Iterator[str]:
         yield told
     table = _own(found.tables.get("calibration"), own)
     table = _across(table[table["measure"] == "ece"])
-    if len(table):
+    if _has(table, stem):
         before, after = (100 * _mean(table, one) for one in (CONTROL, stem))
         yield f"calibration error on the targets: {before:.1f}% -> {after:.1f}%"
     table = _own(found.tables.get("corruption_means"), own)
-    if len(table):
+    if _has(table, stem):
         listed = []
         for name, words in (("clean", "as they are"), ("all", "over all corruptions")):
             rows = table[table["corruption"] == name]
             before, after = (100 * _mean(rows, one) for one in (CONTROL, stem))
             listed.append(f"{words} {before:.1f}% -> {after:.1f}%")
         yield f"accuracy on the source's test images: {', '.join(listed)}"
+
+
+def _has(table: pd.DataFrame, stem: str) -> bool:
+    """Whether the setting has both, the stem and what it is compared with."""
+    return len(table) > 0 and {CONTROL, stem} <= set(table["stem"])
 
 
 def _own(table: pd.DataFrame | None, own: dict[str, str]) -> pd.DataFrame:

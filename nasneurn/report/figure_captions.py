@@ -1,10 +1,14 @@
 """What each figure shows, in a sentence; the page has it below the figure, and instead of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alignment.outputs import CAPTIONS_FILE
 from alignment.pictures import CAPTIONS as ALIGNED
 from nasneurn.files import written_atomically
+
+#: What must be known beside a figure, by its name; nothing is empty.
+Note = Callable[[str], str]
 
 #: By the beginning of a figure's name; the rest of the name is a setting, a source or a pair.
 CAPTIONS = {
@@ -73,12 +77,12 @@ def full_caption(name: str, note: str = "") -> str:
     return f"{caption_of(name)} Caution, {note}." if note else caption_of(name)
 
 
-def write_captions(folder: Path, note: str = "") -> list[Path]:
+def write_captions(folder: Path, note: Note = lambda name: "") -> list[Path]:
     """Write what each PNG file of a folder shows, a line each: the file and its caption.
 
     Args:
         folder: of figures.
-        note: what must be known beside each.
+        note: what must be known beside a figure, by its name.
 
     Returns:
         The file; nothing where there is no figure.
@@ -86,8 +90,8 @@ def write_captions(folder: Path, note: str = "") -> list[Path]:
     Raises:
         InputError: it cannot be written.
     """
-    names = sorted(path.name for path in folder.glob("*.png"))
-    lines = [f"{name}: {full_caption(name.removesuffix('.png'), note)}\n" for name in names]
+    names = sorted(path.stem for path in folder.glob("*.png"))
+    lines = [f"{name}.png: {full_caption(name, note(name))}\n" for name in names]
     if not lines:
         return []
     with written_atomically(folder / CAPTIONS_FILE) as draft:

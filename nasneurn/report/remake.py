@@ -1,5 +1,6 @@
 """Every table and figure of a study, made from its rows."""
 
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,8 @@ from nasneurn.choices import check_known
 from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.report.ablation_figure import compare_variants, is_ablation, write_comparisons
-from nasneurn.report.captions import cautions
 from nasneurn.report.figure_captions import write_captions
-from nasneurn.report.figures import is_of_rows, write_figures
+from nasneurn.report.figures import cautions_of, is_of_rows, write_figures
 from nasneurn.report.style import files_of
 from nasneurn.report.tables import write_tables
 from nasneurn.studies.folder import Study
@@ -42,7 +42,7 @@ def remake(study: Study, figure_format: str = "png") -> list[Path]:
     for path in drawn:
         written += files_of(path)
     _remove_others(folder, drawn)
-    return [*written, *write_captions(folder, cautions(rows))]
+    return [*written, *write_captions(folder, partial(cautions_of, rows))]
 
 
 def _remove_others(folder: Path, drawn: list[Path]) -> None:

@@ -1,16 +1,16 @@
 """All that a report shows of one study, as plain data; made from its rows and its folder."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from nasneurn.report.captions import cautions
 from nasneurn.report.content import MOST_SHOWN, Content, ShownFigure, ShownTable, picture, pictures
 from nasneurn.report.figure_captions import title_of
-from nasneurn.report.figures import is_of_rows
+from nasneurn.report.figures import cautions_of, is_of_rows
 from nasneurn.report.headline import headline
 from nasneurn.report.remake import draw_study
 from nasneurn.report.study_facts import facts_of, missing_of, rows_of_study
@@ -63,10 +63,10 @@ def study_content(
 
 def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     """Those that the rows give, drawn anew, and what else lies in the folder's figures."""
-    command, note = f"nasneurn figures {quote(str(study.folder))}", cautions(rows)
+    command, note = f"nasneurn figures {quote(str(study.folder))}", partial(cautions_of, rows)
     with TemporaryDirectory() as folder:
         paths = draw_study(study, rows, Path(folder))
-        yield from (picture(path, command, note) for path in paths)
+        yield from (picture(path, command, note(path.stem)) for path in paths)
     yield from (one for one in pictures(study.folder, "", note) if not is_of_rows(one.name))
 
 

@@ -88,7 +88,8 @@ def facts_of(study: Study, config: StudyConfig, rows: pd.DataFrame) -> dict[str,
         "training time": _time(rows) + (", without supernets" if "search" in config.kind else ""),
         **{word: ", ".join(_values(rows, name)) for name, word in _COMPUTED.items()},
         "planned with": ", ".join(f"{name} {version}" for name, version in planned.items()),
-        "again": f"nasneurn {config.kind} --config {quote(str(study.config_path))} --out FOLDER",
+        "again": f"nasneurn {config.kind} --config {quote(str(study.config_path))} --out FOLDER"
+        + config.trusting,
     }
     return {name: value for name, value in facts.items() if value}
 

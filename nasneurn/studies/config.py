@@ -86,6 +86,11 @@ class StudyConfig(Configuration):
         return [name for name in named if ":" in name]
 
     @property
+    def trusting(self) -> str:
+        """What a command that is printed ends in, so that it may import such code."""
+        return " --trust-code" if self.code else ""
+
+    @property
     def suite_name(self) -> str:
         """The suite's name; of a folder, that of the folder."""
         name = Path(self.suite).name

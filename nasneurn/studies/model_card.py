@@ -9,7 +9,7 @@ from nasneurn.configuration import read_yaml
 from nasneurn.environment import environment
 from nasneurn.errors import InputError
 from nasneurn.files import written_atomically
-from nasneurn.studies.own_code import kept_digests
+from nasneurn.studies.own_code import code_digests, kept_digests
 
 if TYPE_CHECKING:
     from nasneurn.studies.placing import Inputs
@@ -35,7 +35,9 @@ LICENCES = {
 }
 
 
-def about_model(inputs: "Inputs", classes: Sequence[object]) -> dict[str, str]:
+def about_model(
+    training: "Training", inputs: "Inputs", classes: Sequence[object]
+) -> dict[str, str]:
     """What a file of weights holds beside the training, so that it can be used without images."""
     content = {
         "mean": list(inputs.statistics.mean),
@@ -43,6 +45,7 @@ def about_model(inputs: "Inputs", classes: Sequence[object]) -> dict[str, str]:
         "plain_mean": list(inputs.plain_statistics.mean),
         "plain_std": list(inputs.plain_statistics.deviation),
         "classes": [str(one) for one in classes],
+        "code": code_digests(own_code(training)),
     }
     return {"model": json.dumps(content), VERSION: environment()["nasneurn"]}
 
@@ -85,7 +88,7 @@ the others.
 ```python
 import nasneurn
 
-model = nasneurn.load_model("{path.name}"{", trust_code=True" if _own_code(training) else ""})
+model = nasneurn.load_model("{path.name}"{", trust_code=True" if own_code(training) else ""})
 logits = model(images)  # (N, 3, {training.image_size}, {training.image_size}), from 0 to 1 or uint8
 ```
 """
@@ -110,13 +113,14 @@ def _command(config: Path, training: "Training") -> str:
     except InputError:  # the rows do not wait for a card
         kind, imports = None, False
     name = "search" if str(kind).startswith("search") else "bench"
-    trusted = " --trust-code" if imports or _own_code(training) else ""
+    trusted = " --trust-code" if imports or own_code(training) else ""
     return f"nasneurn {name} --config config.yaml --save-weights{trusted}"
 
 
-def _own_code(training: "Training") -> bool:
-    """Whether loading the network imports code that is not of this package."""
-    return bool(training.architecture.code) or ":" in training.applied_stem.name
+def own_code(training: "Training") -> list[str]:
+    """The import paths of what loading the network imports that is not of this package."""
+    named = dict.fromkeys((*training.architecture.code, training.applied_stem.name))
+    return [name for name in named if ":" in name]
 
 
 def _licences(training: "Training") -> str:

@@ -59,6 +59,18 @@ def changed_code(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
     ]
 
 
+def refuse_other_code(before: Mapping[str, str], names: Iterable[str]) -> None:
+    """Refuse code that is another than that by which something was trained.
+
+    Raises:
+        InputError: it is, or it cannot be imported.
+    """
+    if changed := changed_code(before, code_digests(names)):
+        raise InputError(
+            f"the code of {', '.join(changed)} is not what it was in the training; bring that back"
+        )
+
+
 def refuse_changed_code(folder: Path, changed: Sequence[str], finished: Iterable[Unit]) -> None:
     """Refuse to go on with code that is another than that of what is finished.
 

@@ -153,7 +153,9 @@ class StudyRun:
         }
         config = config.model_copy(update={"content": known}).in_order_of(before)
         ours = config.on_axes_of(before) if extend else config
-        hint = "" if extend else "; --extend adds models, stems, sources or seeds to it"
+        hint = ""
+        if not extend and config.on_axes_of(before) == before:
+            hint = "; --extend (in Python extend=True) adds models, stems, sources or seeds to it"
         refuse_another(self.study.folder, before, ours, self.suite, hint)
         return config.added_to(before) if extend else config
 

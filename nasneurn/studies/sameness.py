@@ -42,6 +42,7 @@ def refuse_another(
         refuse_changed(folder, before.content, ours.content, suite)
     differences = before.differences(ours)
     told = [one for one in differences if not one.startswith("content.")] or differences
+    told = ["the grids that were added" if one.startswith("further: ") else one for one in told]
     raise InputError(
         f"{folder} holds another study ({'; '.join(told)}); choose another --out{hint}"
     )

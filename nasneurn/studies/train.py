@@ -284,7 +284,7 @@ class _Work:
         training, (front, body) = self._training, network.children()
         path = weights_path(self._place.folder, training.identity, chosen_by)
         further = {f"{PREFIX}{k}": v for k, v in front.state_dict().items()}
-        about = about_model(self._inputs, self._suite.classes)
+        about = about_model(training, self._inputs, self._suite.classes)
         with _telling():
             save_weights(path, body, training, further, about)
             write_card(path, training, measured)
