@@ -72,8 +72,8 @@ def write_all(
             others with names of an alignment's; or the order or the format is unknown.
     """
     check_known("figure format", figure_format, FIGURE_FORMATS)
-    check_own(folder)
     prepare_folder(folder)
+    check_own(folder)
     before = _held(folder) if figures else {}
     write_config(folder, {})  # until all is there it says no more than whose folder it is
     written = write_tables(outcome, folder)

@@ -77,10 +77,11 @@ def test_captions_caution_as_the_page_does(tmp_path: Path) -> None:
     assert write_captions(tmp_path) == []
     for name in ("overall-scratch.png", "own.png", "own.pdf"):
         (tmp_path / name).touch()
-    (path,) = write_captions(tmp_path, "near chance: 1 of 2 trainings")
+    notes = {"own": "near chance: 1 of 2 trainings", "overall-scratch": "near chance: all"}
+    (path,) = write_captions(tmp_path, notes.__getitem__)
     first, second = path.read_text().splitlines()
     assert first.startswith("overall-scratch.png: What each stem adds")
-    assert first.endswith("Caution, near chance: 1 of 2 trainings.")
+    assert first.endswith("Caution, near chance: all.")
     assert second == "own.png: Own. Caution, near chance: 1 of 2 trainings."
 
 

@@ -161,8 +161,8 @@ def align_command(
         from alignment.printed import read_matrix
 
         others = read_matrix(compare)
-    check_own(out)
     prepare_folder(out)
+    check_own(out)
     architectures = gather(models, strict=strict, figures=figures, **gathered)
     if support and len(architectures) > NAMED:
         raise InputError(
