@@ -188,7 +188,7 @@ def advise(
             be read; code is named without ``trust_code``.
     """
     from nasneurn.domains import load_suite
-    from nasneurn.prediction.advice import advise_on_images, advise_on_suite
+    from nasneurn.prediction.advice import advise_on_images, advise_on_suite, both
     from nasneurn.prediction.model_file import read_model
     from nasneurn.prediction.unlabelled import folder_images
     from nasneurn.stems import STEMS
@@ -207,10 +207,7 @@ def advise(
         )
         return advise_on_suite(known, stem, domains, str(source), str(target), where)
     if real(Path(source)) == real(Path(target)):
-        raise InputError(
-            f"source and target are both {source}; gains are predicted for a domain that was not "
-            "trained on"
-        )
+        raise both(source)
     images = [  # without "..", so that each has a name
         folder_images(Path(os.path.abspath(folder)), known.image_size, known.images)
         for folder in (source, target)

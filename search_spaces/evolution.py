@@ -153,10 +153,10 @@ def nearby(
     visited = {_key(draws.choices, one): one for one in map(canonical, known)}
     lightest = canonical(within.lightest)
     visited.setdefault(_key(draws.choices, lightest), lightest)
-    found = True
-    while found and len(visited) < count:
-        draws.patience = 0
-        found = _new_child(draws, False, visited, within, canonical) is not None
+    draws.patience = 0
+    while len(visited) < count:
+        if _new_child(draws, False, visited, within, canonical) is None:
+            break
     return list(visited.values())
 
 

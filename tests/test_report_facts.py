@@ -7,7 +7,7 @@ import pytest
 from grid_rows import grid_rows
 
 from nasneurn.report.captions import LISTED, own_accuracy
-from nasneurn.report.figures import cautions_of
+from nasneurn.report.figures import cautions_by_name
 from nasneurn.report.headline import headline
 from nasneurn.report.study_content import DIGITS, study_content
 from nasneurn.report.tables import tables
@@ -60,6 +60,8 @@ def test_figures_of_a_setting_tell_of_its_own_trainings_near_chance() -> None:
     guesses = (rows["algorithm"] == "algorithm1") & (rows["stem"] == "none")
     rows.loc[guesses, "accuracy"] = 0.1
     rows["suite"] = "digits"
-    assert cautions_of(rows, "overall-algorithm0") == ""
-    assert "1 of 2 trainings (mnist, none: 10.0%)" in cautions_of(rows, "overall-algorithm1")
-    assert "1 of 8 trainings (algorithm1, mnist, none: 10.0%)" in cautions_of(rows, "literature")
+    assert cautions_by_name(rows, "overall-algorithm0") == ""
+    assert "1 of 2 trainings (mnist, none: 10.0%)" in cautions_by_name(rows, "overall-algorithm1")
+    assert "1 of 8 trainings (algorithm1, mnist, none: 10.0%)" in cautions_by_name(
+        rows, "literature"
+    )

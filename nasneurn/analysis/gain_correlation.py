@@ -7,7 +7,6 @@ mean gain by its nearest. All these are tries for one answer, so Holm's correcti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import factorial
 from pathlib import Path
 from typing import Any
 
@@ -174,15 +173,16 @@ def correlate_studies(
         tests=tests,
         partial=_partial(distances, drawn),
         power=power,
-        notes=(*profiles.notes, *distances.notes, *_too_few(permutations, tests)),
+        notes=(*profiles.notes, *distances.notes, *_too_few(permutations, tests, drawn)),
     )
 
 
-def _too_few(permutations: int, tests: pd.DataFrame) -> list[str]:
+def _too_few(
+    permutations: int, tests: pd.DataFrame, drawn: Mapping[str, Correlations]
+) -> list[str]:
     """A note where no relation could be beyond chance, however strong."""
     least = len(tests) / (permutations + 1)
-    architectures = int(tests["architectures"].iloc[0])
-    if least <= LEVEL or factorial(architectures) <= permutations:  # all orders are taken then
+    if least <= LEVEL or any(one.exact for one in drawn.values()):
         return []
     return [
         f"with {permutations} permutations no p-value is below {least:.2g} once it is corrected "

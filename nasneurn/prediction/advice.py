@@ -125,14 +125,19 @@ def advise_on_suite(
                 f"{', '.join(suite.trainable)}"
             )
     if target in learned:
-        raise InputError(
-            f"source and target are both {target}; gains are predicted for a domain that was not "
-            "trained on"
-        )
+        raise both(target)
     views = Views(suite, known.images, device)
     part = suite.tested(target, learned)
     found = views.features(learned, target, part, one.stem, one.control)
     return _advice(one, source, target, found, ())
+
+
+def both(domain: object) -> InputError:
+    """What is wrong where source and target are one."""
+    return InputError(
+        f"source and target are both {domain}; gains are predicted for a domain that was not "
+        "trained on"
+    )
 
 
 def advise_on_images(

@@ -47,6 +47,18 @@ def cautions(rows: pd.DataFrame) -> str:
     return "; ".join(filter(None, [selection_of(rows), chance_note(rows)]))
 
 
+def cautions_of(name: str, rows: pd.DataFrame, parts: Iterable[tuple[str, pd.DataFrame]]) -> str:
+    """What must be known of the rows that a figure shows: those of its setting, else all.
+
+    Args:
+        name: of the figure.
+        rows: all.
+        parts: how the names of a setting's figures end, and its rows.
+    """
+    own = (part for ending, part in parts if ending and name.endswith(ending))
+    return cautions(next(own, rows))
+
+
 def notes_of(rows: pd.DataFrame, width: float) -> list[str]:
     """What must stand in a figure of rows: the selection, and trainings near chance.
 

@@ -11,7 +11,7 @@ from nasneurn.analysis.cells import of_setting
 from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.progress import meter
 from nasneurn.report.answer_figures import draw_confusions, draw_rescued
-from nasneurn.report.captions import cautions
+from nasneurn.report.captions import cautions_of
 from nasneurn.report.diagnosis_figures import image_drawings, reliability_drawing, shift_drawings
 from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import with_notes
@@ -43,16 +43,12 @@ def write_diagnosis(found: Diagnosis, folder: Path, figure_format: str = "png") 
         for name, draw in drawings.items():
             write_figure(draw, folder / "figures" / f"{name}.png", figure_format)
             progress.advance()
-    write_captions(folder / "figures", partial(_cautions_of, found))
+    write_captions(folder / "figures", partial(_cautions_by_name, found))
 
 
-def _cautions_of(found: Diagnosis, name: str) -> str:
-    """What must be known of the rows of one kind that a figure shows, by the figure's name."""
-    kinds = list(found.chosen.kinds())
-    for own, rows in kinds if len(kinds) > 1 else ():
-        if name.endswith(_suffix(own)):
-            return cautions(rows)
-    return cautions(found.chosen.rows)
+def _cautions_by_name(found: Diagnosis, name: str) -> str:
+    parts = ((_suffix(own), rows) for own, rows in found.chosen.kinds())
+    return cautions_of(name, found.chosen.rows, parts)
 
 
 def _drawings(found: Diagnosis) -> Drawings:

@@ -17,7 +17,7 @@ from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.analysis.ranks import rank
 from nasneurn.report.ablation_figure import compare_variants, draw_ablation
 from nasneurn.report.architecture_figure import draw_architectures
-from nasneurn.report.captions import cautions, notes_of, seeds_of
+from nasneurn.report.captions import cautions_of, notes_of, seeds_of
 from nasneurn.report.comparison_figures import draw_differences, draw_effects, draw_overall
 from nasneurn.report.curve_figure import draw_curves
 from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
@@ -102,12 +102,10 @@ def write_figures(
     ]
 
 
-def cautions_of(rows: pd.DataFrame, name: str) -> str:
-    """What must be known of the rows of one setting that a figure shows, by the figure's name."""
-    for own, part in split(designs(rows)) if len(rows) else ():
-        if own and name.endswith(_suffix(own)):
-            return cautions(part)
-    return cautions(rows)
+def cautions_by_name(rows: pd.DataFrame, name: str) -> str:
+    """What must be known of the rows that a figure of :func:`write_figures` shows, by its name."""
+    parts = split(designs(rows)) if len(rows) else ()
+    return cautions_of(name, rows, ((_suffix(own), part) for own, part in parts))
 
 
 def is_of_rows(name: str) -> bool:

@@ -11,7 +11,7 @@ from nasneurn.configuration import read_yaml
 from nasneurn.errors import InputError
 from nasneurn.report.ablation_figure import compare_variants, is_ablation, write_comparisons
 from nasneurn.report.figure_captions import write_captions
-from nasneurn.report.figures import cautions_of, is_of_rows, write_figures
+from nasneurn.report.figures import cautions_by_name, is_of_rows, write_figures
 from nasneurn.report.style import files_of
 from nasneurn.report.tables import write_tables
 from nasneurn.studies.folder import Study
@@ -42,7 +42,7 @@ def remake(study: Study, figure_format: str = "png") -> list[Path]:
     for path in drawn:
         written += files_of(path)
     _remove_others(folder, drawn)
-    return [*written, *write_captions(folder, partial(cautions_of, rows))]
+    return [*written, *write_captions(folder, partial(cautions_by_name, rows))]
 
 
 def _remove_others(folder: Path, drawn: list[Path]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nasneurn.report.content import MOST_SHOWN, Content, ShownFigure, ShownTable, picture, pictures
 from nasneurn.report.figure_captions import title_of
-from nasneurn.report.figures import cautions_of, is_of_rows
+from nasneurn.report.figures import cautions_by_name, is_of_rows
 from nasneurn.report.headline import headline
 from nasneurn.report.remake import draw_study
 from nasneurn.report.study_facts import facts_of, missing_of, rows_of_study
@@ -63,7 +63,7 @@ def study_content(
 
 def _figures(study: Study, rows: pd.DataFrame) -> Iterator[ShownFigure]:
     """Those that the rows give, drawn anew, and what else lies in the folder's figures."""
-    command, note = f"nasneurn figures {quote(str(study.folder))}", partial(cautions_of, rows)
+    command, note = f"nasneurn figures {quote(str(study.folder))}", partial(cautions_by_name, rows)
     with TemporaryDirectory() as folder:
         paths = draw_study(study, rows, Path(folder))
         yield from (picture(path, command, note(path.stem)) for path in paths)
