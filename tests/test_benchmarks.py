@@ -107,7 +107,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("scripts")
 @pytest.mark.parametrize("way", ["vmap", "grouped"])
-@pytest.mark.parametrize("network", ["digits_convnet", "mobilenetv3_small_050"])
+@pytest.mark.parametrize(
+    "network", ["digits_convnet", "lcnet_035", "mobilenetv3_small_050, as published"]
+)
 def test_trainings_together_have_the_losses_and_gradients_of_each_alone(
     network: str, way: str
 ) -> None:
