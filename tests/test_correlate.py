@@ -1,5 +1,6 @@
 """``nasneurn correlate``: tests of distances against others' code, planted effects, and a study."""
 
+from dataclasses import replace
 from itertools import combinations
 from itertools import permutations as all_orders
 from pathlib import Path
@@ -604,6 +605,13 @@ def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
     told = " ".join(summary(found))
     assert "Alignment was not found to predict who gains" in told
     assert "svhn to mnist" in told
+    # A test of neighbours that is rare by chance, and worse than the mean of all, is no opposite.
+    one = (found.tests["of"] == ALIGNMENT) & (found.tests["test"] == NEIGHBOURS)
+    rare = found.tests.assign(p=found.tests["p"].mask(one, 1e-4))
+    rare = rare.assign(p_holm=rare["p_holm"].mask(one, 1e-3).mask(~one, 1.0))
+    for estimate, answer in ((-0.2, "was not found to predict"), (0.2, "predicts who gains")):
+        tests = rare.assign(estimate=rare["estimate"].mask(one, estimate))
+        assert f"Alignment {answer}" in " ".join(summary(replace(found, tests=tests)))
     write_correlation(found, tmp_path / "out", figures=False)
     shown = ShownCorrelation.of(found)
     check_shown(shown)

@@ -17,7 +17,7 @@ from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import with_notes
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
-from nasneurn.report.style import write_figure
+from nasneurn.report.style import figure_suffix, write_figure
 from nasneurn.report.table_files import write_csv_files
 
 #: Kinds of training (architectures, settings) that get figures of their own.
@@ -47,23 +47,24 @@ def write_diagnosis(found: Diagnosis, folder: Path, figure_format: str = "png") 
 
 
 def _cautions_by_name(found: Diagnosis, name: str) -> str:
-    parts = ((_suffix(own), rows) for own, rows in found.chosen.kinds())
+    parts = ((figure_suffix(own), rows) for own, rows in found.chosen.kinds())
     return cautions_of(name, found.chosen.rows, parts)
 
 
 def _drawings(found: Diagnosis) -> Drawings:
     drawings = image_drawings(found.tables, found.chosen.stems)
     kinds = list(found.chosen.kinds())
+    several = len(kinds) > 1
     for own, rows in kinds[:DRAWN]:
-        several = len(kinds) > 1
+        suffix = figure_suffix(own) if several else ""
         for name, draw in _of_kind(found, own, rows).items():
             titled = partial(_titled, draw, ", ".join(own.values())) if several else draw
-            drawings[name + (_suffix(own) if several else "")] = partial(with_notes, titled, rows)
+            drawings[name + suffix] = partial(with_notes, titled, rows)
     for sheet in found.sheets:
         own = {name: sheet.columns[name] for name in found.chosen.keys}
         names = {name: sheet.columns[name] for name in ("source", "target", "stem")}
-        suffix = _suffix(own) if len(kinds) > 1 else ""
-        drawings[f"images{_suffix(names)}{suffix}"] = partial(draw_sheet, sheet)
+        suffix = figure_suffix(own) if several else ""
+        drawings[f"images{figure_suffix(names)}{suffix}"] = partial(draw_sheet, sheet)
     return drawings
 
 
@@ -82,7 +83,7 @@ def _of_kind(found: Diagnosis, own: Mapping[str, str], rows: pd.DataFrame) -> Dr
         }.items():
             if name in tables and source in set(tables[name]["source"]):
                 drawing = partial(draw, tables[name], source)
-                drawings[f"{name}{_suffix({'source': source})}"] = drawing
+                drawings[f"{name}{figure_suffix({'source': source})}"] = drawing
     if "rescued" in tables:
         drawings["rescued"] = partial(draw_rescued, tables["rescued"])
     return drawings
@@ -94,8 +95,3 @@ def _titled(draw: Callable[[], Figure], kind: str) -> Figure:
     figure.suptitle(f"{figure.get_suptitle()}\n{kind}", fontsize=11)
     figure.set_figheight(figure.get_figheight() + 0.2)
     return figure
-
-
-def _suffix(names: Mapping[str, str]) -> str:
-    text = "".join(f"-{value}" for value in names.values())
-    return "".join(letter if letter.isalnum() or letter in "-_.=+" else "_" for letter in text)

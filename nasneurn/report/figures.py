@@ -24,7 +24,7 @@ from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
 from nasneurn.report.literature_figure import draw_literature
 from nasneurn.report.quality_figure import draw_quality
 from nasneurn.report.rank_figure import draw_ranks
-from nasneurn.report.style import level_colours, write_figure
+from nasneurn.report.style import figure_suffix, level_colours, write_figure
 
 Drawings = dict[str, Callable[[], Figure]]
 
@@ -72,7 +72,7 @@ def write_figures(
     """
     drawings: Drawings = {}
     for own, part in split(in_words(designs(rows), words)) if len(rows) else ():
-        suffix = _suffix(own)
+        suffix = figure_suffix(own)
         for name, draw in _comparisons(part).items():
             drawings[name + suffix] = partial(with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
@@ -80,7 +80,8 @@ def write_figures(
         drawings["literature"] = partial(with_notes, partial(draw_literature, literature), rows)
     for own, part in split(in_words(designs(history), words)) if len(history) else ():
         drawing = partial(draw_curves, part)
-        drawings["curves" + _suffix(own)] = partial(with_notes, drawing, of_setting(rows, own))
+        noted = partial(with_notes, drawing, of_setting(rows, own))
+        drawings["curves" + figure_suffix(own)] = noted
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
         drawings["search"] = partial(draw_evolution, evolution, select_under)
@@ -105,7 +106,7 @@ def write_figures(
 def cautions_by_name(rows: pd.DataFrame, name: str) -> str:
     """What must be known of the rows that a figure of :func:`write_figures` shows, by its name."""
     parts = split(designs(rows)) if len(rows) else ()
-    return cautions_of(name, rows, ((_suffix(own), part) for own, part in parts))
+    return cautions_of(name, rows, ((figure_suffix(own), part) for own, part in parts))
 
 
 def is_of_rows(name: str) -> bool:
@@ -147,8 +148,3 @@ def with_notes(draw: Callable[[], Figure], rows: pd.DataFrame) -> Figure:
         figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), *told])), fontsize=11)
         figure.set_figheight(figure.get_figheight() + 0.25 * len(told))
     return figure
-
-
-def _suffix(own: Mapping[str, str]) -> str:
-    text = "".join(f"-{value}" for value in own.values())
-    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in text)

@@ -1,6 +1,6 @@
 """How all figures look, and how one is written."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,16 @@ def one_panel(panels: Iterable[object], what: str) -> None:
         raise InputError(
             f"ax is given, but the figure has {count} panels, one for {what}; leave out ax"
         )
+
+
+def figure_suffix(values: Mapping[str, str]) -> str:
+    """What the names of figures end in that are of one setting, as a file may be named.
+
+    >>> figure_suffix({"stem": "neurn:k=5", "target": "mnist+usps"})
+    '-neurn_k=5-mnist+usps'
+    """
+    text = "".join(f"-{value}" for value in values.values())
+    return "".join(letter if letter.isalnum() or letter in "-_.=+" else "_" for letter in text)
 
 
 def write_figure(draw: Callable[[], Figure], path: Path, figure_format: str = "png") -> Path:

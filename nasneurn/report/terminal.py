@@ -132,7 +132,8 @@ def _compared(compared: pd.DataFrame, level: str) -> list[str]:
 
 
 def _shown(share: Any) -> str:
-    return "" if share is None or pd.isna(share) else f"{100 * share:.1f}"
+    # Rounded as tables are first, whose numbers a report tells.
+    return "" if share is None or pd.isna(share) else f"{round(100 * share, 2):.1f}"
 
 
 def quality_view(correlation: pd.DataFrame, control: pd.DataFrame) -> RenderableType:
