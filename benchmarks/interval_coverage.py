@@ -2,9 +2,7 @@
 
 Differences to a control are drawn as ``effect + architecture + source + cell + seed``, and each
 method is asked for a 95% interval of the effect and for a test of its being 0. Variances are in
-units of the seeds' own. On the real digits (3 architectures, 4 sources, 5 seeds) the cells' was 0.3
-of it (NeuRN) to 3 (RandConv, of which 45% was shared by the cells of an architecture and 28% by
-those of a source).
+units of the seeds' own. Those of cells lie about what all pairs of digits have (docs/statistics.md).
 
     python benchmarks/interval_coverage.py --out benchmarks/interval_coverage.csv
 """

@@ -26,6 +26,7 @@ TABLES = {
     "benchmarks/interval_coverage.csv": ("interval_coverage.py", "COLUMNS"),
     "benchmarks/protocol.csv": ("protocol.py", "COLUMNS"),
     "benchmarks/quick_commands.csv": ("quick_commands.py", "COLUMNS"),
+    "benchmarks/rank_coverage.csv": ("rank_coverage.py", "COLUMNS"),
     "benchmarks/stem.csv": ("stem.py", "COLUMNS"),
     "benchmarks/stem_gpu.csv": ("stem.py", "COLUMNS"),
     "benchmarks/supernet.csv": ("supernet.py", "COLUMNS"),

@@ -28,7 +28,7 @@ def test_what_is_finished_is_what_is_planned(folder: Path) -> None:
 #: Rows of the README's table: the method, and what the difference is against.
 TOLD = {
     "plain": ("erm", None),
-    "behind NeuRN": ("erm, neurn", "overall"),
+    "behind NeuRN": ("erm, neurn", "methods"),
     "Pro-RandConv": ("pro_randconv", "methods"),
     "Pro-RandConv behind NeuRN": ("pro_randconv, neurn", "overall"),
 }
@@ -54,6 +54,23 @@ def test_the_readme_tells_what_was_measured() -> None:
             assert found[name][4].startswith(told), name
             p = found[name][4].rpartition("p = ")[2]
             assert p == f"{one.p_holm:.{len(p.partition('.')[2])}f}", name
+
+
+def test_cells_and_seeds_vary_as_the_page_on_statistics_says() -> None:
+    rows = pd.read_csv(RESULTS / "digits" / "accuracy.csv").query("source != target")
+    keys = ["architecture", "source", "seed", "target"]
+    table = 100 * rows.pivot_table(index=keys, columns="stem", values="accuracy")
+    page = " ".join((RESULTS.parent / "docs" / "statistics.md").read_text().split())
+    told = {}
+    for stem in ("neurn", "instance_norm"):
+        differences = (table[stem] - table["none"]).groupby(keys[:3]).mean().unstack("seed")
+        of_seeds = differences.var(axis=1).mean()
+        of_cells = differences.mean(axis=1).var() - of_seeds / differences.shape[1]
+        assert f"{of_seeds:.0f}" == "19"
+        told[stem] = (f"{of_cells / of_seeds:.1f} times", f"{of_cells:.0f}")
+    (times, size), (other_times, other_size) = told.values()
+    assert f"it is {times} for NeuRN and {other_times} for instance norm" in page
+    assert f"19 squared points, the cells {size} and {other_size}." in page
 
 
 def test_there_are_committed_studies() -> None:

@@ -141,7 +141,7 @@ def varied(rows: pd.DataFrame, factor: str = "stem") -> list[str]:
 
 
 def with_settings(rows: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
-    """The rows with their values of some settings behind those of a column.
+    """The rows with their values of some settings after those of a column.
 
     >>> rows = pd.DataFrame({"variant": ["k = 5"], "algorithm": ["ema"]})
     >>> with_settings(rows, "variant", ["algorithm"])["variant"].tolist()

@@ -12,7 +12,7 @@ Index = npt.NDArray[np.int64]
 
 #: Draws of the bootstrap.
 DRAWS = 2000
-#: The fewest pairs that an interval is given for; of 6 to 30 it holds the truth in 89 to 97%.
+#: The fewest pairs that an interval is given for; of 6 to 30 it holds the truth in 88 to 99%.
 FEWEST = 6
 
 

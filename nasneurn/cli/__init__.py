@@ -96,7 +96,7 @@ def _root(
 
 
 def _end_quickly() -> None:
-    """Leave out Python's last search for garbage, half a second long behind seaborn."""
+    """Leave out Python's last search for garbage, half a second long after seaborn."""
     if "torch" not in sys.modules:  # of whose extensions some complain of what is left
         gc.freeze()
 

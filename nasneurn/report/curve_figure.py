@@ -45,7 +45,7 @@ def draw_curves(history: pd.DataFrame) -> Figure:
         axis.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     handles = [mpl.lines.Line2D([], [], color=colours[level]) for level in found]
     draw_legend(figure, handles, found, loc="outside lower center", ncols=min(5, len(handles)))
-    title = f"Held-out source images, mean and range of {seeds}"
+    title = f"Held-out source images, {_spread(seeds)}"
     if more > 0:
         title += f"\n{len(sources)} of {len(sources) + more} sources, the first; {more} left out"
     figure.suptitle(title, fontsize=11)
@@ -76,9 +76,13 @@ def draw_curves_on(history: pd.DataFrame, rows: pd.DataFrame, axis: Axes) -> Axe
         axis, [mpl.lines.Line2D([], [], color=colours[level]) for level in found], found, fontsize=8
     )
     notes = notes_of(rows, size_of(axis)[0])
-    title = f"Held-out source images,\nmean and range of {seeds}"
+    title = f"Held-out source images,\n{_spread(seeds)}"
     axis.set_title("\n".join([title, *notes]), fontsize=9)
     return axis
+
+
+def _spread(seeds: str) -> str:
+    return seeds if seeds == "one seed" else f"mean and range of {seeds}"
 
 
 def _draw(axis: Axes, chosen: pd.DataFrame, colours: dict[str, Any]) -> None:

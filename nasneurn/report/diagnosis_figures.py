@@ -78,7 +78,9 @@ def _distances(tables: Tables, rows: pd.DataFrame, stems: Sequence[str]) -> Figu
         table = table.assign(line=arrows(table))
         for measure, label in DISTANCES.items():
             panels[f"{place}: {label}"] = table[table["measure"] == measure]
-    title = f"Distance of source and target: mean and deviation over {seeds_of(rows)}"
+    title = "Distance of source and target"
+    if "features" in given:
+        title += f"; of features mean and deviation over {seeds_of(rows)}"
     return draw_dots(panels, stems, title)
 
 

@@ -12,16 +12,18 @@ Note = Callable[[str], str]
 
 #: By the beginning of a figure's name; the rest of the name is a setting, a source or a pair.
 CAPTIONS = {
-    "overall": "What each stem adds to accuracy on domains not trained on: bars are means with "
-    "their interval, marks are architectures.",
+    "overall": "What each stem adds to accuracy on domains not trained on: the upright line is the "
+    "mean, the bar its 95% interval, marks are architectures.",
     "effects": "Test accuracy on each pair of source and target, from the control (grey) to each "
     "stem.",
     "differences": "Accuracy against the control in percentage points, by architecture and "
     "pair; blue is a gain, red a loss, on one scale for all panels.",
     "ranks": "Average rank on domains not trained on, 1 the best; what a bar joins does not "
     "differ by Nemenyi's test.",
-    "literature": "Single-source digits, beside what the literature has published.",
-    "curves": "Held-out source accuracy over the epochs: mean and range of the seeds.",
+    "literature": "Mean accuracy on single-source digits, beside what the literature has published "
+    "(squares); full dots have a stem, bars are the deviation over seeds.",
+    "curves": "Held-out source accuracy over the epochs, a mean over what a panel names: the line is "
+    "the mean of the seeds, the band their range.",
     "search": "Every candidate of the evolution by cost and by the accuracy that scored it; the "
     "line is the front, the star what was found.",
     "hypervolume": "How far the front of the search has come, over its generations; more is "
@@ -38,7 +40,8 @@ CAPTIONS = {
     "reliability": "How often answers are right, over how sure the network is; the diagonal is "
     "ideal.",
     "confusions": "Confusion matrices: true classes by the classes that were answered.",
-    "layers": "How alike the layers of networks without and with the stem are (linear CKA).",
+    "layers": "How alike the layers of networks without and with the stem are (linear CKA), "
+    "layers by their names in the network.",
     "corruptions": "Accuracy under corruptions of five severities.",
     "rescued": "Share of images that are right with the stem alone, and without it alone.",
     "ablation": "What each form of NeuRN adds, against plain NeuRN and against none: a dot, "
@@ -64,7 +67,7 @@ def caption_of(name: str) -> str:
     if not fitting:
         return f"{title_of(name)}."
     key = max(fitting, key=len)
-    rest = name[len(key) :].strip("-_")
+    rest = name[len(key) :].strip("-_").replace("-", ", ")
     return f"{CAPTIONS[key].removesuffix('.')} ({rest})." if rest else CAPTIONS[key]
 
 
