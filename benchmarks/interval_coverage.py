@@ -2,7 +2,7 @@
 
 Differences to a control are drawn as ``effect + architecture + source + cell + seed``, and each
 method is asked for a 95% interval of the effect and for a test of its being 0. Variances are in
-units of the seeds' own. Those of cells lie about what all pairs of digits have (docs/statistics.md).
+units of the seeds' own; docs/statistics.md says what they are on real digits.
 
     python benchmarks/interval_coverage.py --out benchmarks/interval_coverage.csv
 """

@@ -577,7 +577,7 @@ def test_the_command_finds_what_was_planted(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "8 architectures, 3 pairs of domains, 2 seeds each" in done.output
-    assert "A rival of alignment predicts who gains: params" in done.output
+    assert "Architectures that are near by a rival of alignment gain alike: params" in done.output
     assert "where nothing was found, that means little; more architectures" in done.output
     assert {path.name for path in out.iterdir()} == {
         "tests.csv", "partial.csv", "power.csv", "profiles.csv", "distances.csv", "summary.txt",
@@ -603,15 +603,17 @@ def test_studies_are_joined_and_a_null_result_is_told(tmp_path: Path) -> None:
     # The one of both studies counts once: names of trainings are the same.
     assert found.profiles.seeds == (2,) * 8
     told = " ".join(summary(found))
-    assert "Alignment was not found to predict who gains" in told
+    assert "near by alignment were not found to gain alike" in told
+    assert "The nearest by alignment were not found to tell what an architecture gains" in told
     assert "svhn to mnist" in told
     # A test of neighbours that is rare by chance, and worse than the mean of all, is no opposite.
     one = (found.tests["of"] == ALIGNMENT) & (found.tests["test"] == NEIGHBOURS)
     rare = found.tests.assign(p=found.tests["p"].mask(one, 1e-4))
     rare = rare.assign(p_holm=rare["p_holm"].mask(one, 1e-3).mask(~one, 1.0))
-    for estimate, answer in ((-0.2, "was not found to predict"), (0.2, "predicts who gains")):
+    for estimate, answer in ((-0.2, "were not found to tell what"), (0.2, "tell what")):
         tests = rare.assign(estimate=rare["estimate"].mask(one, estimate))
-        assert f"Alignment {answer}" in " ".join(summary(replace(found, tests=tests)))
+        told = " ".join(summary(replace(found, tests=tests)))
+        assert f"The nearest by alignment {answer} an architecture gains" in told
     write_correlation(found, tmp_path / "out", figures=False)
     shown = ShownCorrelation.of(found)
     check_shown(shown)

@@ -1,6 +1,6 @@
 """What ``nasneurn correlate`` leaves and prints: tables, figures, and the answer in plain words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,33 +75,45 @@ def _measured(found: GainCorrelation) -> str:
 
 
 def _answers(tests: pd.DataFrame) -> list[str]:
-    """Whether alignment says who gains, and whether a rival does."""
-    count = len(tests)
+    """Whether near architectures gain alike by alignment, and by a rival, and tell each other's."""
     lines = []
-    for of, name in ((ALIGNMENT, "Alignment"), (RIVAL, "A rival of alignment")):
+    for of, name in ((ALIGNMENT, "alignment"), (RIVAL, "a rival of alignment")):
         own = tests[tests["of"] == of].sort_values("p", kind="stable")
-        if own.empty:
-            continue
-        records = own.to_dict(orient="records")
-        sure = [row for row in records if row["p_holm"] < LEVEL]
-        with_it = [row for row in sure if row["estimate"] > 0]
-        if with_it:
-            told = "; ".join(map(_told, with_it[:SHOWN]))
-            more = f"; and {len(with_it) - SHOWN} more" if len(with_it) > SHOWN else ""
-            lines.append(f"{name} predicts who gains: {told}{more} (Holm over {count} tries).")
-        elif contrary := [row for row in sure if row["test"] != NEIGHBOURS]:
-            # Neighbours that are worse than the mean of all say nothing, however rare by chance.
-            lines.append(
-                f"{name} does not say that near architectures gain alike, but the opposite: "
-                f"{_told(contrary[0])} (Holm over {count} tries)."
-            )
-        else:
-            nearest = next((row for row in records if row["estimate"] > 0), records[0])
-            lines.append(
-                f"{name} was not found to predict who gains: the nearest to it is "
-                f"{_told(nearest)} (Holm over {count} tries)."
-            )
+        told_of = f"(Holm over {len(tests)} tries)"
+        alike = own[own["test"] != NEIGHBOURS].to_dict(orient="records")
+        if alike:
+            lines.append(f"Architectures that are near by {name} {_alike(alike)} {told_of}.")
+        nearest = own[own["test"] == NEIGHBOURS].to_dict(orient="records")
+        if nearest:
+            lines.append(f"{_foretold(name, nearest)} {told_of}.")
     return lines
+
+
+def _alike(rows: Sequence[Mapping[Any, Any]]) -> str:
+    sure = [row for row in rows if row["p_holm"] < LEVEL]
+    with_it = [row for row in sure if row["estimate"] > 0]
+    if with_it:
+        return f"gain alike: {_listed(with_it)}"
+    if sure:
+        return f"gain less alike than others: {_listed(sure)}"
+    nearest = next((row for row in rows if row["estimate"] > 0), rows[0])
+    return f"were not found to gain alike: the nearest to it is {_told(nearest)}"
+
+
+def _foretold(name: str, rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Whether the nearest ones tell a gain, for which they must be better than the mean of all."""
+    sure = [row for row in rows if row["p_holm"] < LEVEL and row["estimate"] > 0]
+    if sure:
+        return f"The nearest by {name} tell what an architecture gains: {_listed(sure)}"
+    best = _told(max(rows, key=lambda row: float(row["estimate"])))
+    return (
+        f"The nearest by {name} were not found to tell what an architecture gains: at best {best}"
+    )
+
+
+def _listed(rows: Sequence[Mapping[Any, Any]]) -> str:
+    more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return "; ".join(map(_told, rows[:SHOWN])) + more
 
 
 def _told(row: Mapping[Any, Any]) -> str:

@@ -22,8 +22,8 @@ CAPTIONS = {
     "differ by Nemenyi's test.",
     "literature": "Mean accuracy on single-source digits, beside what the literature has published "
     "(squares); full dots have a stem, bars are the deviation over seeds.",
-    "curves": "Held-out source accuracy over the epochs, a mean over what a panel names: the line is "
-    "the mean of the seeds, the band their range.",
+    "curves": "Held-out source accuracy over the epochs, a mean over what a panel names: the line "
+    "is the mean of the seeds, the band their range.",
     "search": "Every candidate of the evolution by cost and by the accuracy that scored it; the "
     "line is the front, the star what was found.",
     "hypervolume": "How far the front of the search has come, over its generations; more is "
