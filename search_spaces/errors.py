@@ -10,4 +10,7 @@ class SpaceError(ValueError):
 
 def one_line(error: BaseException) -> str:
     """What an error says as part of another line: its first letters; of a silent one its kind."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):  # whose number tells a person nothing
+        text = text.removeprefix(f"[Errno {error.errno}] ")
+    return text[:200] or type(error).__name__

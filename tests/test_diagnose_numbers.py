@@ -14,6 +14,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.metrics.pairwise import rbf_kernel
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from nasneurn.analysis.confusion import confusion
 from nasneurn.analysis.distances import (
     components,
     distances,
@@ -22,18 +23,23 @@ from nasneurn.analysis.distances import (
     proxy_a_distance,
     relative_frechet,
 )
-from nasneurn.analysis.layer_similarity import alignments, gram, linear_cka
+from nasneurn.analysis.layer_similarity import alignments, gram
 from nasneurn.analysis.over_seeds import over_seeds
-from nasneurn.analysis.reliability import confusion, reliability
 from nasneurn.analysis.rescued import rescue_counts, rescued_images
 from nasneurn.analysis.separability import fisher_ratio
 from nasneurn.errors import InputError
+from nasneurn.training.calibration import calibration_error, reliability
 
 Values = npt.NDArray[np.float64]
 
 
 def normal(seed: int, rows: int, columns: int, shift: float = 0.0) -> Values:
     return np.random.default_rng(seed).normal(size=(rows, columns)) + shift
+
+
+def linear_cka(x: Values, y: Values) -> float:
+    """That of one layer with one other."""
+    return float(alignments([gram(x)], [gram(y)])[0, 0])
 
 
 def exactly(values: Values, mean: Values, covariance: Values) -> Values:
@@ -250,11 +256,10 @@ def test_reliability_adds_up_to_the_calibration_error() -> None:
     bins = reliability(logits, labels)
     assert bins["n"].sum() == 500
     assert (bins["accuracy"] * bins["n"]).sum() == (logits.argmax(axis=1) == labels).sum()
-    error = ((bins["confidence"] - bins["accuracy"]).abs() * bins["n"]).sum() / 500
     expected = multiclass_calibration_error(
         torch.tensor(logits).softmax(dim=1), torch.tensor(labels), 4, n_bins=15, norm="l1"
     )
-    assert error == pytest.approx(float(expected), abs=1e-6)
+    assert calibration_error(bins) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_confusion_is_that_of_scikit_learn() -> None:

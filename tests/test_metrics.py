@@ -64,6 +64,15 @@ def test_the_calibration_error_is_guos(given: Answers) -> None:
     assert metrics(given).ece == pytest.approx(error, abs=2e-5)
 
 
+def test_answers_of_probability_1_share_the_last_bin() -> None:
+    surely = np.log(0.95 / 0.05)
+    logits = np.zeros((100, 2), np.float32)
+    logits[:50, 0], logits[50:, 0] = surely, 200  # of the latter 10 are wrong
+    labels = np.where(np.arange(100) < 90, 0, 1)
+    error = abs(0.9 - (50 * 0.95 + 50) / 100)
+    assert metrics(Answers(logits, labels)).ece == pytest.approx(error, abs=1e-6)
+
+
 def test_logits_between_0_and_1_are_not_taken_for_probabilities() -> None:
     given = Answers(np.float32([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1]))
     sure = softmax(given.logits, axis=1).max(axis=1)

@@ -24,19 +24,16 @@ def gram(x: Sample) -> Gram:
     return products / size if size > 0 else np.full_like(products, np.nan)
 
 
-def linear_cka(x: Sample, y: Sample) -> float:
-    """Linear CKA of Kornblith et al. (ICML 2019): |Y'X|^2 / (|X'X| |Y'Y|) of centred columns.
+def alignments(first: Sequence[Gram], second: Sequence[Gram]) -> Gram:
+    """Linear CKA of each layer of one network with each of another, from their grams.
 
-    From 0 to 1, where 1 is alike. It does not change if either side is rotated, moved or scaled as
-    a whole. With fewer rows than columns it is above 0 also for what has nothing in common.
+    That is |Y'X|^2 / (|X'X| |Y'Y|) of centred columns (Kornblith et al., ICML 2019), from 0 to 1,
+    where 1 is alike. It does not change if either side is rotated, moved or scaled as a whole. With
+    fewer rows than columns it is above 0 also for what has nothing in common.
 
     Args:
-        x, y: (N, D) and (N, E); row i of both is of one image.
+        first, second: what :func:`gram` gives for the layers of either; row i of all that it is
+            given is of one image.
     """
-    return float((gram(x) * gram(y)).sum())
-
-
-def alignments(first: Sequence[Gram], second: Sequence[Gram]) -> Gram:
-    """:func:`linear_cka` of each layer of one network with each of another, from their grams."""
     left, right = (np.stack([one.ravel() for one in side]) for side in (first, second))
     return np.asarray(left @ right.T)

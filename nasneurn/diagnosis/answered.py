@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nasneurn.analysis.reliability import confusion, reliability
+from nasneurn.analysis.confusion import confusion
 from nasneurn.analysis.rescued import rescue_counts, rescued_images
 from nasneurn.diagnosis.chosen import CONTROL, Chosen
 from nasneurn.errors import InputError
 from nasneurn.progress import meter
 from nasneurn.studies.folder import Study
 from nasneurn.studies.saved import predictions_path
+from nasneurn.training.calibration import reliability
 
 Classes = npt.NDArray[np.int64]
 #: The kind of the training (settings and architecture), source, target and stem, in one tuple.

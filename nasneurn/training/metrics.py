@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from nasneurn.training.calibration import calibration_error, reliability
 from nasneurn.training.evaluation import Answers
-
-#: Bins of the calibration error, as in Guo et al.
-BINS = 15
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,14 @@ class Metrics:
 
 
 def metrics(given: Answers) -> Metrics:
-    """All numbers of :class:`Metrics`, by torchmetrics.
+    """All numbers of :class:`Metrics`.
 
     >>> import numpy as np
     >>> right = Answers(np.float32([[9.0, 0.0], [0.0, 9.0]]), np.array([0, 1]))
     >>> metrics(right).accuracy, metrics(right).macro_f1
     (1.0, 1.0)
     """
-    from torchmetrics.functional.classification import (
-        multiclass_calibration_error,
-        multiclass_f1_score,
-    )
+    from torchmetrics.functional.classification import multiclass_f1_score
 
     logits, labels = torch.tensor(given.logits), torch.tensor(given.labels)
     count, chosen = logits.shape[1], logits.argmax(dim=1)
@@ -69,9 +64,8 @@ def metrics(given: Answers) -> Metrics:
     nll = ece = None
     if bool(torch.isfinite(logits).all()):
         nll = float(F.cross_entropy(logits.double(), labels))
-        # Probabilities, since logits that all lie in [0, 1] would be taken for some.
-        sure = logits.softmax(dim=1)
-        ece = float(multiclass_calibration_error(sure, labels, count, n_bins=BINS, norm="l1"))
+        # Not by torchmetrics, which counts answers of probability 1 in a bin of their own.
+        ece = calibration_error(reliability(given.logits, given.labels))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes without images
         f1 = float(multiclass_f1_score(chosen, labels, count, average="macro"))

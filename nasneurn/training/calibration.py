@@ -1,4 +1,4 @@
-"""How sure answers are beside how often they are right, and which classes are taken for which."""
+"""How sure answers are beside how often they are right (Guo et al., ICML 2017)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from scipy.special import softmax
 Logits = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
-#: Bins of confidence, as many as those of the expected calibration error in the rows.
+#: Bins of confidence.
 BINS = 15
 
 
@@ -18,7 +18,7 @@ def reliability(logits: Logits, labels: Labels) -> pd.DataFrame:
     """A row for each bin of confidence, the greatest probability, that holds images.
 
     Columns are ``bin`` (from 0), ``confidence`` and ``accuracy`` (means of its images) and ``n``.
-    Bins are (0, 1/15], (1/15, 2/15], and so on (Guo et al., ICML 2017).
+    Bins are (0, 1/15], (1/15, 2/15], and so on to (14/15, 1].
 
     Args:
         logits: (N, classes).
@@ -34,8 +34,7 @@ def reliability(logits: Logits, labels: Labels) -> pd.DataFrame:
     return table.reset_index()
 
 
-def confusion(logits: Logits, labels: Labels) -> npt.NDArray[np.int64]:
-    """How many images of each class (rows) were taken for each class (columns)."""
-    classes = logits.shape[1]
-    cells = labels * classes + logits.argmax(axis=1)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+def calibration_error(bins: pd.DataFrame) -> float:
+    """The expected calibration error of bins: sum of n |accuracy - confidence| over sum of n."""
+    gaps = (bins["accuracy"] - bins["confidence"]).abs()
+    return float((gaps * bins["n"]).sum() / bins["n"].sum())
