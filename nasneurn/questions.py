@@ -256,7 +256,7 @@ def correlate(
         AlignmentError: an architecture that cannot be traced.
     """
     _check_format(figure_format)
-    from nasneurn.analysis.gain_correlation import correlate_studies
+    from nasneurn.correlation.gain_correlation import correlate_studies
     from nasneurn.report.correlation_report import write_correlation
     from nasneurn.report.findings import ShownCorrelation
 

@@ -18,7 +18,12 @@ from scipy import stats
 from shows_itself import check_shown, other_axes
 from typer.testing import CliRunner
 
-from nasneurn.analysis.architecture_distances import (
+from nasneurn.analysis.gain_profiles import gain_profiles, profile_distances
+from nasneurn.analysis.mantel import METHODS, Mantel, correlations, orders_of, pairs_of
+from nasneurn.analysis.mantel_power import mantel_power, planted_distances
+from nasneurn.analysis.neighbours import neighbour_test, neighbour_weights
+from nasneurn.cli import app
+from nasneurn.correlation.architecture_distances import (
     ALIGNMENT,
     RIVAL,
     ArchitectureDistances,
@@ -26,17 +31,12 @@ from nasneurn.analysis.architecture_distances import (
     depth,
     log_differences,
 )
-from nasneurn.analysis.gain_correlation import (
+from nasneurn.correlation.gain_correlation import (
     NEIGHBOURS,
     GainCorrelation,
     correlate_studies,
     run_tests,
 )
-from nasneurn.analysis.gain_profiles import gain_profiles, profile_distances
-from nasneurn.analysis.mantel import METHODS, Mantel, correlations, orders_of, pairs_of
-from nasneurn.analysis.mantel_power import mantel_power, planted_distances
-from nasneurn.analysis.neighbours import neighbour_test, neighbour_weights
-from nasneurn.cli import app
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.as_layers import as_layers

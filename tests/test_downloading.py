@@ -1,4 +1,4 @@
-"""Downloads: gone on with, checked, and never half a file in its place."""
+"""Downloads: resumed, checked, and never half a file in its place."""
 
 import gzip
 import hashlib

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasneurn.algorithms.watching import last_linear
-from nasneurn.analysis.architecture_distances import architecture_distances
+from nasneurn.correlation.architecture_distances import architecture_distances
 from nasneurn.errors import InputError
 from nasneurn.networks.architectures import Architecture
 from nasneurn.networks.build import create_network

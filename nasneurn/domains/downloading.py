@@ -1,4 +1,4 @@
-"""A file from the network: gone on with where it broke off, checked, and whole in its place.
+"""A file from the network: resumed where it broke off, checked, and whole in its place.
 
 What has come so far lies beside the file's place as ``NAME.part``. It becomes the file once its
 checksum is right.

@@ -133,7 +133,7 @@ def prepare(
 
     Each file is written whole or not at all. Raw files that lie in ``<data folder>/raw`` are used
     in the place of a download, if their checksums are right. There a download that broke off is
-    kept, and gone on with.
+    kept, and resumed.
 
     Args:
         names: of "mnist", "mnistm", "svhn", "usps" and "syn", in any order.

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from nasneurn.analysis.architecture_distances import RIVAL
-from nasneurn.analysis.gain_correlation import ASKED, GainCorrelation
 from nasneurn.analysis.mantel import METHODS, Values, pairs_of
+from nasneurn.correlation.architecture_distances import RIVAL
+from nasneurn.correlation.gain_correlation import ASKED, GainCorrelation
 from nasneurn.report.style import GAINS, NEUTRAL, level_colours, reach_of
 
 #: How many architectures a map can name.

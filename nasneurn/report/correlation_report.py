@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasneurn.analysis.architecture_distances import ALIGNMENT, RIVAL
-from nasneurn.analysis.gain_correlation import LEVEL, NEIGHBOURS, GainCorrelation
+from nasneurn.correlation.architecture_distances import ALIGNMENT, RIVAL
+from nasneurn.correlation.gain_correlation import LEVEL, NEIGHBOURS, GainCorrelation
 from nasneurn.files import written_atomically
 from nasneurn.report.correlation_figures import draw_map, draw_pairs
 from nasneurn.report.figure_captions import write_captions

@@ -6,7 +6,7 @@ from dataclasses import fields
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
-from nasneurn.analysis.gain_correlation import GainCorrelation
+from nasneurn.correlation.gain_correlation import GainCorrelation
 from nasneurn.diagnosis.diagnose import Diagnosis
 from nasneurn.prediction.predicting import Prediction
 
@@ -82,7 +82,7 @@ class ShownPrediction(Findings, Prediction):
 
 
 class ShownCorrelation(Findings, GainCorrelation):
-    """Whether alignment says who gains; see :class:`nasneurn.analysis.gain_correlation`."""
+    """Whether alignment says who gains; see :class:`nasneurn.correlation.gain_correlation`."""
 
     def summary(self) -> Sequence[str]:
         """The answer, and what stands beside it."""

@@ -13,11 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasneurn.analysis.architecture_distances import (
-    ALIGNMENT,
-    ArchitectureDistances,
-    architecture_distances,
-)
 from nasneurn.analysis.gain_profiles import FEWEST, GainProfiles, gain_profiles
 from nasneurn.analysis.intervals import holm
 from nasneurn.analysis.mantel import (
@@ -31,6 +26,11 @@ from nasneurn.analysis.mantel import (
 from nasneurn.analysis.mantel_power import PERMUTATIONS as POWER_PERMUTATIONS
 from nasneurn.analysis.mantel_power import mantel_power
 from nasneurn.analysis.neighbours import neighbour_test
+from nasneurn.correlation.architecture_distances import (
+    ALIGNMENT,
+    ArchitectureDistances,
+    architecture_distances,
+)
 from nasneurn.errors import InputError
 from nasneurn.studies.joined import JoinedStudies, join_studies
 

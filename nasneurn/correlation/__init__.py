@@ -1,0 +1,1 @@
+"""Whether architectures that are near each other gain alike by a stem."""
