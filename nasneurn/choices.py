@@ -215,6 +215,7 @@ class Registry(Generic[T]):
         self._later = later or {}
         self._elsewhere = elsewhere or {}
         self._makers = dict(makers)
+        self._built_in = frozenset(makers)
         self._hidden = frozenset(hidden)
 
     def __iter__(self) -> Iterator[str]:
@@ -235,6 +236,10 @@ class Registry(Generic[T]):
         if maker not in (held, held.maker if isinstance(held, Located) else held):
             raise InputError(f"there is a {self.what} {name!r} already; choose another name")
         self._makers[name] = maker
+
+    def registered(self, name: str) -> Callable[..., T] | None:
+        """What was added under a name; None if nothing was."""
+        return None if name in self._built_in else self._makers.get(name)
 
     def maker(self, name: str) -> Callable[..., T]:
         """What makes the thing of a name, or of an import path.

@@ -66,7 +66,7 @@ def diagnose(
     from nasneurn.studies.own_code import kept_digests, refuse_other_code
     from nasneurn.training.devices import choose_device
 
-    refuse_other_code(kept_digests(loaded.config_path), config.code)
+    refuse_other_code(kept_digests(loaded.config_path), config.named)
     found = diagnose_study(
         loaded,
         config,

@@ -1,6 +1,8 @@
 """Code of one's own that changes while a study of it is under way."""
 
+import linecache
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ from test_changed_images import finish_all
 from tiny_bench import tiny_config
 
 import nasneurn
+from nasneurn.choices import imported
 from nasneurn.errors import InputError
+from nasneurn.networks.own import NETWORKS
+from nasneurn.stems import from_function
+from nasneurn.stems.registry import STEMS
 from nasneurn.studies.bench_config import BenchConfig
 from nasneurn.studies.folder import Study
-from nasneurn.studies.own_code import KEY, code_digests, kept_digests
+from nasneurn.studies.own_code import KEY, _definition, code_digests, kept_digests
 from nasneurn.studies.run import Execution, StudyRun
 
 CODE = '''
@@ -42,6 +48,27 @@ class Other(Net):
 
 if WIDTH:
     shape = (WIDTH, WIDTH)
+
+def double(images):
+    return 2 * images
+
+TABLE = {}
+TABLE["kernel"] = 3
+
+class Changed(nn.Module):
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, num_classes, TABLE["kernel"])
+
+    def forward(self, x):
+        return self.first(x).sum((2, 3)) * self.gain
+
+try:
+    Changed.gain = 1.0
+except TypeError:
+    pass
+TABLE.update(more=1)
+print(shape)
 '''
 
 
@@ -82,12 +109,84 @@ def test_what_counts_is_the_definition_and_what_it_uses(
     assert (digest() == first) is same
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ('TABLE["kernel"] = 3', 'TABLE["kernel"] = 5', False),
+        ("Changed.gain = 1.0", "Changed.gain = 2.0", False),
+        ("TABLE.update(more=1)", "TABLE.update(more=2)", False),
+        ("print(shape)", "nn.init.zeros_(TABLE)", False),
+        ("print(shape)", "setattr(Changed, 'gain', 3)", False),
+        ("print(shape)", "print(Changed)", True),
+        ("print(shape)", "nn.Module(Changed)", True),
+        ("shape = (WIDTH, WIDTH)", "shape = WIDTH", True),
+    ],
+)
+def test_what_changes_a_value_in_place_counts(
+    module: Path, before: str, after: str, same: bool
+) -> None:
+    first = digest("Changed")
+    assert CODE.count(before) == 1
+    module.write_text(CODE.replace(before, after))
+    assert (digest("Changed") == first) is same
+
+
 def test_a_definition_is_found_where_it_is(module: Path) -> None:
     (there,) = code_digests(["own_networks:SmallCNN"]).values()
     assert digest("Borrowed") == there
     assert digest("Net.forward") == digest("Net") != digest("Other")
     assert digest("shape") != there
     assert code_digests(["math:sqrt", "torch:_C"]) == {}  # which have no source
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered in a test is gone after it."""
+    monkeypatch.setattr(NETWORKS, "_makers", dict(NETWORKS._makers))
+    monkeypatch.setattr(STEMS, "_makers", dict(STEMS._makers))
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_is_registered_is_watched(module: Path, tmp_path: Path) -> None:
+    made = imported("changing_networks:Net", "network")
+    nasneurn.register_network("small", made)
+    nasneurn.register_network("smaller", partial(made, 3))
+    nasneurn.register_stem("double", from_function(imported("changing_networks:double", "stem")))
+    found = code_digests(["small", "smaller", "double", "digits_convnet", "erm"])
+    assert found[f"{KEY}small"] == digest()
+    assert found[f"{KEY}double"] == digest("double")
+    assert list(found) == [f"{KEY}{name}" for name in ("small", "smaller", "double")]
+    nasneurn.register_network("smallest", partial(made, 2))
+    assert code_digests(["smallest"])[f"{KEY}smallest"] not in found.values()
+
+    out = tmp_path / "out"
+    config = planned(models=["small"], stems=["double"])
+    StudyRun(config, out, Execution(device="cpu"))._write_config()
+    finish_all(Study(out), config, slice(0, 1))
+    module.write_text(CODE.replace("2 * images", "3 * images"))
+    with pytest.raises(InputError, match="the code of double is not what it was when the study"):
+        StudyRun(config, out, Execution(device="cpu"))
+
+
+@pytest.mark.usefixtures("registry")
+def test_workers_are_not_asked_for_what_they_do_not_know(module: Path, tmp_path: Path) -> None:
+    nasneurn.register_network("small", imported("changing_networks:Net", "network"))
+    run = StudyRun(planned(models=["small"]), tmp_path / "out", Execution(device="cpu", workers=2))
+    with pytest.raises(InputError, match="small is registered in this process alone, and workers"):
+        run.run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_a_notebook_the_definition_counts() -> None:
+    texts = ["class Net:\n    def forward(self, x):\n        return x\n"]
+    texts.append(texts[0].replace("return x", "return -x"))
+    found = []
+    for text in texts:
+        name, cell = f"<cell {len(found)}>", dict[str, Any](__name__="no_such_module")
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        exec(compile(text, name, "exec"), cell)
+        found.append(_definition(cell["Net"]))
+    assert "return -x" in found[1] != found[0]
 
 
 def planned(**options: Any) -> BenchConfig:

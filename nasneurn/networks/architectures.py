@@ -70,11 +70,16 @@ class Architecture(Settings):
         return Choice(name=self.model, options=self.options)
 
     @property
+    def named(self) -> list[str]:
+        """Names of what makes it that a person may write themselves."""
+        if self.found:
+            return [self.found.space, self.found.stem.name]
+        return [self.model] if self.library == "own" else []
+
+    @property
     def code(self) -> list[str]:
         """The import paths of code that is not of this package, where it needs any."""
-        if self.found:
-            return self.found.code
-        return [self.model] if self.library == "own" and ":" in self.model else []
+        return [name for name in self.named if ":" in name]
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

@@ -73,6 +73,11 @@ def register_space(name: str, space: "type[ModelSpace]") -> None:
     _registered[name] = space
 
 
+def registered_space(name: str) -> "type[ModelSpace] | None":
+    """What :func:`register_space` added under a name; None if nothing was."""
+    return _registered.get(name)
+
+
 def create_space(name: str, **settings: Any) -> "ModelSpace":
     """The space of a name, or of an import path ``package.module:Class``, with fresh weights.
 

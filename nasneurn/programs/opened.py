@@ -92,7 +92,7 @@ def done(run: StudyRun) -> ShownStudy:
     study = ShownStudy(run.run(foresee).folder)
     others = study.locks.told()
     if study.accuracy.empty:
-        why = others or f"see {study.failures_path}"
+        why = others or f"see {study.failures_path}; --retry-failed tries again what failed"
         raise InputError(f"no training of {study.folder} gave a result; {why}")
     if others:
         print(f"nasneurn: {others}", file=sys.stderr)

@@ -49,9 +49,9 @@ class SearchConfig(StudyConfig):
     objective: Literal["accuracy", "flops", "params", "latency"] = "accuracy"
 
     @property
-    def code(self) -> list[str]:
-        """See :attr:`StudyConfig.code`."""
-        return super().code + ([self.space] if ":" in self.space else [])
+    def named(self) -> list[str]:
+        """See :attr:`StudyConfig.named`."""
+        return [*super().named, self.space]
 
     @property
     def trains(self) -> bool:

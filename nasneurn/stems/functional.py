@@ -81,6 +81,7 @@ def from_function(
         return FunctionStem(function, **options)
 
     make.__name__ = make.__qualname__ = getattr(function, "__name__", "make")
+    make.__module__ = getattr(function, "__module__", make.__module__)
     make.__doc__ = function.__doc__
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     make.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

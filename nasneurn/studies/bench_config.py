@@ -59,11 +59,10 @@ class BenchConfig(StudyConfig):
         return list(dict.fromkeys(value for grid in self.grids for value in getattr(grid, axis)))
 
     @property
-    def code(self) -> list[str]:
-        """See :attr:`StudyConfig.code`."""
-        named = [one.name for axis in ("stems", "algorithms") for one in self.all_of(axis)]
-        built = [path for one in self.all_of("architectures") for path in one.code]
-        return [name for name in named if ":" in name] + built
+    def named(self) -> list[str]:
+        """See :attr:`StudyConfig.named`."""
+        chosen = [one.name for axis in ("stems", "algorithms") for one in self.all_of(axis)]
+        return chosen + [name for one in self.all_of("architectures") for name in one.named]
 
     def units(self, outcomes: Outcomes) -> list[Unit]:
         """All trainings, seeds outermost, so that a table fills evenly."""

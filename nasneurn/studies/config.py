@@ -80,10 +80,14 @@ class StudyConfig(Configuration):
         raise NotImplementedError
 
     @property
+    def named(self) -> list[str]:
+        """Names of all that a person may write themselves: stems, algorithms, and so on."""
+        return [choice.name for choice in (*self.stems, *self.algorithms)]
+
+    @property
     def code(self) -> list[str]:
         """Import paths of code that is not of this package, which running the study imports."""
-        named = [choice.name for choice in (*self.stems, *self.algorithms)]
-        return [name for name in named if ":" in name]
+        return [name for name in self.named if ":" in name]
 
     @property
     def trusting(self) -> str:

@@ -45,7 +45,7 @@ def about_model(
         "plain_mean": list(inputs.plain_statistics.mean),
         "plain_std": list(inputs.plain_statistics.deviation),
         "classes": [str(one) for one in classes],
-        "code": code_digests(own_code(training)),
+        "code": code_digests(own_names(training)),
     }
     return {"model": json.dumps(content), VERSION: environment()["nasneurn"]}
 
@@ -109,7 +109,8 @@ def _row(target: str, found: "Metrics") -> str:
 def _command(config: Path, training: "Training") -> str:
     """The command that trains it again, by the kind of the study whose configuration this is."""
     try:
-        kind, imports = read_yaml(config).get("kind"), bool(kept_digests(config))
+        kind = read_yaml(config).get("kind")
+        imports = any(":" in key for key in kept_digests(config))
     except InputError:  # the rows do not wait for a card
         kind, imports = None, False
     name = "search" if str(kind).startswith("search") else "bench"
@@ -117,10 +118,14 @@ def _command(config: Path, training: "Training") -> str:
     return f"nasneurn {name} --config config.yaml --save-weights{trusted}"
 
 
+def own_names(training: "Training") -> list[str]:
+    """Names of what the network is made of that a person may write themselves."""
+    return list(dict.fromkeys((*training.architecture.named, training.applied_stem.name)))
+
+
 def own_code(training: "Training") -> list[str]:
     """The import paths of what loading the network imports that is not of this package."""
-    named = dict.fromkeys((*training.architecture.code, training.applied_stem.name))
-    return [name for name in named if ":" in name]
+    return [name for name in own_names(training) if ":" in name]
 
 
 def _licences(training: "Training") -> str:

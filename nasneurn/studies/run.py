@@ -23,6 +23,7 @@ from nasneurn.studies.own_code import (
     code_digests,
     kept_digests,
     refuse_changed_code,
+    refuse_registered,
     uses,
 )
 from nasneurn.studies.sameness import check_images_of, refuse_another, refuse_orphans
@@ -161,7 +162,7 @@ class StudyRun:
 
     def _agreed_code(self) -> dict[str, str]:
         """The digests of one's own code, of which nothing finished may have had others."""
-        now = code_digests(self.config.code)
+        now = code_digests(self.config.named)
         path = self.study.config_path
         before = kept_digests(path) if path.exists() else {}
         changed = changed_code(before, now)
@@ -196,6 +197,8 @@ class StudyRun:
             InputError: it cannot.
         """
         if left:
+            if self.execution.chosen_engine != "here":
+                refuse_registered(self.config.named)
             check_images_of(self.study.folder, self.config, self.suite)
             self.config.check(self.suite, left)
 
