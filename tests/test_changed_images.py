@@ -126,6 +126,16 @@ def test_a_domain_that_is_gone_is_named_and_takes_no_other_with_it(
     assert files_of(study) == before
 
 
+def test_a_path_in_other_words_and_another_order_of_targets_make_no_other_study(
+    study: Study, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root.parent)
+    targets = BenchConfig.read(study.config_path).targets
+    for suite in (root.name, f"./{root.name}/", f"{root}/../{root.name}"):
+        config = planned(root, suite=suite, targets=list(reversed(targets)))
+        assert run(config, study.folder).left(study.store.outcomes()) == []
+
+
 def test_another_suite_is_another_study_and_no_domain_that_is_gone(
     study: Study, tmp_path: Path
 ) -> None:

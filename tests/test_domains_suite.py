@@ -44,7 +44,7 @@ FIRST_HELD_OUT = [10, 16, 29, 39, 44, 45, 48, 53, 63, 67, 76, 77, 85, 96, 97]
 
 
 def test_hold_out_refuses_what_it_cannot_divide():
-    with pytest.raises(InputError, match="class 1: it has one image"):
+    with pytest.raises(InputError, match="class 1: it has one image to train on"):
         hold_out_rows(np.array([0, 0, 1]), 0.15)
     with pytest.raises(InputError, match="empty split"):
         hold_out_rows(np.array([]), 0.15)
@@ -92,6 +92,11 @@ def test_rows_that_a_split_file_holds_out_take_the_place_of_the_fraction(labels,
     assert held_out[held].all()
     assert not held_out[fit].any()
     assert min(len(fit), len(held)) > 0
+    first, selecting = source_rows(
+        labels, most=most, fraction=0.15, held_out=held_out, drawn="first"
+    )
+    assert first.tolist() == np.flatnonzero(~held_out)[:most].tolist()
+    assert selecting.tolist() == np.flatnonzero(held_out).tolist()
     if most is None or most >= len(labels):
         assert len(fit) + len(held) == len(labels)
     else:

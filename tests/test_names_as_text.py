@@ -146,8 +146,13 @@ def test_names_that_would_not_come_back_are_refused(
     assert str(raised.value).isprintable()
 
 
-def test_a_domain_whose_name_joins_others_is_refused(tmp_path: Path, fresh_cache: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"), [("a+b", "which joins the names"), ("a,b", "stands between the names")]
+)
+def test_a_domain_whose_name_reads_as_several_is_refused(
+    tmp_path: Path, fresh_cache: Path, name: str, told: str
+) -> None:
     root = make_pets(tmp_path / "pets")
-    (root / "photo").rename(root / "photo+sketch")
-    with pytest.raises(InputError, match="which joins the names"):
+    (root / "photo").rename(root / name)
+    with pytest.raises(InputError, match=told):
         fresh(root)

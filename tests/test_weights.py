@@ -176,6 +176,8 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         ("nothing", {}, "holds no state dict, but nothing"),
         ("nan", {"head.weight": torch.tensor([float("nan")])}, "head.weight holds values that"),
         ("module", SmallCNN(), "holds code or objects"),
+        ("sparse", {"a": torch.eye(3).to_sparse()}, "a is sparse, complex or quantized"),
+        ("complex", {"a": torch.eye(3) * 1j}, "a is sparse, complex or quantized"),
     ):
         torch.save(content, folder / f"{name}.pt")
         found[name] = folder / f"{name}.pt", told
@@ -201,6 +203,13 @@ def test_each_bad_file_is_one_line(tmp_path: Path) -> None:
         assert told in line
         assert "\n" not in line
         assert len(line) < 300 + len(str(path))
+
+
+def test_weights_in_whole_numbers_are_refused(pets: Path, tmp_path: Path) -> None:
+    state = {name: (100 * value).to(torch.int8) for name, value in SmallCNN().state_dict().items()}
+    torch.save(state, tmp_path / "whole.pt")
+    told = refused(pets, tmp_path / "out", weights=str(tmp_path / "whole.pt"))
+    assert "holds torch.int8, must hold torch.float32" in told
 
 
 def test_a_bad_file_is_told_before_the_first_training(pets: Path, tmp_path: Path) -> None:
@@ -414,7 +423,9 @@ def test_frozen_layers_do_not_change_by_one_bit(
         changes={"frozen": frozen, "selection": "last", "weight_decay": 0.1},
         save_weights=True,
     )
-    for file in (study.folder / "weights").glob("*.safetensors"):
+    files = list((study.folder / "weights").glob("*.safetensors"))
+    assert len(files) == len(study.accuracy["training"].unique()) > 0
+    for file in files:
         for name, value in load_file(file).items():
             stays = torch.equal(value, state[name])
             assert stays != any(part in name for part in changed), name

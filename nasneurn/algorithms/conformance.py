@@ -213,6 +213,8 @@ class _Check:
             self._after(self._step(*one, 2), one[0], one[1])
             for one in ((algorithm, network, own), (another, other, its_own))
         ]
+        if not all(bool(torch.isfinite(one).all()) for one in answers[0]):
+            raise _Broken("three steps of it leave values that are not finite")
         if not all(map(torch.equal, *answers)):
             raise _Broken(
                 "a training that is continued differs from one that was never interrupted; what is "

@@ -46,7 +46,7 @@ class EMA(_Averaging):
 
     Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992; in the form
     of Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017, arXiv
-    1703.01780, section 3: after step t, a w' + (1 - a) w with a = min(1 - 1 / (t + 1), ``decay``),
+    1703.01780, section 3: after step t, a w' + (1 - a) w with a = min(1 - 1 / t, ``decay``),
     so that the first weights do not stay in it.
 
     Args:

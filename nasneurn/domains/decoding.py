@@ -68,7 +68,7 @@ def decode(path: Path | str, size: int, data: bytes | None = None) -> npt.NDArra
     Raises:
         InputError: the file is no image, is cut off, or has a kind of pixel that is not handled.
     """
-    from PIL import ImageOps
+    from PIL import ImageOps, UnidentifiedImageError
 
     Image = pillow()
     stream = io.BytesIO(read_bytes(path) if data is None else data)
@@ -95,6 +95,10 @@ def decode(path: Path | str, size: int, data: bytes | None = None) -> npt.NDArra
             )
     except InputError:
         raise
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{path}: not a readable image (of no format that Pillow knows); replace or remove it"
+        ) from None
     # Pillow's readers raise SyntaxError for a broken PNG and struct.error for a broken TIFF.
     except Exception as error:
         raise InputError(

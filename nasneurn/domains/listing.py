@@ -161,6 +161,8 @@ def _scan(root: Path) -> Listing:
                     f"{root / domain}: no class {name!r}, which the domain {other!r} has; "
                     "every domain must have the same classes"
                 )
+    if len(classes) < 2:
+        raise InputError(f"{root}: holds one class ({classes[0]}); at least 2 are needed")
     # In threads: a file system over a network answers many questions at once.
     with ThreadPoolExecutor(SCANNED_AT_ONCE) as pool:
         scanning = {
@@ -192,6 +194,8 @@ def _check_names(root: Path, what: str, names: Iterable[str]) -> None:
             reason = "is not text in UTF-8, or holds control characters"
         elif what == "domain" and JOINT in name:
             reason = f"holds {JOINT!r}, which joins the names of several domains"
+        elif what == "domain" and "," in name:
+            reason = "holds ',', which stands between the names of domains"
         elif (other := same.setdefault(unicodedata.normalize("NFC", name), name)) != name:
             reason = f"looks like {other!a}, with its letters composed otherwise"
         if reason:

@@ -143,6 +143,8 @@ class Kept:
             np.lib.format.write_array_header_1_0(out, {**header, "shape": shape})
             for image in images:
                 out.write(image.tobytes())
+            out.flush()
+            os.fsync(out.fileno())  # before the name: a machine that stops must not leave zeros
 
     def __call__(self, rows: Rows) -> Bytes:
         """Read images uint8 (N, size, size, 3), neighbours with one another.

@@ -4,6 +4,8 @@ Chosen from the labels alone, so that nothing is decoded to know it, and by fixe
 training seed moves an image: all architectures and seeds are selected on the same images.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,7 @@ def source_rows(
     fraction: float,
     held_out: npt.NDArray[np.bool_] | None = None,
     drawn: str = "random",
+    classes: Sequence[str] = (),
 ) -> tuple[Rows, Rows]:
     """Choose the rows of a source's training images ``(to fit, held out)``.
 
@@ -32,7 +35,8 @@ def source_rows(
         fraction: the share to hold out, see :func:`hold_out_rows`.
         held_out: which of the images a split file holds out; these take the place of the fraction.
         drawn: "random", by class; or "first": to fit the first ``most``, and held out, of those
-            after them, the fraction of that number.
+            after them, the fraction of that number, or what the split file holds out.
+        classes: what messages call the labels.
 
     Returns:
         Two arrays of rows, each in ascending order.
@@ -40,13 +44,15 @@ def source_rows(
     Raises:
         InputError: ``fraction``, ``most`` or the labels admit no such choice.
     """
-    if drawn == "first":
-        return _first_rows(len(labels), most, fraction)
     if held_out is None:
+        if drawn == "first":
+            return _first_rows(len(labels), most, fraction)
         rows = subsample_rows(labels, len(labels) if most is None else most)
-        fit, selecting = hold_out_rows(labels[rows], fraction)
+        fit, selecting = hold_out_rows(labels[rows], fraction, classes)
         return rows[fit], rows[selecting]
     fit, selecting = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if drawn == "first":
+        return fit[:most], selecting
     if most is None or most >= len(labels):
         return fit, selecting
     if most < 2:
@@ -69,11 +75,13 @@ def _first_rows(count: int, most: int | None, fraction: float) -> tuple[Rows, Ro
     return np.arange(fit), np.arange(fit, fit + selecting)
 
 
-def hold_out_rows(labels: Labels, fraction: float) -> tuple[Rows, Rows]:
+def hold_out_rows(
+    labels: Labels, fraction: float, classes: Sequence[str] = ()
+) -> tuple[Rows, Rows]:
     """Divide rows into ``(to fit, held out)``, by class.
 
     In each class the nearest whole number to ``fraction * n`` is held out, but at least one image
-    stays on either side.
+    stays on either side. ``classes`` are what messages call the labels.
 
     Raises:
         InputError: ``fraction`` is not between 0 and 1, or a class has a single image.
@@ -87,8 +95,9 @@ def hold_out_rows(labels: Labels, fraction: float) -> tuple[Rows, Rows]:
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
             raise InputError(
-                f"cannot hold out images of class {label}: it has one image; "
-                "every class of a source domain needs at least 2"
+                f"cannot hold out images of class {classes[label] if classes else label}: it has "
+                "one image to train on; every class of a source domain needs at least 2, beside "
+                "those that are kept for its own test and left out by train_images"
             )
         count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
         # One stream a class: a change in the size of one class leaves the others' choice alone.

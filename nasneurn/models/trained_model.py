@@ -48,7 +48,9 @@ class TrainedModel(nn.Module):
         """Logits (N, classes).
 
         Raises:
-            InputError: the images are no floating point or uint8 tensor (N, 3, S, S).
+            InputError: the images are no floating point or uint8 tensor (N, 3, H, W) or
+                (N, 1, H, W). What other sides than S or another dtype than that of the weights do
+                is the network's.
         """
         logits: Tensor = self.network(for_network(images, 3))
         return logits

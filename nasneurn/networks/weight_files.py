@@ -73,6 +73,10 @@ def read_weights(path: Path, label: str | None = None) -> Weights:
         )
     weights = _state_dict(_content(path), path)
     for name, value in weights.items():
+        if value.layout != torch.strided or value.is_complex() or value.is_quantized:
+            raise InputError(
+                f"{path}: {name} is sparse, complex or quantized; plain numbers are needed"
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {name} holds values that are not finite; choose another")
     return weights
@@ -171,6 +175,11 @@ def fitted(
     faults = [f"they lack {listed(missing, LISTED)}"] if missing else []
     faults += [f"they have {listed(unexpected, LISTED)}"] if unexpected else []
     faults += shapes[:1]
+    faults += [
+        f"{name} holds {value.dtype}, must hold {wanted[name].dtype}"
+        for name, value in given.items()
+        if name in wanted and wanted[name].is_floating_point() and not value.is_floating_point()
+    ][:1]
     if faults:
         raise InputError(f"{told}: {'; '.join(faults)}")
     return {name: value for name, value in given.items() if name in wanted}, fresh

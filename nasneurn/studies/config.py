@@ -1,6 +1,7 @@
 """All that decides the rows of a study, whatever its kind, and from options to that."""
 
 from collections.abc import Collection, Mapping, Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -109,15 +110,20 @@ class StudyConfig(Configuration):
         }
         return self.model_copy(update={**grown, "content": {**self.content, **before.content}})
 
-    def in_order_of(self, before: Self) -> Self:
-        """This study with the order of another on each axis where both have the same values."""
-        pairs = {axis: (getattr(self, axis), getattr(before, axis)) for axis in self.AXES}
-        ordered = {
+    def worded_as(self, before: Self) -> Self:
+        """This study as another says the same: values in its order, folders by its paths."""
+        ordered = (*self.AXES, "targets")
+        pairs = {axis: (getattr(self, axis), getattr(before, axis)) for axis in ordered}
+        words = {
             axis: theirs
             for axis, (ours, theirs) in pairs.items()
             if len(ours) == len(theirs) and all(one in ours for one in theirs)
         }
-        return self.model_copy(update=ordered)
+        for path in ("suite", "splits"):
+            ours, theirs = getattr(self, path), getattr(before, path)
+            if ours and theirs and realpath(ours) == realpath(theirs):
+                words[path] = theirs
+        return self.model_copy(update=words)
 
     def on_axes_of(self, before: Self) -> Self:
         """This study with the axes of another, to see whether they differ in anything else."""

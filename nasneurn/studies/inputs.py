@@ -40,6 +40,7 @@ def rows_of(suite: Suite, source: str, protocol: Protocol) -> tuple[Rows, Rows]:
             fraction=protocol.hold_out,
             drawn=protocol.drawn,
             held_out=suite.held_out(source),
+            classes=[str(one) for one in suite.classes],
         )
     except InputError as error:
         raise InputError(f"{source}: {error}") from None

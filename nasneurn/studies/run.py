@@ -152,7 +152,7 @@ class StudyRun:
             part: before.content.get(part, digest) if digest == UNKNOWN else digest
             for part, digest in config.content.items()
         }
-        config = config.model_copy(update={"content": known}).in_order_of(before)
+        config = config.model_copy(update={"content": known}).worded_as(before)
         ours = config.on_axes_of(before) if extend else config
         hint = ""
         if not extend and config.on_axes_of(before) == before:
