@@ -2,13 +2,13 @@
 
     python benchmarks/busy_commands.py [--out FILE.csv] [--repeats 2] [--quick]
 
-A search of two supernets (`search --compare`), a study of four trainings (`bench`) and an alignment
-of the 44 with empty caches (`align --models all`), each as a person types it: with the number of
+A search of two supernets (`search --compare`) and a study of four trainings (`bench`), both shorter
+than usual, and an alignment of the 44 with empty caches (`align --models all`): with the number of
 threads and the way of waiting that `nasneurn` chooses. `busy.py` compares ways of waiting.
 
-Columns: `way` (the command), `busy` (processes beside), `repeats`, `seconds` (median),
-`seconds_max`, `ratio` (the median over that beside none), `load` (the machine's load average when
-the run began, over its cores).
+Columns: `way` (the command, and what is shorter than usual), `busy` (processes beside), `repeats`,
+`seconds` (median), `seconds_max`, `ratio` (the median over that beside none), `load` (the machine's
+load average when the run began, over its cores).
 """
 
 import argparse
@@ -25,12 +25,12 @@ from side_by_side import busy
 
 COLUMNS = ("way", "busy", "repeats", "seconds", "seconds_max", "ratio", "load")
 WAYS = {
-    "search --compare": [
+    "search --compare, supernets of 60 steps": [
         "search", "--space", "spos", "--compare", "--sources", "optdigits", "--seeds", "1",
         "--set", "supernet.steps=60", "--set", "supernet.population=4",
         "--set", "supernet.generations=1", "--set", "supernet.parents=2", "--device", "cpu",
     ],
-    "bench": [
+    "bench, four trainings of 5 epochs": [
         "bench", "--sources", "optdigits", "--seeds", "2", "--set", "epochs=5", "--device", "cpu",
     ],
     "align --models all": ["align", "--models", "all"],
