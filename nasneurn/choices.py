@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 def suggestion(value: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the nearest of ``known``; nothing where none is near."""
-    near = difflib.get_close_matches(value, list(known), 1)
+    near = difflib.get_close_matches(str(value), list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -228,10 +228,13 @@ class Registry(Generic[T]):
         """Add a maker under a name, for this process and none it starts.
 
         Raises:
-            InputError: the name is taken by another maker, or holds one of ``:=,#``.
+            InputError: the name is taken by another maker, or holds one of ``:=,#``; or the maker
+                is none.
         """
-        if not name or any(character in name for character in ":=,#"):
-            raise InputError(f"{name!r} cannot name a {self.what}: no ':', '=', ',' or '#'")
+        if not isinstance(name, str) or not name or any(one in name for one in ":=,#"):
+            raise InputError(f"{name!r} cannot name a {self.what}: text without ':', '=', ',', '#'")
+        if not callable(maker):
+            raise InputError(f"{maker!r} makes no {self.what}: a class or function does")
         held = self._makers.get(name, maker)
         if maker not in (held, held.maker if isinstance(held, Located) else held):
             raise InputError(f"there is a {self.what} {name!r} already; choose another name")

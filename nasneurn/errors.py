@@ -1,6 +1,7 @@
 """The error that a person can mend: wrong input, told in one line."""
 
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -29,6 +30,16 @@ def one_line(error: object, at_most: int | None = 200) -> str:
     if isinstance(error, OSError):  # whose number tells a person nothing
         text = text.removeprefix(f"[Errno {error.errno}] ")
     return text[:at_most].rstrip(" .") or type(error).__name__
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuse what is no whole number of at least so much.
+
+    Raises:
+        InputError: with the name and the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name} is {value!r}, must be a whole number, {least} or more")
 
 
 def listed(names: Iterable[str], most: int) -> str:

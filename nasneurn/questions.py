@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nasneurn.api import load_results, read_config
 from nasneurn.choices import Choice, refuse_code, split_choices
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, check_whole
 from nasneurn.files import real, results_file, results_folder
 from nasneurn.programs.given_words import words
 
@@ -112,6 +112,7 @@ def predict(
         InputError: no study, rows, stem or control as asked for, images that are others here, too
             few pairs, sources or domains, or the format is unknown.
     """
+    check_whole("images", images, 1)
     _check_format(figure_format)
     from nasneurn.analysis.chance import chance_note
     from nasneurn.environment import environment
@@ -206,7 +207,10 @@ def advise(
             splits=splits,
         )
         return advise_on_suite(known, stem, domains, str(source), str(target), where)
-    if real(Path(source)) == real(Path(target)):
+    if splits is not None:
+        raise InputError(f"splits is {splits}: split files are of suites, and these are folders")
+    ways = [real(Path(source)), real(Path(target))]
+    if ways[0].is_relative_to(ways[1]) or ways[1].is_relative_to(ways[0]):
         raise both(source)
     images = [  # without "..", so that each has a name
         folder_images(Path(os.path.abspath(folder)), known.image_size, known.images)
@@ -255,6 +259,12 @@ def correlate(
             unknown.
         AlignmentError: an architecture that cannot be traced.
     """
+    for name, value in {"neighbours": neighbours, "permutations": permutations}.items():
+        check_whole(name, value, 1)
+    if jobs is not None:
+        check_whole("jobs", jobs, 1)
+    if where is not None and not isinstance(where, Mapping):
+        raise InputError(f"where is {where!r}, must be a mapping such as {{'algorithm': 'erm'}}")
     _check_format(figure_format)
     from nasneurn.correlation.gain_correlation import correlate_studies
     from nasneurn.report.correlation_report import write_correlation
@@ -299,12 +309,14 @@ def report(
             the file cannot be written.
     """
     from nasneurn.choices import check_known
-    from nasneurn.report.page import FORMATS, write_report
+    from nasneurn.report.page import FORMATS, SUFFIXES, write_report
 
     check_known("format", format, FORMATS)
     folders = [Path(folder) for folder in _unique(studies)]
     usual = (folders[0] if len(folders) == 1 else Path()) / f"report.{format}"
     path = results_file(out, usual)
+    if path.suffix.lower() not in SUFFIXES[format]:
+        raise InputError(f"out is {path}; the name of a report in {format} ends in .{format}")
     contents = [_content(folder, trust_code, format == "html") for folder in folders]
     write_report(contents, path, format)
     return path, contents

@@ -561,9 +561,11 @@ def test_a_folder_is_no_target_of_itself(folder: Path, tmp_path: Path) -> None:
     path = known().write(tmp_path / "model.json")
     link = tmp_path / "link"
     link.symlink_to(folder)
-    for other in (folder, link, folder / ".." / folder.name):
+    for other in (folder, link, folder / ".." / folder.name, folder.parent):
         with pytest.raises(InputError, match="source and target are both"):
             advise(folder, other, model=path, device="cpu")
+    with pytest.raises(InputError, match="split files are of suites"):
+        advise(folder, tmp_path, model=path, splits=tmp_path / "a.csv", device="cpu")
 
 
 def test_a_stem_is_known_by_any_spelling(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from nasneurn.analysis.comparisons import compare
 from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.rank_correlation import rank_correlations
 from nasneurn.report.captions import own_accuracy, randomness, seeds_of
-from nasneurn.report.tables import ReportTable, latex, tables, write_tables
+from nasneurn.report.latex_tables import latex
+from nasneurn.report.tables import ReportTable, tables, write_tables
 from nasneurn.report.terminal import (
     overall_view,
     print_plan,

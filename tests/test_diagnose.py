@@ -384,8 +384,8 @@ def test_missing_packages_are_told(saved: Study, monkeypatch: pytest.MonkeyPatch
         (["--stems", "sobel"], "stem 'sobel' is not in the study; it has none, neurn"),
         (["--pairs", "street:optdigits"], "it has optdigits:optdigits, optdigits:street"),
         (["--pairs", "optdigits"], "pair 'optdigits' is not in the study"),
-        (["--images", "3"], "images are 3, must be 20 or more"),
-        (["--corrupted", "-1"], "corrupted images are -1"),
+        (["--images", "3"], "images is 3, must be a whole number, 20 or more"),
+        (["--corrupted", "-1"], "corrupted is -1, must be a whole number, 0"),
         (["--device", "tpu"], "device is 'tpu'"),
     ],
 )

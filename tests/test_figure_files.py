@@ -1,6 +1,7 @@
 """Figures as files: vector copies beside them, and what they show as text."""
 
 import shutil
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -129,6 +130,45 @@ def test_figures_that_the_rows_no_longer_give_are_gone(
     told = (figures / "captions.txt").read_text()
     assert "overall.png" not in told
     assert "mine.png" in told
+
+
+def test_letters_that_no_font_has_are_told_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    def unknown() -> Figure:
+        figure = lines()
+        figure.suptitle("\U000f0000")
+        return figure
+
+    style._tell_missing_letters.cache_clear()
+    for name in ("one", "other"):
+        write_figure(unknown, tmp_path / f"{name}.png")
+    assert capfd.readouterr().err.count("boxes for letters that no font") == 1
+    assert not [one for one in recwarn if "Glyph" in str(one.message)]
+    assert style.fonts()[0] == "DejaVu Sans"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: diagnose(BENCH, images="50"), "images is '50', must be a whole number, 20"),
+        (lambda: diagnose(BENCH, corrupted=None), "corrupted is None, must be a whole number, 0"),
+        (lambda: predict(BENCH, images=40.5), "images is 40.5, must be a whole number, 1"),
+        (lambda: correlate(BENCH, neighbours="3"), "neighbours is '3', must be a whole number"),
+        (lambda: correlate(BENCH, permutations=99.5), "permutations is 99.5, must be a whole"),
+        (lambda: correlate(BENCH, jobs="2"), "jobs is '2', must be a whole number, 1 or more"),
+        (lambda: correlate(BENCH, where="a=b"), "where is 'a=b', must be a mapping such as"),
+        (lambda: bench(budget=3), "budget is 3, must be one of quick"),
+        (lambda: bench(precision="64"), "precision is '64', must be one of auto, 32, bf16"),
+        (lambda: report(BENCH, format=None), "format is None, must be one of html"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_one_line(
+    call: Callable[[], object], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=told):
+        call()
 
 
 def test_an_unknown_format_in_a_program(tmp_path: Path) -> None:

@@ -328,6 +328,8 @@ def test_other_files_are_refused(page: dict[str, Any], tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="format is 'onx'"):
         export(path, format="onx")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="the file that is exported; name another"):
+        export(path, format="pt2", out=path)
 
 
 def edited(text: str, **fields: Any) -> str:

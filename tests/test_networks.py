@@ -188,6 +188,15 @@ def test_a_registered_network_has_a_name(monkeypatch: pytest.MonkeyPatch) -> Non
     assert network(torch.rand(2, 3, 16, 16)).shape == (2, 3)
     with pytest.raises(InputError, match="there is a network 'small_cnn' already"):
         nasneurn.register_network("small_cnn", nn.Identity)
+    for name, maker, told in (
+        ("resnet18", SmallCNN, "there is a network 'resnet18' already"),
+        (3, SmallCNN, "3 cannot name a network"),
+        ("mine", "SmallCNN", "'SmallCNN' makes no network"),
+    ):
+        with pytest.raises(InputError, match=told):
+            nasneurn.register_network(name, maker)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="3 is no space"):
+        nasneurn.register_space("mine", 3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

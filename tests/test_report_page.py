@@ -21,8 +21,10 @@ from nasneurn.questions import report
 from nasneurn.report import style
 from nasneurn.report.content import Content, ShownFigure, ShownTable
 from nasneurn.report.headline import headline
-from nasneurn.report.page import anchor, escape_latex, escape_markdown, rendered
+from nasneurn.report.latex_tables import escape_latex
+from nasneurn.report.page import anchor, escape_markdown, rendered
 from nasneurn.report.tables import ReportTable, tables
+from nasneurn.studies.folder import Study
 
 ROOT = Path(__file__).parents[1]
 BENCH, SEARCH = ROOT / "results" / "bench-digits", ROOT / "results" / "search-digits" / "spos"
@@ -206,6 +208,7 @@ def test_names_are_text() -> None:
     assert bars[-3:] == [3, 3, 3]
     tex = re.sub("(?m)^%.*$", "", rendered([content()], "tex"))
     assert "$x" not in tex.replace(r"\$", "")
+    assert "<" not in tex
     assert escape_latex("a_b") in escape_latex(NASTY + "a_b")
     assert escape_markdown("a\nb") == "a b"
 
@@ -313,6 +316,9 @@ def test_code_that_a_study_names_is_not_imported_unasked(tmp_path: Path) -> None
     assert shown.missing[0].startswith("Perhaps not finished")
     assert "no.such.module:Stem" in shown.missing[0]
     assert shown.facts["trainings"] == "24"
+    Study(folder).store.fail("0" * 16, "a reason", "", {"title": "another"})
+    _, (shown,) = report(folder, format="md")
+    assert shown.missing[0] == "Not complete: 1 failed."
 
 
 def test_a_single_training_says_so() -> None:
@@ -337,6 +343,10 @@ def test_one_seed_says_so_and_guessing_too() -> None:
         ([str(BENCH / "config.yaml")], "config.yaml is a file; name the folder of a study"),
         ([str(BENCH), "--format", "pdf"], "format is 'pdf', must be one of html, md, tex"),
         ([str(BENCH), "--format", "md", "--out", "{tmp}"], "Is a directory"),
+        (
+            [str(BENCH), "--out", "{tmp}/config.yaml"],
+            "config.yaml; the name of a report in html ends in .html",
+        ),
     ],
 )
 def test_what_cannot_be_reported_is_told_in_one_line(

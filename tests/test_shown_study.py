@@ -51,6 +51,18 @@ def title_of(drawn: Figure | Axes) -> str:
     return " ".join(text.split())
 
 
+def test_what_has_nothing_to_draw_says_so(tmp_path: Path) -> None:
+    empty = one_panel(tmp_path)
+    empty.accuracy = empty.accuracy.iloc[:0]
+    for plot in (empty.plot_stems, empty.plot_gains, empty.plot_curves):
+        with pytest.raises(InputError, match="no training has been measured"):
+            plot()
+    at_home = one_panel(tmp_path)
+    at_home.accuracy = at_home.accuracy.query("source == target")
+    with pytest.raises(InputError, match="nothing is measured on domains not trained on"):
+        at_home.plot_gains()
+
+
 @pytest.mark.parametrize("guessed", [True, False])
 def test_trainings_near_chance_are_told_wherever_a_notebook_shows_numbers(
     guessed: bool, tmp_path: Path

@@ -220,7 +220,8 @@ def _where(rows: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
     have it. Where stems stand is only known of the latter, since no stem stands everywhere.
     """
     later = {}
-    for column, value in where.items():
+    for column, given in where.items():
+        value = str(given)
         check_known("column to choose rows by", column, sorted(map(str, rows.columns)))
         if column == "placement" or value not in set(rows[column].astype(str)):
             later[column] = value

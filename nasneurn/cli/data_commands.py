@@ -11,6 +11,7 @@ from nasneurn.cli.figure_settings import with_figure_settings
 from nasneurn.cli.first_line import with_first_line
 from nasneurn.cli.options import AsJson, DataDir, Suite, out_file, out_folder
 from nasneurn.cli.usual_values import with_usual
+from nasneurn.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Look at the domains and prepare their files.")
 
@@ -105,6 +106,8 @@ def preview_command(
     from nasneurn.domains import load_suite
     from nasneurn.report.contact_sheet import contact_sheet
 
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out is {out}; the name of a PNG file ends in .png")
     typer.echo(contact_sheet(load_suite(suite, data_dir=data_dir), out, stem))
 
 

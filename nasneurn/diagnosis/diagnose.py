@@ -18,7 +18,7 @@ from nasneurn.diagnosis.features import look_inside
 from nasneurn.diagnosis.saliency import MISSING, has_captum
 from nasneurn.diagnosis.samples import Samples
 from nasneurn.domains import Suite
-from nasneurn.errors import InputError
+from nasneurn.errors import InputError, check_whole
 from nasneurn.rows import sources
 from nasneurn.studies.config import UNKNOWN, StudyConfig
 from nasneurn.studies.folder import Study
@@ -75,10 +75,8 @@ def diagnose_study(
         InputError: something is named that the study does not have, its images are others here, or
             a saved file cannot be read.
     """
-    if images < FEWEST:
-        raise InputError(f"images are {images}, must be {FEWEST} or more")
-    if corrupted < 0:
-        raise InputError(f"corrupted images are {corrupted}, must be 0 or more")
+    check_whole("images", images, FEWEST)
+    check_whole("corrupted", corrupted, 0)
     chosen = choose(study.accuracy, pairs, stems)
     samples = Samples(suite, config.protocol, images)
     _check_images(config, suite, samples, chosen)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from numbers import Integral
 from typing import Any, Protocol, TypeVar
 
 from nasneurn.choices import check_known
@@ -10,7 +9,7 @@ from nasneurn.engines.answers import Failure
 from nasneurn.engines.local import local_workers
 from nasneurn.engines.on_ray import need_ray, ray_workers
 from nasneurn.engines.threads import available_cores, threads_each
-from nasneurn.errors import InputError
+from nasneurn.errors import check_whole
 
 __all__ = ["ENGINES", "Do", "Failure", "available_cores", "check", "run", "threads_each", "working"]
 
@@ -71,8 +70,7 @@ def check(engine: str, workers: object) -> None:
     check_known("engine", engine, ENGINES)
     if engine == "ray":
         need_ray()
-    if not isinstance(workers, Integral) or workers < 1:
-        raise InputError(f"workers is {workers!r}, must be a whole number, 1 or more")
+    check_whole("workers", workers, 1)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nasneurn.choices import check_known
 from nasneurn.errors import InputError, one_line
-from nasneurn.files import results_file, written_atomically
+from nasneurn.files import real, results_file, written_atomically
 from nasneurn.models.trained_model import TrainedModel, load_model
 
 #: ``onnx``, or ``pt2`` of :func:`torch.export.save`.
@@ -50,6 +50,8 @@ def export(
     if format == "onnx":
         _need("onnx", "onnxscript", "onnxruntime")
     target = results_file(out, path.with_suffix(f".{format}"))
+    if real(target) == real(path):
+        raise InputError(f"out is {target}, the file that is exported; name another")
     model = load_model(path, data_dir=data_dir, trust_code=trust_code)
     side = model.image_size
     images = torch.rand(3, 3, side, side, generator=torch.Generator().manual_seed(0))

@@ -36,6 +36,10 @@ def register_network(name: str, maker: "Callable[..., nn.Module]") -> None:
     Raises:
         InputError: the name is taken.
     """
+    from nasneurn.networks.names import names_like
+
+    if name not in NETWORKS and isinstance(name, str) and name in names_like(name):
+        raise InputError(f"there is a network {name!r} already; choose another name")
     NETWORKS.register(name, maker)
 
 

@@ -68,8 +68,10 @@ def register_space(name: str, space: "type[ModelSpace]") -> None:
     Raises:
         InputError: the name is taken.
     """
-    if name in list_spaces() or ":" in name:
-        raise InputError(f"{name!r} cannot name a space: it is taken, or holds a ':'")
+    if not isinstance(name, str) or name in list_spaces() or ":" in name:
+        raise InputError(f"{name!r} cannot name a space: it is taken, no text, or holds a ':'")
+    if not isinstance(space, type):
+        raise InputError(f"{space!r} is no space: a class of NNI's ModelSpace is")
     _registered[name] = space
 
 

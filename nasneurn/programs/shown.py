@@ -4,6 +4,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, overload
 
+from nasneurn.errors import InputError
 from nasneurn.studies.folder import Study
 
 if TYPE_CHECKING:
@@ -67,10 +68,19 @@ class ShownStudy(Study):
 
         Args:
             ax: drawn into these axes; None makes a figure, which pyplot does not know of.
+
+        Raises:
+            InputError: no training has been measured.
         """
         from nasneurn.report.stem_means import draw_stem_means
 
-        return draw_stem_means(self.accuracy, ax)
+        return draw_stem_means(self._measured(), ax)
+
+    def _measured(self) -> "pd.DataFrame":
+        rows = self.accuracy
+        if rows.empty:
+            raise InputError(f"{self.folder}: no training has been measured; nothing can be drawn")
+        return rows
 
     @property
     def ablation(self) -> "Ablation":
@@ -115,15 +125,17 @@ class ShownStudy(Study):
             The figure, or ``ax``.
 
         Raises:
-            InputError: ``ax`` is given, and there are several panels.
+            InputError: ``ax`` is given, and there are several panels; or there is nothing to draw.
         """
-        from nasneurn.analysis.cells import designs, varied
+        from nasneurn.analysis.cells import cross_domain, designs, varied
         from nasneurn.analysis.comparisons import comparable
         from nasneurn.report.comparison_figures import draw_effects, draw_effects_on
         from nasneurn.report.figures import in_words, with_notes
         from nasneurn.report.style import in_panels
 
-        rows = in_words(designs(self.accuracy), self.words)
+        rows = in_words(designs(self._measured()), self.words)
+        if not len(cross_domain(rows)):
+            raise InputError(f"{self.folder}: nothing is measured on domains not trained on")
         if several := varied(rows):
             import pandas as pd
 
@@ -154,14 +166,14 @@ class ShownStudy(Study):
             The figure, or ``ax``.
 
         Raises:
-            InputError: ``ax`` is given, and there are several panels.
+            InputError: ``ax`` is given, and there are several panels; or there is nothing to draw.
         """
         from nasneurn.analysis.cells import designs, varied
         from nasneurn.report.curve_figure import draw_curves, draw_curves_on
         from nasneurn.report.figures import in_words, with_notes
         from nasneurn.report.style import in_panels
 
-        tables = (designs(one) for one in (self.accuracy, self.history))
+        tables = (designs(one) for one in (self._measured(), self.history))
         rows, history = (in_words(one, self.words) for one in tables)
         several = [name for name in varied(rows) if name in history]
         rows, history = (in_panels(one, several) for one in (rows, history))

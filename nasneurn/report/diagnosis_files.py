@@ -17,7 +17,7 @@ from nasneurn.report.figure_captions import write_captions
 from nasneurn.report.figures import with_notes
 from nasneurn.report.inside_figures import draw_corruptions, draw_layers
 from nasneurn.report.rescued_sheet import draw_sheet
-from nasneurn.report.style import figure_suffix, write_figure
+from nasneurn.report.style import figure_suffix, free_name, write_figure
 from nasneurn.report.table_files import write_csv_files
 
 #: Kinds of training (architectures, settings) that get figures of their own.
@@ -59,12 +59,13 @@ def _drawings(found: Diagnosis) -> Drawings:
         suffix = figure_suffix(own) if several else ""
         for name, draw in _of_kind(found, own, rows).items():
             titled = partial(_titled, draw, ", ".join(own.values())) if several else draw
-            drawings[name + suffix] = partial(with_notes, titled, rows)
+            drawings[free_name(name + suffix, drawings)] = partial(with_notes, titled, rows)
     for sheet in found.sheets:
         own = {name: sheet.columns[name] for name in found.chosen.keys}
         names = {name: sheet.columns[name] for name in ("source", "target", "stem")}
         suffix = figure_suffix(own) if several else ""
-        drawings[f"images{figure_suffix(names)}{suffix}"] = partial(draw_sheet, sheet)
+        name = free_name(f"images{figure_suffix(names)}{suffix}", drawings)
+        drawings[name] = partial(draw_sheet, sheet)
     return drawings
 
 
@@ -83,7 +84,8 @@ def _of_kind(found: Diagnosis, own: Mapping[str, str], rows: pd.DataFrame) -> Dr
         }.items():
             if name in tables and source in set(tables[name]["source"]):
                 drawing = partial(draw, tables[name], source)
-                drawings[f"{name}{figure_suffix({'source': source})}"] = drawing
+                own_name = f"{name}{figure_suffix({'source': source})}"
+                drawings[free_name(own_name, drawings)] = drawing
     if "rescued" in tables:
         drawings["rescued"] = partial(draw_rescued, tables["rescued"])
     return drawings

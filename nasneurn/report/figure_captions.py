@@ -67,7 +67,7 @@ def caption_of(name: str) -> str:
     if not fitting:
         return f"{title_of(name)}."
     key = max(fitting, key=len)
-    rest = name[len(key) :].strip("-_").replace("-", ", ")
+    rest = name[len(key) :].strip("-_")
     return f"{CAPTIONS[key].removesuffix('.')} ({rest})." if rest else CAPTIONS[key]
 
 

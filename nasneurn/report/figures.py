@@ -24,7 +24,7 @@ from nasneurn.report.evolution_figures import draw_evolution, draw_hypervolumes
 from nasneurn.report.literature_figure import draw_literature
 from nasneurn.report.quality_figure import draw_quality
 from nasneurn.report.rank_figure import draw_ranks
-from nasneurn.report.style import figure_suffix, level_colours, write_figure
+from nasneurn.report.style import figure_suffix, free_name, level_colours, write_figure
 
 Drawings = dict[str, Callable[[], Figure]]
 
@@ -74,14 +74,14 @@ def write_figures(
     for own, part in split(in_words(designs(rows), words)) if len(rows) else ():
         suffix = figure_suffix(own)
         for name, draw in _comparisons(part).items():
-            drawings[name + suffix] = partial(with_notes, draw, part)
+            drawings[free_name(name + suffix, drawings)] = partial(with_notes, draw, part)
     literature = beside_literature(rows) if len(rows) else rows
     if len(literature):
         drawings["literature"] = partial(with_notes, partial(draw_literature, literature), rows)
     for own, part in split(in_words(designs(history), words)) if len(history) else ():
         drawing = partial(draw_curves, part)
         noted = partial(with_notes, drawing, of_setting(rows, own))
-        drawings["curves" + figure_suffix(own)] = noted
+        drawings[free_name("curves" + figure_suffix(own), drawings)] = noted
     if evolution is not None and len(evolution):
         burden = "latency" if "latency" in evolution else "flops"
         drawings["search"] = partial(draw_evolution, evolution, select_under)

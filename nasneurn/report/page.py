@@ -13,17 +13,12 @@ from markupsafe import Markup
 
 from nasneurn.files import written_atomically
 from nasneurn.report.content import Content
-from nasneurn.report.tables import latex
+from nasneurn.report.latex_tables import escape_latex, latex
 
 #: The formats of a report.
 FORMATS = ("html", "md", "tex")
-
-#: What means something in LaTeX, and how it is written.
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
-    "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-}  # fmt: skip
+#: What the names of their files end in.
+SUFFIXES = {"html": (".html", ".htm"), "md": (".md", ".markdown"), "tex": (".tex",)}
 
 
 def write_report(contents: Sequence[Content], path: Path, format: str = "html") -> None:
@@ -90,10 +85,10 @@ def short_names(folders: Sequence[str]) -> list[str]:
 def anchor(text: str) -> str:
     """A name that may stand in an address.
 
-    >>> anchor("Same domain <b>")
-    'same-domain-b'
+    >>> anchor("Same domain <b>"), anchor("фото")
+    ('same-domain-b', 'фото')
     """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return re.sub(r"[\W_]+", "-", text.lower()).strip("-")
 
 
 def escape_markdown(text: object) -> str:
@@ -103,15 +98,6 @@ def escape_markdown(text: object) -> str:
     a\|b\_c \<b\>
     """
     return re.sub(r"([\\`*_{}\[\]<>#|$~&])", r"\\\1", " ".join(str(text).split()))
-
-
-def escape_latex(text: object) -> str:
-    r"""Text that LaTeX takes for text.
-
-    >>> print(escape_latex("50% of $x_1"))
-    50\% of \$x\_1
-    """
-    return "".join(_LATEX.get(letter, letter) for letter in " ".join(str(text).split()))
 
 
 def _asset(name: str) -> Markup:

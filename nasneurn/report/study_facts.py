@@ -25,12 +25,13 @@ _COMPUTED = {"device": "device", "torch": "torch", "nasneurn": "nasneurn", "comm
 
 def missing_of(study: Study, config: StudyConfig, trust_code: bool = False) -> list[str]:
     """What is not done, a sentence each; nothing where the study is finished."""
+    outcomes = study.store.outcomes()
     if config.code and not trust_code:
-        return [
+        count = len(outcomes.failed)
+        return [f"Not complete: {count} failed."] * (count > 0) + [
             "Perhaps not finished: to know that takes the code which the study names "
             f"({', '.join(config.code)}); --trust-code imports it."
         ]
-    outcomes = study.store.outcomes()
     units = config.units(outcomes)
     failed = [unit for unit in units if unit.identity in outcomes.failed]
     left = [unit for unit in units if unit.identity not in {*outcomes.done, *outcomes.failed}]

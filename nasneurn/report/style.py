@@ -1,6 +1,10 @@
 """How all figures look, and how one is written."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 
 from alignment.drawing import UNDATED, VECTORS
 from alignment.outputs import FIGURE_FORMATS
@@ -32,6 +37,14 @@ STYLE: Any = {
     "text.parse_math": False,
     "text.usetex": False,
 }
+
+#: Looked for where DejaVu Sans lacks a letter, as of Chinese, Japanese and Korean.
+FURTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAGothic", "Droid Sans Fallback",
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans",
+    "Apple SD Gothic Neo", "Arial Unicode MS",
+)  # fmt: skip
 
 DPI = 150
 
@@ -156,6 +169,48 @@ def figure_suffix(values: Mapping[str, str]) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_.=+" else "_" for letter in text)
 
 
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name of a figure, with a number after it if another has it.
+
+    >>> free_name("images-a_b", {"images-a_b"})
+    'images-a_b-2'
+    """
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+@cache
+def fonts() -> list[str]:
+    """The fonts of this machine that letters are looked for in, in this order."""
+    there = set(get_font_names())
+    return ["DejaVu Sans", *(name for name in FURTHER_FONTS if name in there)]
+
+
+@contextmanager
+def glyphs_told() -> Iterator[None]:
+    """Say once that a font lacks letters, in place of a warning for each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for one in caught:
+        if "missing from font" in str(one.message):
+            _tell_missing_letters()
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+@cache
+def _tell_missing_letters() -> None:
+    print(
+        "nasneurn: figures show boxes for letters that no font of this machine has; install one, "
+        "such as Noto Sans CJK",
+        file=sys.stderr,
+    )
+
+
 def write_figure(draw: Callable[[], Figure], path: Path, figure_format: str = "png") -> Path:
     """Draw in the style of all figures, and write what was drawn.
 
@@ -171,7 +226,7 @@ def write_figure(draw: Callable[[], Figure], path: Path, figure_format: str = "p
     copies = {
         copy for copy in _copies(path) if copy.is_file() or copy.suffix == f".{figure_format}"
     }
-    with mpl.rc_context(STYLE | VECTORS):
+    with mpl.rc_context(STYLE | VECTORS | {"font.family": fonts()}), glyphs_told():
         figure = draw()
         dots = min(DPI, LONGEST / max(figure.get_size_inches()))
         for one in (path, *sorted(copies)):

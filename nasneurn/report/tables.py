@@ -22,6 +22,7 @@ from nasneurn.analysis.published import beside_published
 from nasneurn.analysis.ranks import rank
 from nasneurn.files import written_atomically
 from nasneurn.report.captions import own_accuracy, randomness, seeds_of, selection_of
+from nasneurn.report.latex_tables import latex
 
 #: Columns that are written in percent, or percentage points.
 PERCENT = ("control_mean", "mean", "difference", "low", "high")
@@ -164,10 +165,3 @@ def in_percent(table: pd.DataFrame) -> pd.DataFrame:
 
 def _short(number: float | None) -> float:
     return float("nan") if number is None else float(f"{number:.3g}")
-
-
-def latex(table: ReportTable) -> str:
-    """A table as LaTeX, its caption a comment above it."""
-    frame = table.frame.rename(columns=lambda name: str(name).replace("_", " "))
-    text = frame.to_latex(index=False, escape=True, na_rep="--", float_format="{:.4g}".format)
-    return f"% {' '.join(table.caption.split())}\n{text}"

@@ -88,7 +88,7 @@ class StudyConfig(Configuration):
     @property
     def code(self) -> list[str]:
         """Import paths of code that is not of this package, which running the study imports."""
-        return [name for name in self.named if ":" in name]
+        return list(dict.fromkeys(name for name in self.named if ":" in name))
 
     @property
     def trusting(self) -> str:
@@ -294,6 +294,7 @@ def study_fields(
     Raises:
         InputError: an option that cannot be used.
     """
+    precision = str(precision)  # a program may well say 32
     check_known("precision", precision, ("auto", "32", "bf16"))
     protocol = protocol_named(budget).changed(changes, "protocol")
     domains = load_suite(suite, data_dir=data_dir, size=image_size, splits=splits)
