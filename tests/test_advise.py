@@ -304,11 +304,12 @@ def test_advice_touches_no_label(predicted: tuple[Prediction, Path], no_labels: 
 def test_advice_on_plain_folders(predicted: tuple[Prediction, Path], folder: Path) -> None:
     model = predicted[1] / "model.json"
     (folder / "broken.png").write_bytes(b"no image")
-    advice = advise(folder, folder / "deeper", model=model, device="cpu")
+    other = (folder / "deeper").rename(folder.parent / "deeper")
+    advice = advise(folder, other, model=model, device="cpu")
     assert advice.unreadable == ("mine/broken.png",)
     assert (advice.source, advice.target) == ("mine", "deeper")
     with pytest.raises(InputError, match="no such folder"):
-        advise(folder, folder / "nowhere", model=model, device="cpu")
+        advise(folder, folder.parent / "nowhere", model=model, device="cpu")
 
 
 # ---------------------------------------------------------------- what is said

@@ -140,7 +140,7 @@ def test_what_is_no_png_is_not_shown(
 def test_names_and_values_that_are_no_text(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, page = tmp_path / "al-\udcff", tmp_path / "page"
+    folder, page = tmp_path / "al-\udcff", tmp_path / f"page.{format}"
     shutil.copytree(ALIGN, folder)
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("python: ", 'python: "\\ud800" # '))
