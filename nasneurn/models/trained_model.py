@@ -12,7 +12,7 @@ from nasneurn.models.reading import Held, read_saved
 from nasneurn.networks.build import create_network
 from nasneurn.networks.places import FRONT
 from nasneurn.stems.leading import for_network, refuse_script
-from nasneurn.studies.model_card import PREFIX, own_code
+from nasneurn.studies.model_card import PREFIX, own_code, own_names
 from nasneurn.studies.own_code import refuse_other_code
 from nasneurn.studies.placing import Inputs, assembled, inputs_of, inputs_with
 from nasneurn.studies.training_unit import Training
@@ -88,10 +88,9 @@ def load_model(
     """
     path = Path(path)
     training, held, state = read_saved(path)
-    own = own_code(training)
-    refuse_code(path, own, trust_code)
+    refuse_code(path, own_code(training), trust_code)
     try:
-        refuse_other_code(held.code if held else {}, own)
+        refuse_other_code(held.code if held else {}, own_names(training))
         inputs, classes = _inputs(training, held, data_dir)
         network = built(path, training, inputs, len(classes), state)
     except InputError as error:

@@ -25,7 +25,7 @@ from nasneurn.stems.registry import STEMS
 from nasneurn.studies.sameness import REMEDY
 from nasneurn.studies.units import Unit
 
-#: What stands before an import path in the versions that ``config.yaml`` keeps.
+#: What stands before a name in the versions that ``config.yaml`` keeps.
 KEY = "code of "
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
@@ -77,7 +77,7 @@ def kept_digests(config_path: Path) -> dict[str, str]:
 
 
 def changed_code(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The import paths whose digests differ."""
+    """The names whose digests differ."""
     return [
         key.removeprefix(KEY) for key, digest in before.items() if key in now and now[key] != digest
     ]
@@ -100,7 +100,7 @@ def refuse_changed_code(folder: Path, changed: Sequence[str], finished: Iterable
 
     Args:
         folder: where the study is.
-        changed: import paths.
+        changed: names of such code.
         finished: the units that are done.
 
     Raises:
@@ -116,7 +116,7 @@ def refuse_changed_code(folder: Path, changed: Sequence[str], finished: Iterable
 
 
 def uses(unit: Unit, names: Sequence[str]) -> bool:
-    """Whether a unit names one of these import paths."""
+    """Whether a unit has one of these names."""
     content = unit.model_dump_json()
     return any(f'"{name}"' in content for name in names)
 
